@@ -1,0 +1,197 @@
+"""What a run consists of, as frozen dataclasses that check themselves.
+
+`DataConfig`, `WindowSpec`, `ModelSpec` and `TrainConfig` are what each part needs; `RunConfig`
+holds the four and is what a model file stores. `Settings` is what the user asked for: None there
+means that the rules in `defaults.py` decide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rnnforecast.errors import ConfigError
+
+
+def _require(condition: bool, name: str, rule: str, value: object) -> None:
+    if not condition:
+        raise ConfigError(f"{name} must be {rule}, got {value}")
+
+
+def _require_levels(levels: tuple[float, ...]) -> None:
+    inside = all(0 < level < 100 for level in levels)
+    _require(inside, "levels", "percentages between 0 and 100", list(levels))
+    ascending = list(levels) == sorted(set(levels))
+    _require(ascending, "levels", "ascending without repeats", list(levels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which columns of a table are read, and how its cells are written. None: found from the file.
+
+    Attributes:
+        id_column: The column that names the series; None with target_columns set means wide form.
+        time_column: The column of timestamps or integer steps.
+        target_columns: The column to forecast; in wide form, one column a series.
+        separator: The character between cells.
+        decimal: The decimal mark, "." or ",".
+        na_values: Cells that mean a missing target, beside the empty cell, NaN, NA and null.
+        time_format: A strptime format for the time column.
+    """
+
+    id_column: str | None = None
+    time_column: str | None = None
+    target_columns: tuple[str, ...] = ()
+    separator: str | None = None
+    decimal: str | None = None
+    na_values: tuple[str, ...] = ()
+    time_format: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.separator is not None:
+            _require(len(self.separator) == 1, "separator", "one character", repr(self.separator))
+        if self.decimal is not None:
+            _require(self.decimal in (".", ","), "decimal", "'.' or ','", repr(self.decimal))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSpec:
+    """Lengths in steps of what the network reads and writes.
+
+    Attributes:
+        lookback: Observations before the cutoff that the network reads.
+        horizon: Steps after the cutoff that it forecasts.
+        seasons: Season lengths, ascending; (1,) where there is none. The first is the season of
+            the seasonal naive and of MASE.
+    """
+
+    lookback: int
+    horizon: int
+    seasons: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        _require(self.lookback >= 1, "lookback", "at least 1", self.lookback)
+        _require(self.horizon >= 1, "horizon", "at least 1", self.horizon)
+        usable = bool(self.seasons) and min(self.seasons) >= 1
+        _require(usable, "season", "at least 1", list(self.seasons))
+
+    @property
+    def season(self) -> int:
+        return self.seasons[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What is needed, beside the window, to build a network.
+
+    Attributes:
+        model: A name from `models/registry.py`.
+        hidden_size: Units of each recurrent layer and direction.
+        num_layers: Recurrent layers.
+        dropout: Share of units dropped between layers.
+        segment_length: Observations that one recurrent step reads.
+        levels: Nominal coverages of the forecast intervals, in percent, ascending.
+        log: Whether the network works on the logarithm of the series.
+    """
+
+    model: str
+    hidden_size: int = 64
+    num_layers: int = 1
+    dropout: float = 0.0
+    segment_length: int = 1
+    levels: tuple[float, ...] = (80.0, 95.0)
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.hidden_size >= 1, "hidden_size", "at least 1", self.hidden_size)
+        _require(self.num_layers >= 1, "num_layers", "at least 1", self.num_layers)
+        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        _require(self.segment_length >= 1, "segment_length", "at least 1", self.segment_length)
+        _require_levels(self.levels)
+
+    @property
+    def quantile_levels(self) -> tuple[float, ...]:
+        """Ascending quantile levels: the lower bounds, the median, the upper bounds."""
+        lower = [(100 - level) / 200 for level in reversed(self.levels)]
+        upper = [(100 + level) / 200 for level in self.levels]
+        return (*lower, 0.5, *upper)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a network is fitted.
+
+    Attributes:
+        epochs: Epochs at most; the schedule spans them.
+        batches_per_epoch: Gradient steps between two validations.
+        batch_size: Windows in a gradient step.
+        learning_rate: Peak of the one-cycle schedule.
+        clip_norm: Largest norm of the whole gradient; infinity clips nothing.
+        clip_value: Largest magnitude of one gradient entry; infinity clips nothing.
+        patience: Epochs without a better validation loss before training stops.
+        refit: Whether a final fit also sees the newest data.
+        seed: Seed of initial weights and of the order of windows.
+        weight_decay: AdamW's decoupled weight decay.
+    """
+
+    epochs: int
+    batches_per_epoch: int
+    batch_size: int
+    learning_rate: float
+    clip_norm: float
+    clip_value: float
+    patience: int
+    refit: bool
+    seed: int
+    weight_decay: float = 1e-4
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batches_per_epoch", "batch_size", "patience"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        finite = math.isfinite(self.learning_rate)
+        _require(finite and self.learning_rate > 0, "learning_rate", "positive", self.learning_rate)
+        _require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
+        for name in ("clip_norm", "clip_value"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        _require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run, whole."""
+
+    data: DataConfig
+    windows: WindowSpec
+    model: ModelSpec
+    training: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the user asked for; the attributes are those of the specs, None where a rule decides."""
+
+    horizon: int
+    model: str = "gru"
+    season: int | None = None
+    lookback: int | None = None
+    levels: tuple[float, ...] = (80.0, 95.0)
+    log: bool | None = None
+    hidden_size: int | None = None
+    num_layers: int = 1
+    dropout: float = 0.0
+    segment_length: int | None = None
+    epochs: int = 25
+    batch_size: int | None = None
+    learning_rate: float = 2e-3
+    clip_norm: float = 1.0
+    clip_value: float = math.inf
+    patience: int = 10
+    refit: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.horizon >= 1, "horizon", "at least 1", self.horizon)
+        for name in ("season", "lookback", "segment_length", "hidden_size", "batch_size"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, name, "at least 1", value)
+        _require_levels(self.levels)

@@ -1,0 +1,37 @@
+"""The machine: devices, dtypes, seeds."""
+
+from __future__ import annotations
+
+import torch
+
+from rnnforecast.errors import ConfigError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def select_device(name: str) -> torch.device:
+    """The device called `name`; "auto" takes a GPU where there is one.
+
+    Raises:
+        ConfigError: The device is unknown or absent.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available()}
+    present["mps"] = torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if present[kind]))
+    if name not in present:
+        raise ConfigError(f"device must be one of {', '.join(DEVICES)}, got {name}")
+    if not present[name]:
+        raise ConfigError(f"device {name} is not available here; pass --device auto or cpu")
+    return torch.device(name)
+
+
+def panel_dtype(device: torch.device) -> torch.dtype:
+    """The dtype that observations are kept in: double, so that a large level loses no digits."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def seed_everything(seed: int) -> torch.Generator:
+    """Seed torch's global generators (initial weights, dropout); return one for the windows."""
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
