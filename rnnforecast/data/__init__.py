@@ -1,0 +1,1 @@
+"""From a table to a panel of series, and back to a table."""

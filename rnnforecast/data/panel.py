@@ -1,0 +1,197 @@
+"""A panel: many series of unequal length in one flat array, never padded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnforecast.data.calendar import (
+    DAY,
+    Frequency,
+    IntArray,
+    OffGridError,
+    infer_frequency,
+    most_common,
+)
+from rnnforecast.errors import DataError
+
+FloatArray = npt.NDArray[np.float64]
+
+SPARSEST = 0.02
+
+
+class RowError(DataError):
+    """A fault of one row of the long table; `row` counts from 0 in the order of reading."""
+
+    def __init__(self, row: int, message: str) -> None:
+        super().__init__(message)
+        self.row = row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Series on a regular grid of time, each from its first to its last observed value.
+
+    Attributes:
+        ids: The names of the series, in order of first appearance.
+        values: All observations in one array [total]; NaN where one is missing.
+        offsets: Series `i` is `values[offsets[i]:offsets[i + 1]]` [series + 1].
+        starts: The time of the first value of each series [series]; see `data/calendar.py`.
+        frequency: The distance between two values.
+    """
+
+    ids: tuple[str, ...]
+    values: FloatArray
+    offsets: IntArray
+    starts: IntArray
+    frequency: Frequency
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> IntArray:
+        """Steps from the first to the last value of each series [series]."""
+        return np.diff(self.offsets)
+
+    def series(self, index: int) -> FloatArray:
+        """The values of one series, a view [length]."""
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    def times(self, series: IntArray, positions: IntArray) -> IntArray:
+        """The times of steps `positions` of `series`; a position may lie after the last value."""
+        return self.frequency.times(self.starts[series], positions)
+
+    def cut(self, first: IntArray, last: IntArray) -> Panel:
+        """A copy that keeps the positions from `first` to before `last` of each series."""
+        parts = [self.series(i)[first[i] : last[i]] for i in range(len(self))]
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+        starts = self.times(np.arange(len(self)), first)
+        values = np.concatenate(parts)
+        return replace(self, values=values, offsets=offsets.astype(np.int64), starts=starts)
+
+    def before(self, cutoffs: IntArray) -> Panel:
+        """The panel as it was when each series had only its first `cutoffs` values."""
+        return self.cut(np.zeros_like(cutoffs), cutoffs)
+
+    def tail(self, length: int) -> Panel:
+        """The last `length` values of each series, or all it has."""
+        return self.cut(np.maximum(self.lengths - length, 0), self.lengths)
+
+
+def build_panel(
+    *,
+    keys: IntArray,
+    ids: Sequence[str],
+    times: IntArray,
+    values: FloatArray,
+    integer: bool,
+    offset: str = "",
+) -> Panel:
+    """Order rows by series and time, check that each series is regular, and fill gaps with NaN.
+
+    Args:
+        keys: The index in `ids` of the series of each row [row].
+        ids: The names of the series.
+        times: The time of each row [row].
+        values: The observation of each row, NaN where missing [row].
+        integer: Whether times are integer steps rather than timestamps.
+        offset: The offset from UTC of the times, as ISO 8601 writes it.
+
+    Raises:
+        RowError: Two rows have one key, or a time does not fit the frequency.
+        DataError: A series has no observed value, or the frequency cannot be found.
+    """
+    order = np.lexsort((times, keys))
+    keys, times, values = keys[order], times[order], values[order]
+    twice = (np.diff(keys) == 0) & (np.diff(times) == 0)
+    if twice.any():
+        at = int(np.argmax(twice))
+        row = int(max(order[at], order[at + 1]))
+        raise RowError(
+            row, f"series '{ids[int(keys[at])]}' has this time twice; remove one of the rows"
+        )
+    offsets = _offsets(keys, len(ids))
+    frequency = infer_frequency(times, offsets, integer=integer)
+    if frequency is None:
+        raise DataError(
+            "no series has two rows, so the frequency cannot be found; pass a file with more rows"
+        )
+    date_only = not integer and not bool(np.any(times % DAY))
+    frequency = replace(frequency, offset=offset, date_only=date_only)
+    _check_agreement(frequency, ids, times, offsets, order)
+    firsts = np.repeat(times[offsets[:-1]], np.diff(offsets))
+    try:
+        positions = frequency.positions(times, firsts)
+    except OffGridError as error:
+        raise RowError(
+            int(order[error.row]),
+            f"series '{ids[int(keys[error.row])]}' has a row every {frequency}, but this one lies "
+            "between two; correct the time, or aggregate the rows to regular steps",
+        ) from None
+    return _fill(ids, keys, positions, values, times[offsets[:-1]], frequency)
+
+
+def _offsets(keys: IntArray, count: int) -> IntArray:
+    return np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=count))]).astype(np.int64)
+
+
+def _check_agreement(
+    frequency: Frequency, ids: Sequence[str], times: IntArray, offsets: IntArray, order: IntArray
+) -> None:
+    """Raise RowError for a series whose own step is a multiple of the common one."""
+    if frequency.unit not in ("step", "microsecond"):
+        return
+    for index in range(len(ids)):
+        distances = np.diff(times[offsets[index] : offsets[index + 1]])
+        if len(distances) >= 3 and (own := most_common(distances)) != frequency.count:
+            other = replace(frequency, count=own)
+            raise RowError(
+                int(order[offsets[index]]),
+                f"series '{ids[index]}' has a row every {other}, the others every {frequency}; "
+                "all series of a file must have one frequency",
+            )
+
+
+def _fill(
+    ids: Sequence[str],
+    keys: IntArray,
+    positions: IntArray,
+    values: FloatArray,
+    starts: IntArray,
+    frequency: Frequency,
+) -> Panel:
+    """Lay the observed rows on the grid, from the first to the last one of each series."""
+    observed = ~np.isnan(values)
+    keys, positions, values = keys[observed], positions[observed], values[observed]
+    counts = np.bincount(keys, minlength=len(ids))
+    if (counts == 0).any():
+        empty = [name for name, count in zip(ids, counts, strict=True) if count == 0]
+        shown = ", ".join(f"'{name}'" for name in empty[:5])
+        more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+        raise DataError(
+            f"series {shown}{more}: no value is observed; remove the series or fill in its values"
+        )
+    ends = np.cumsum(counts)
+    first, last = positions[ends - counts], positions[ends - 1]
+    lengths = last - first + 1
+    sparse = (counts < SPARSEST * lengths) & (lengths > 1000)
+    if sparse.any():
+        at = int(np.argmax(sparse))
+        raise DataError(
+            f"series '{ids[at]}': {counts[at]} values lie over {lengths[at]} steps of "
+            f"{frequency}; correct its times, or aggregate the rows to longer steps"
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    flat = np.full(int(offsets[-1]), np.nan)
+    flat[offsets[keys] + positions - first[keys]] = values
+    return Panel(
+        ids=tuple(ids),
+        values=flat,
+        offsets=offsets,
+        starts=frequency.times(starts, first),
+        frequency=frequency,
+    )

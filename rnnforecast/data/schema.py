@@ -1,0 +1,156 @@
+"""Which column is what: the id, the time and the target, found where only one reading is possible.
+
+Long form has a column that names the series; wide form has a time column and one column a series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from rnnforecast.config import DataConfig
+from rnnforecast.data.calendar import parse_times
+from rnnforecast.errors import DataError
+
+ID_NAMES = ("unique_id", "item_id", "series_id", "id")
+TIME_NAMES = ("ds", "date", "datetime", "timestamp", "time", "month", "year", "step")
+TARGET_NAMES = ("y", "target", "value")
+MISSING = ("", "NaN", "nan", "NA", "null", "NULL")
+SAMPLE_ROWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What the sampled cells of one column can be read as."""
+
+    number: bool
+    whole: bool
+    time: bool
+
+
+ReadText = Callable[[Sequence[str]], pd.DataFrame]
+
+
+def find_columns(
+    sample: pd.DataFrame, asked: DataConfig, decimal: str, read_text: ReadText
+) -> DataConfig:
+    """Fill in the columns that `asked` leaves open.
+
+    Args:
+        sample: The first rows, as text.
+        asked: The columns that the user named.
+        decimal: The decimal mark.
+        read_text: Reads all rows of some columns, as text.
+
+    Raises:
+        DataError: A named column is absent, or more than one reading is possible.
+    """
+    _check_named(list(sample.columns), asked)
+    missing = (*MISSING, *asked.na_values)
+    kinds = {str(name): _kind(sample[name], missing, decimal) for name in sample.columns}
+    identifier = asked.id_column or _by_name(kinds, ID_NAMES)
+    time = asked.time_column or _find_time(kinds, exclude=(identifier, *asked.target_columns))
+    rest = [name for name in kinds if name not in (identifier, time)]
+    if identifier is None and bool(read_text([time])[time].duplicated().any()):
+        candidates = [name for name in rest if name not in asked.target_columns]
+        identifier = _find_id(read_text([time, *candidates]), kinds, time)
+        rest = [name for name in rest if name != identifier]
+    targets = asked.target_columns or _find_targets(kinds, rest, wide=identifier is None)
+    if identifier is not None and len(targets) > 1:
+        raise DataError(
+            f"with the id column '{identifier}' one target column can be read, "
+            f"got {_listed(targets)}; pass one --target-col"
+        )
+    return replace(asked, id_column=identifier, time_column=time, target_columns=targets)
+
+
+def _check_named(columns: Sequence[str], asked: DataConfig) -> None:
+    repeated = {name for name in columns if columns.count(name) > 1}
+    if repeated:
+        raise DataError(f"the header repeats the column {_listed(sorted(repeated))}; rename one")
+    for name in (asked.id_column, asked.time_column, *asked.target_columns):
+        if name is not None and name not in columns:
+            raise DataError(f"there is no column '{name}'; the header has {_listed(columns)}")
+
+
+def _find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
+    open_kinds = {name: kind for name, kind in kinds.items() if name not in exclude}
+    candidates = [name for name, kind in open_kinds.items() if kind.time]
+    if not candidates:
+        candidates = [name for name, kind in open_kinds.items() if kind.whole]
+        named = _by_name(dict.fromkeys(candidates), TIME_NAMES)
+        first_is_step = candidates[:1] == list(open_kinds)[:1] and len(candidates) == 1
+        candidates = [named] if named else candidates if first_is_step else []
+    if len(candidates) > 1:
+        named = _by_name(dict.fromkeys(candidates), TIME_NAMES)
+        candidates = [named] if named else candidates
+    if not candidates:
+        named = _by_name(open_kinds, TIME_NAMES)
+        candidates = [named] if named else []
+    if len(candidates) != 1:
+        found = f"could be {_listed(candidates)}" if candidates else "was not found"
+        raise DataError(
+            f"the time column {found} among the columns {_listed(list(kinds))}; pass --time-col"
+        )
+    return candidates[0]
+
+
+def _find_id(rows: pd.DataFrame, kinds: dict[str, Kind], time: str) -> str:
+    """The column that, with the time, tells all rows apart."""
+    others = [str(name) for name in rows.columns if name != time]
+    texts = [name for name in others if not kinds[name].number]
+    candidates = texts or [name for name in others if kinds[name].whole]
+    telling = [name for name in candidates if not rows.duplicated([time, name]).any()]
+    found = telling or candidates
+    if not found:
+        repeated = rows[time][rows[time].duplicated()].iloc[0]
+        raise DataError(
+            f"column '{time}': {repeated} occurs twice and no column names the series; "
+            "remove one of the rows or pass --id-col"
+        )
+    if len(found) > 1:
+        raise DataError(f"the id column could be {_listed(found)}; pass --id-col")
+    return found[0]
+
+
+def _find_targets(kinds: dict[str, Kind], rest: Sequence[str], wide: bool) -> tuple[str, ...]:
+    numbers = [name for name in rest if kinds[name].number]
+    named = _by_name(dict.fromkeys(rest), TARGET_NAMES)
+    if named is not None:
+        return (named,)
+    if len(rest) == 1:
+        return (rest[0],)
+    if not numbers or (len(numbers) > 1 and not wide):
+        found = f"could be {_listed(numbers)}" if numbers else "was not found"
+        raise DataError(
+            f"the target column {found} among {_listed(rest)}; pass --target-col"
+            if rest
+            else "the table has no column to forecast; pass a file with a target column"
+        )
+    return tuple(numbers)
+
+
+def _kind(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind:
+    observed = cells.str.strip()
+    observed = observed[~observed.isin(missing)]
+    if observed.empty:
+        return Kind(number=True, whole=False, time=False)
+    numbers = pd.to_numeric(observed.str.replace(decimal, ".", regex=False), errors="coerce")
+    number = bool(numbers.notna().mean() > 0.5)
+    whole = bool(observed.str.fullmatch(r"[+-]?\d{1,18}").all())
+    parsed = parse_times(observed)
+    if isinstance(parsed, int):
+        return Kind(number=number, whole=whole, time=False)
+    return Kind(number=number, whole=whole, time=not parsed[1] and not (number and not whole))
+
+
+def _by_name(columns: dict[str, Kind] | dict[str, None], names: Sequence[str]) -> str | None:
+    lowered = {name.strip().lower(): name for name in reversed(list(columns))}
+    return next((lowered[name] for name in names if name in lowered), None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:8])
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

@@ -1,0 +1,103 @@
+"""Season lengths, found from the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnforecast.data.calendar import DAY
+from rnnforecast.data.panel import FloatArray, Panel
+
+# A sample this large finds the season of a panel; more would only cost time.
+SAMPLED_SERIES = 60
+SAMPLED_STEPS = 4000
+LONGEST_LAG = 400
+# The autocorrelation at the season, with the level taken off, from which a season is believed.
+BELIEVED = 0.3
+# What share of the strongest season's autocorrelation the main, the shortest, season needs.
+MAIN_SHARE = 0.7
+# What a multiple of the season must add to be a season of its own, such as the week over the day.
+ADDED = 0.03
+
+
+def find_seasons(panel: Panel) -> tuple[int, ...]:
+    """Ascending season lengths in steps: (1,) where there is none, else one or two.
+
+    A candidate is believed where the series, less their moving average over the candidate, repeat
+    after it. Candidates are those of the calendar; for integer steps, all lags.
+    """
+    rng = np.random.default_rng(0)
+    chosen = np.arange(len(panel))
+    if len(panel) > SAMPLED_SERIES:
+        chosen = np.sort(rng.choice(len(panel), SAMPLED_SERIES, replace=False))
+    sample = [_filled(panel.series(int(i))[-SAMPLED_STEPS:]) for i in chosen]
+    strength = {lag: _strength(sample, lag) for lag in _candidates(panel)}
+    believed = {lag: value for lag, value in strength.items() if value >= BELIEVED}
+    if panel.frequency.unit == "step":
+        believed = {lag: value for lag, value in believed.items() if _is_peak(strength, lag)}
+    if not believed:
+        return (1,)
+    strongest = max(believed.values())
+    main = min(lag for lag, value in believed.items() if value >= MAIN_SHARE * strongest)
+    enough = believed[main] + ADDED
+    longer = {lag: value for lag, value in believed.items() if lag % main == 0 and value >= enough}
+    if not longer:
+        return (main,)
+    highest = max(longer.values())
+    return (main, min(lag for lag, value in longer.items() if value >= highest - ADDED))
+
+
+def _candidates(panel: Panel) -> tuple[int, ...]:
+    """The lags to try: those of the calendar, or all where time is an integer step."""
+    frequency = panel.frequency
+    if frequency.unit == "step":
+        return tuple(range(2, LONGEST_LAG + 1))
+    if frequency.unit == "month":
+        return (12 // frequency.count,) if frequency.count in (1, 2, 3, 4, 6) else ()
+    if frequency.unit == "business-day":
+        return (5,)
+    # A year of days is left out: its length is no whole number, and a lookback of two is too long.
+    periods = (DAY, 7 * DAY) if frequency.count < 7 * DAY else (52 * 7 * DAY,)
+    whole = (period // frequency.count for period in periods if period % frequency.count == 0)
+    return tuple(lag for lag in whole if lag > 1)
+
+
+def _is_peak(strength: dict[int, float], lag: int) -> bool:
+    """Whether the autocorrelation fell before it rose to a maximum at `lag`, as smooth series' does
+    not at their shortest lags."""
+    neighbours = [strength.get(lag + step) for step in (-1, 1, 2)]
+    higher = all(value is not None and value <= strength[lag] for value in neighbours)
+    fell = min((value for other, value in strength.items() if other < lag), default=1.0)
+    return higher and fell < strength[lag] / 2
+
+
+def _strength(sample: list[FloatArray], lag: int) -> float:
+    """The median over series of the autocorrelation at `lag` of what the moving average leaves.
+
+    -1 unless half of the series last three seasons.
+    """
+    values = [_autocorrelation(series, lag) for series in sample if len(series) > 3 * lag]
+    return float(np.median(values)) if len(values) >= max(1, len(sample) / 2) else -1.0
+
+
+def _autocorrelation(series: FloatArray, lag: int) -> float:
+    """Of the series less its centred moving average over one season (two joined where even)."""
+    sums = np.cumsum(np.concatenate([[0.0], series]))
+    average = (sums[lag:] - sums[:-lag]) / lag
+    if lag % 2 == 0:
+        average = (average[1:] + average[:-1]) / 2
+    first = lag // 2
+    rest = series[first : first + len(average)] - average
+    power = float(np.mean(rest**2))
+    if power <= 1e-12 * float(np.mean(series**2)):
+        return 0.0
+    return float(np.mean(rest[lag:] * rest[:-lag])) / power
+
+
+def _filled(series: FloatArray) -> FloatArray:
+    """Gaps filled linearly: only to look for seasons, never to train."""
+    missing = np.isnan(series)
+    if not missing.any():
+        return series
+    steps: npt.NDArray[np.intp] = np.arange(len(series))
+    return np.interp(steps, steps[~missing], series[~missing])

@@ -1,0 +1,105 @@
+"""Windows as (series, cutoff) pairs: a batch is gathered from the flat panel, none is ever stored.
+
+A window with cutoff `c` reads the `lookback` values before position `c` of its series and is to
+forecast the `horizon` values from `c` on. What lies outside the series or is missing is masked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnforecast.data.calendar import IntArray
+from rnnforecast.data.panel import Panel
+
+
+class Batch(NamedTuple):
+    """Windows, oldest step first; where a mask is False the value beside it is 0.
+
+    Attributes:
+        values: Observations before the cutoff [batch, lookback].
+        mask: Which of them were observed [batch, lookback].
+        target: Observations from the cutoff on [batch, horizon].
+        target_mask: Which of them were observed [batch, horizon].
+    """
+
+    values: Tensor
+    mask: Tensor
+    target: Tensor
+    target_mask: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowIndex:
+    """Windows of a panel, as two arrays of equal length.
+
+    Attributes:
+        series: The index of the series [window].
+        cutoffs: The position of the first value to forecast [window].
+    """
+
+    series: IntArray
+    cutoffs: IntArray
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def thinned(self, most: int) -> WindowIndex:
+        """At most `most` of the windows, evenly spread over them."""
+        if len(self) <= most:
+            return self
+        kept = np.linspace(0, len(self) - 1, most).round().astype(np.int64)
+        return WindowIndex(series=self.series[kept], cutoffs=self.cutoffs[kept])
+
+
+def windows_between(first: IntArray, last: IntArray) -> WindowIndex:
+    """All windows whose cutoffs lie from `first` to `last`, both included, of each series."""
+    counts = np.maximum(last - first + 1, 0)
+    series = np.repeat(np.arange(len(counts)), counts)
+    before = np.repeat(np.cumsum(counts) - counts, counts)
+    return WindowIndex(series=series, cutoffs=np.arange(len(series)) - before + first[series])
+
+
+class WindowGatherer:
+    """Gathers batches of windows from a panel that lies on the training device."""
+
+    def __init__(
+        self,
+        panel: Panel,
+        index: WindowIndex,
+        *,
+        lookback: int,
+        horizon: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        values = torch.from_numpy(panel.values)
+        self.observed = (~values.isnan()).to(device)
+        self.values = values.nan_to_num().to(device, dtype)
+        self.cutoffs = torch.from_numpy(index.cutoffs).to(device)
+        self.starts = torch.from_numpy(panel.offsets[index.series]).to(device)
+        self.lengths = torch.from_numpy(panel.lengths[index.series]).to(device)
+        self.steps = torch.arange(-lookback, horizon, device=device)
+        self.lookback = lookback
+
+    def __len__(self) -> int:
+        return len(self.cutoffs)
+
+    def gather(self, windows: Tensor) -> Batch:
+        """The windows at these places of the index [batch]."""
+        windows = windows.to(self.cutoffs.device)
+        position = self.cutoffs[windows, None] + self.steps
+        inside = (position >= 0) & (position < self.lengths[windows, None])
+        place = torch.where(inside, self.starts[windows, None] + position, 0)
+        mask = inside & self.observed[place]
+        values = torch.where(mask, self.values[place], 0)
+        return Batch(
+            values[:, : self.lookback],
+            mask[:, : self.lookback],
+            values[:, self.lookback :],
+            mask[:, self.lookback :],
+        )
