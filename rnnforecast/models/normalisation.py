@@ -1,0 +1,51 @@
+"""Each window on a scale of its own, so that one network serves series of any level and spread."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# A spread below this share of the level counts as none: noise is not blown up to signal.
+SCALE_FLOOR = 1e-3
+
+
+class WindowScale(NamedTuple):
+    """What was taken out of each window, in its own units [batch, 1]."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def apply(self, values: Tensor) -> Tensor:
+        """Values [batch, step] on the window's scale, in single precision."""
+        return ((values - self.shift) / self.scale).to(torch.float32)
+
+    def inverse(self, values: Tensor) -> Tensor:
+        """Values [batch, step, ...] of the window's scale in its own units again."""
+        extra = (1,) * (values.dim() - 2)
+        scale, shift = self.scale.reshape(-1, 1, *extra), self.shift.reshape(-1, 1, *extra)
+        return values.to(self.scale.dtype) * scale + shift
+
+
+def window_scale(values: Tensor, mask: Tensor, season: int) -> WindowScale:
+    """Level and spread of what each window observed (after Kim et al. 2022, RevIN).
+
+    The shift is the mean of the last season (without one, the last value), so that it follows the
+    level but not the season; the scale is the mean absolute deviation from it, at least a
+    thousandth of the mean magnitude, and 1 for a window of zeros or without any observation.
+
+    Args:
+        values: The lookback, 0 where missing [batch, lookback].
+        mask: Which values were observed [batch, lookback].
+        season: Steps in a season.
+    """
+    observed = mask.to(values.dtype)
+    later = observed.flip(1).cumsum(1).flip(1)
+    recent = observed * (later <= season)
+    shift = (values * recent).sum(1, keepdim=True) / recent.sum(1, keepdim=True).clamp(min=1)
+    count = observed.sum(1, keepdim=True).clamp(min=1)
+    deviation = ((values - shift).abs() * observed).sum(1, keepdim=True) / count
+    floor = SCALE_FLOOR * values.abs().sum(1, keepdim=True) / count
+    scale = torch.maximum(deviation, floor)
+    return WindowScale(shift, torch.where(scale > 0, scale, 1))
