@@ -1,0 +1,1 @@
+"""Metrics and the baselines that stand beside every model."""
