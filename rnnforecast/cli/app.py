@@ -1,0 +1,80 @@
+"""The program: its commands, its exit codes, its way out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from rnnforecast import __version__
+from rnnforecast.cli.backtest import backtest
+from rnnforecast.cli.forecast import forecast
+from rnnforecast.cli.models import models
+from rnnforecast.cli.train import train
+from rnnforecast.errors import RnnForecastError
+
+app = typer.Typer(
+    name="rnnforecast",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, forecast, backtest, models):
+    app.command()(command)
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM arrived; the process ends with 128 and the signal's number."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.exit_code = 128 + signum
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"rnnforecast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(help="Show a traceback with every error.")] = False,
+) -> None:
+    """Forecast time series with recurrent neural networks."""
+
+
+def main() -> NoReturn:
+    """Run the program; every end has its exit code and, if it is a failure, one line."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        app()
+    except RnnForecastError as error:
+        _fail(str(error), error.exit_code)
+    except Interrupted as interruption:
+        print("interrupted; nothing was written", file=sys.stderr)
+        sys.exit(interruption.exit_code)
+    except Exception as error:
+        _fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1)
+    raise AssertionError("typer exits by itself")
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise Interrupted(signum)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    if "--debug" in sys.argv[1:2]:
+        import traceback
+
+        traceback.print_exc()
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(exit_code)

@@ -1,0 +1,58 @@
+"""`rnnforecast backtest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnforecast.cli import options
+from rnnforecast.cli.render import choose_format, print_table
+from rnnforecast.cli.reporter import StderrReporter
+
+
+@options.grouped
+def backtest(
+    data: options.Data,
+    horizon: options.Horizon,
+    fit: options.FitOptions,
+    columns: options.ColumnOptions,
+    models: Annotated[str, typer.Option(help="Networks to compare, such as gru,bilstm.")] = "gru",
+    windows: Annotated[int, typer.Option(min=1, help="Cutoffs of each series.")] = 3,
+    step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Values between two cutoffs [default: the horizon]"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write every forecast, with its cutoff and the actual value, to this CSV file.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    format: options.Format = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare networks and baselines from several cutoffs on, by what happened after each.
+
+    Each network is fitted once, on what lies before the first cutoff.
+    """
+    form = choose_format(format)
+    names = tuple(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
+    settings = tuple(fit.settings(horizon, name) for name in names)
+    asked = columns.data_config()
+    from rnnforecast.workflows.backtest import BacktestRequest
+    from rnnforecast.workflows.backtest import backtest as run
+
+    request = BacktestRequest(
+        path=data,
+        data=asked,
+        settings=settings,
+        windows=windows,
+        step=step,
+        output=output,
+        device=device,
+    )
+    print_table(run(request, StderrReporter(quiet=quiet)), form)

@@ -1,0 +1,72 @@
+"""`rnnforecast forecast`."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rnnforecast.cli import options
+from rnnforecast.cli.render import choose_format, print_table
+
+if TYPE_CHECKING:
+    from rnnforecast.data.source import Source
+
+
+def forecast(
+    directory: options.Directory,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="CSV file to forecast from, or -; without, standard input where it is a file or "
+            "a pipe with rows, else the series as they were when trained.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the CSV to this file instead.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    alias: Annotated[
+        str | None,
+        typer.Option(help="Name of the forecast column.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    device: options.Device = "auto",
+    format: options.Format = None,
+) -> None:
+    """Forecast what follows each series, by the model in DIR.
+
+    Prints one row a series and step: the median, and the bounds of each interval.
+    """
+    form = choose_format(format)
+    from rnnforecast.workflows.forecast import forecast as run
+
+    table = run(directory, _source(data), device=device, alias=alias)
+    if output is None:
+        print_table(table, form)
+    else:
+        from rnnforecast.data.writing import write_csv
+
+        write_csv(table, output)
+
+
+def _source(data: str | None) -> Source | None:
+    from rnnforecast.data.source import open_source, read_stdin
+
+    if data is not None:
+        return open_source(data)
+    return read_stdin() if _stdin_is_redirected() else None
+
+
+def _stdin_is_redirected() -> bool:
+    """Whether standard input is a file or a pipe, and not a terminal or, as under cron, nothing."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISFIFO(mode)

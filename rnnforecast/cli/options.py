@@ -1,0 +1,236 @@
+"""Options that several commands share: each group is a dataclass, declared once.
+
+`grouped` lets a command take a group as one parameter, where typer knows single options only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from rnnforecast.config import DataConfig, Settings
+from rnnforecast.errors import ConfigError
+from rnnforecast.models.registry import MODELS
+
+COLUMNS, NETWORK, TRAINING, OUTPUT = "Columns", "Network", "Training", "Output"
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Give typer the fields of each dataclass parameter of `command` as options of their own."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            options = get_type_hints(groups[name], include_extras=True)
+            for field in fields(groups[name]):
+                default = inspect.Parameter.empty if field.default is MISSING else field.default
+                parameters.append(_keyword(field.name, default, options[field.name]))
+        else:
+            parameters.append(_keyword(name, parameter.default, hints[name]))
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        command(**given)
+
+    del run.__wrapped__
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="CSV file (.gz too), or - for standard input.")
+]
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The directory that train has written.")
+]
+Horizon = Annotated[int, typer.Option(help="Steps to forecast.", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        help="table, csv or json [default: table on a terminal, else csv]", rich_help_panel=OUTPUT
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Only warnings and errors.", rich_help_panel=OUTPUT),
+]
+
+
+def complete_model(incomplete: str) -> list[tuple[str, str]]:
+    """Names of models for shell completion, with their summaries."""
+    rows = MODELS.values()
+    return [(row.name, row.summary) for row in rows if row.name.startswith(incomplete)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnOptions:
+    """How the table is written; what is left out is found from it."""
+
+    id_col: Annotated[
+        str | None, typer.Option(help="Column that names the series.", rich_help_panel=COLUMNS)
+    ] = None
+    time_col: Annotated[
+        str | None,
+        typer.Option(help="Column of timestamps or integer steps.", rich_help_panel=COLUMNS),
+    ] = None
+    target_col: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column to forecast; in wide form several times, one column a series.",
+            rich_help_panel=COLUMNS,
+        ),
+    ] = None
+    sep: Annotated[
+        str | None, typer.Option(help="Character between cells.", rich_help_panel=COLUMNS)
+    ] = None
+    decimal: Annotated[
+        str | None, typer.Option(help="Decimal mark, . or ,", rich_help_panel=COLUMNS)
+    ] = None
+    na_values: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cell that means a missing value, beside the empty one, NaN, NA and null.",
+            rich_help_panel=COLUMNS,
+        ),
+    ] = None
+    time_format: Annotated[
+        str | None,
+        typer.Option(help="Format of the times, such as %d/%m/%Y.", rich_help_panel=COLUMNS),
+    ] = None
+
+    def data_config(self) -> DataConfig:
+        return DataConfig(
+            id_column=self.id_col,
+            time_column=self.time_col,
+            target_columns=tuple(self.target_col or ()),
+            separator=self.sep,
+            decimal=self.decimal,
+            na_values=tuple(self.na_values or ()),
+            time_format=self.time_format,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """The network and its training; what is left out is settled by the rules in defaults.py."""
+
+    season: Annotated[
+        int | None, typer.Option(help="Steps in a season [default: found from the data]")
+    ] = None
+    levels: Annotated[str, typer.Option(help="Coverages of the intervals, in percent.")] = "80,95"
+    lookback: Annotated[
+        int | None,
+        typer.Option(help="Values before the cutoff that are read.", rich_help_panel=NETWORK),
+    ] = None
+    hidden_size: Annotated[
+        int | None,
+        typer.Option(help="Units of each layer and direction.", rich_help_panel=NETWORK),
+    ] = None
+    layers: Annotated[int, typer.Option(help="Recurrent layers.", rich_help_panel=NETWORK)] = 1
+    dropout: Annotated[
+        float,
+        typer.Option(help="Share of units dropped between layers.", rich_help_panel=NETWORK),
+    ] = 0.0
+    segment: Annotated[
+        int | None,
+        typer.Option(
+            help="Values that one recurrent step reads; 1 reads step by step.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None
+    log: Annotated[
+        bool | None,
+        typer.Option(
+            "--log/--no-log",
+            help="Work on logarithms [default: where all values are positive]",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None
+    epochs: Annotated[int, typer.Option(help="Epochs at most.", rich_help_panel=TRAINING)] = (
+        Settings.epochs
+    )
+    batch_size: Annotated[
+        int | None, typer.Option(help="Windows in a gradient step.", rich_help_panel=TRAINING)
+    ] = None
+    learning_rate: Annotated[
+        float,
+        typer.Option(help="Peak of the one-cycle schedule.", rich_help_panel=TRAINING),
+    ] = Settings.learning_rate
+    clip_norm: Annotated[
+        float,
+        typer.Option(help="Largest norm of the gradient; inf: none.", rich_help_panel=TRAINING),
+    ] = Settings.clip_norm
+    clip_value: Annotated[
+        float,
+        typer.Option(
+            help="Largest magnitude of one gradient entry; inf: none.", rich_help_panel=TRAINING
+        ),
+    ] = Settings.clip_value
+    patience: Annotated[
+        int,
+        typer.Option(
+            help="Epochs without a better validation loss before stopping.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = Settings.patience
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit/--no-refit",
+            help="Fit again on all data once the number of epochs is known.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = True
+    seed: Annotated[
+        int, typer.Option(help="Of initial weights and window order.", rich_help_panel=TRAINING)
+    ] = 0
+
+    def settings(self, horizon: int, model: str) -> Settings:
+        return Settings(
+            horizon=horizon,
+            model=model,
+            season=self.season,
+            lookback=self.lookback,
+            levels=_parse_levels(self.levels),
+            log=self.log,
+            hidden_size=self.hidden_size,
+            num_layers=self.layers,
+            dropout=self.dropout,
+            segment_length=self.segment,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            clip_norm=self.clip_norm,
+            clip_value=self.clip_value,
+            patience=self.patience,
+            refit=self.refit,
+            seed=self.seed,
+        )
+
+
+def _parse_levels(text: str) -> tuple[float, ...]:
+    """Percentages such as "80,95", ascending.
+
+    Raises:
+        ConfigError: One is no number.
+    """
+    try:
+        return tuple(sorted({float(part) for part in text.split(",") if part.strip()}))
+    except ValueError:
+        raise ConfigError(f"levels must be percentages such as 80,95, got '{text}'") from None

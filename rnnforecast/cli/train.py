@@ -1,0 +1,63 @@
+"""`rnnforecast train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnforecast.cli import options
+from rnnforecast.cli.render import choose_format, print_table
+from rnnforecast.cli.reporter import StderrReporter
+
+
+@options.grouped
+def train(
+    data: options.Data,
+    horizon: options.Horizon,
+    fit: options.FitOptions,
+    columns: options.ColumnOptions,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="The network; 'rnnforecast models' lists them.",
+            autocompletion=options.complete_model,
+        ),
+    ] = "gru",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory for the model and its tables [default: DATA's name and the model's]",
+            show_default=False,
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    format: options.Format = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fit a network to the series in DATA; print its metrics beside the baselines'.
+
+    The directory receives model.safetensors, forecasts.csv, metrics.csv and history.csv. The
+    metrics are those of the newest HORIZON values, which the scored network has not seen; the
+    network that is kept has been fitted again on everything.
+    """
+    form = choose_format(format)
+    settings, asked = fit.settings(horizon, model), columns.data_config()
+    from rnnforecast.workflows.train import TrainRequest
+    from rnnforecast.workflows.train import train as run
+
+    request = TrainRequest(
+        path=data,
+        directory=out or _default_directory(data, model),
+        data=asked,
+        settings=settings,
+        device=device,
+    )
+    print_table(run(request, StderrReporter(quiet=quiet)), form)
+
+
+def _default_directory(data: str, model: str) -> Path:
+    """sales.csv.gz and gru become sales-gru, in the working directory."""
+    stem = "stdin" if data == "-" else Path(data).name.split(".")[0]
+    return Path(f"{stem}-{model}")

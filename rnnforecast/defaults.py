@@ -1,0 +1,115 @@
+"""The rules that settle what the user left open, each with its reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnforecast.config import DataConfig, ModelSpec, RunConfig, Settings, TrainConfig, WindowSpec
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.seasonality import find_seasons
+
+LONGEST_LOOKBACK = 720
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the rules look at, taken from the data before any cutoff that is scored.
+
+    Attributes:
+        seasons: Season lengths found.
+        typical_length: Median length of the series.
+        windows: Steps of all series together: about as many windows can be cut.
+        positive: Whether every value is above zero.
+    """
+
+    seasons: tuple[int, ...]
+    typical_length: int
+    windows: int
+    positive: bool
+
+
+def find_facts(panel: Panel) -> Facts:
+    return Facts(
+        seasons=find_seasons(panel),
+        typical_length=int(np.median(panel.lengths)),
+        windows=len(panel.values),
+        positive=bool(np.nanmin(panel.values) > 0),
+    )
+
+
+def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
+    """Every setting, the user's where given, else the rule's."""
+    seasons = facts.seasons if settings.season is None else (settings.season,)
+    segment = settings.segment_length
+    lookback = settings.lookback or _lookback(seasons, settings.horizon, facts, segment)
+    segment = segment or _segment_length(seasons[0], lookback)
+    hidden_size = settings.hidden_size or _hidden_size(facts.windows)
+    return RunConfig(
+        data=data,
+        windows=WindowSpec(lookback=lookback, horizon=settings.horizon, seasons=seasons),
+        model=ModelSpec(
+            model=settings.model,
+            hidden_size=hidden_size,
+            num_layers=settings.num_layers,
+            dropout=settings.dropout,
+            segment_length=segment,
+            levels=settings.levels,
+            # Errors of positive series mostly grow with the level: the logarithm evens them out.
+            log=facts.positive if settings.log is None else settings.log,
+        ),
+        training=_training(settings, facts.windows),
+    )
+
+
+def _lookback(
+    seasons: tuple[int, ...], horizon: int, facts: Facts, segment_length: int | None
+) -> int:
+    """Two of the longest season and a fortnight of hours; several horizons where no season is.
+
+    Never more than half of a typical series, so that windows remain to learn from. Rounded up to
+    whole segments.
+    """
+    if seasons == (1,):
+        wished = max(14, 8 * horizon)
+    else:
+        wished = max(2 * seasons[-1], min(14 * seasons[0], 336), 2 * horizon)
+    half = max(facts.typical_length // 2, 2 * seasons[0])
+    lookback = max(1, min(wished, half, LONGEST_LOOKBACK))
+    segment = segment_length or _segment_length(seasons[0], lookback)
+    return math.ceil(lookback / segment) * segment
+
+
+def _segment_length(season: int, lookback: int) -> int:
+    """A season a recurrent step where seven or more fit, else a quarter; about 16 steps without.
+
+    Few recurrent steps keep gradients alive and training fast, and one phase of the season always
+    falls on the same input.
+    """
+    if season == 1:
+        return max(1, lookback // 16)
+    return season if lookback >= 7 * season else max(1, season // 4)
+
+
+def _hidden_size(windows: int) -> int:
+    """Wider networks for more windows; past 128 nothing was gained on validation windows."""
+    return 32 if windows < 5_000 else 64 if windows < 30_000 else 128
+
+
+def _training(settings: Settings, windows: int) -> TrainConfig:
+    """Four passes over the windows, but at least 400 and at most 1,500 steps in all epochs."""
+    batch_size = settings.batch_size or min(512, max(32, 2 ** round(math.log2(windows / 50))))
+    steps = min(1_500, max(400, 4 * windows // batch_size))
+    return TrainConfig(
+        epochs=settings.epochs,
+        batches_per_epoch=math.ceil(steps / Settings.epochs),
+        batch_size=batch_size,
+        learning_rate=settings.learning_rate,
+        clip_norm=settings.clip_norm,
+        clip_value=settings.clip_value,
+        patience=settings.patience,
+        refit=settings.refit,
+        seed=settings.seed,
+    )

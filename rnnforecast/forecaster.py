@@ -1,0 +1,150 @@
+"""A trained network with its configuration: fitting it to a panel, forecasting with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnforecast.config import RunConfig, WindowSpec
+from rnnforecast.data.calendar import IntArray
+from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
+from rnnforecast.errors import DataError
+from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.runtime import panel_dtype, seed_everything
+from rnnforecast.training.loop import FitResult, Progress, fit
+from rnnforecast.training.losses import pinball_loss
+
+VALIDATION_WINDOWS = 4096
+PREDICTION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """Forecasts any panel of the frequency it was trained on, series it never saw included."""
+
+    config: RunConfig
+    network: ForecastNetwork
+
+    def predict(self, panel: Panel) -> FloatArray:
+        """Quantiles of the horizon after the last value of each series [series, step, quantile]."""
+        return self.predict_at(
+            panel, WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
+        )
+
+    def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
+        """Quantiles after the cutoff of each window, from what lies before it.
+
+        Returns:
+            In units of the series, levels ascending [window, step, quantile]; NaN for a window
+            whose lookback holds no observation.
+        """
+        windows = gather_windows(
+            panel, index, self.config, device=next(self.network.parameters()).device
+        )
+        self.network.eval()
+        parts: list[Tensor] = []
+        with torch.inference_mode():
+            for places in torch.split(torch.arange(len(index)), PREDICTION_BATCH):
+                batch = windows.gather(places)
+                quantiles, scale = self.network(batch.values, batch.mask)
+                forecast = scale.inverse(quantiles).double()
+                empty = ~batch.mask.any(1)
+                parts.append(forecast.masked_fill(empty[:, None, None], torch.nan).cpu())
+        forecasts: FloatArray = torch.cat(parts).numpy()
+        return np.exp(forecasts) if self.config.model.log else forecasts
+
+
+def fit_forecaster(
+    panel: Panel,
+    config: RunConfig,
+    *,
+    device: torch.device,
+    ends: IntArray | None = None,
+    stop_after: int | None = None,
+    on_epoch: Progress | None = None,
+) -> tuple[Forecaster, FitResult]:
+    """Fit a new network to a panel.
+
+    Args:
+        panel: What may be seen, all of it before any cutoff that is scored later.
+        config: The network and how it is trained.
+        device: Where it is trained.
+        ends: Positions at which training targets end and validation begins [series]; a series
+            whose end is its length is only trained on. None trains on everything.
+        stop_after: The epoch to stop after, the schedule still spanning all.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        DataError: No series has two values.
+        TrainingError: Training diverged.
+    """
+    seen = panel if ends is None else panel.before(ends)
+    index = training_windows(seen, config.windows)
+    if not len(index):
+        raise DataError("no series has two values to learn from; pass longer series")
+    generator = seed_everything(config.training.seed)
+    network = ForecastNetwork(config.model, config.windows).to(device)
+    levels = config.model.quantile_levels
+
+    def loss(windows: WindowGatherer, places: Tensor) -> Tensor:
+        batch = windows.gather(places)
+        quantiles, scale = network(batch.values, batch.mask)
+        return pinball_loss(quantiles, scale.apply(batch.target), batch.target_mask, levels)
+
+    train = gather_windows(seen, index, config, device=device)
+    validate = None
+    if ends is not None:
+        newest = windows_between(ends, panel.lengths - config.windows.horizon)
+        held_out = gather_windows(panel, newest.thinned(VALIDATION_WINDOWS), config, device=device)
+
+        def validate() -> float:
+            batches = torch.split(torch.arange(len(held_out)), PREDICTION_BATCH)
+            with torch.inference_mode():
+                total = sum(float(loss(held_out, places)) * len(places) for places in batches)
+            return total / len(held_out)
+
+    result = fit(
+        network,
+        config.training,
+        loss=lambda places: loss(train, places),
+        windows=len(train),
+        validate=validate,
+        generator=generator,
+        stop_after=stop_after,
+        on_epoch=on_epoch,
+    )
+    return Forecaster(config, network), result
+
+
+def training_windows(panel: Panel, windows: WindowSpec) -> WindowIndex:
+    """Every cutoff with some history before it and a value after it.
+
+    Targets may reach beyond the end of a series and history beyond its start: the loss and the
+    network mask what is not there. A season of history is asked for where a series has it.
+    """
+    history = np.minimum(min(windows.season, windows.lookback), panel.lengths - 1)
+    return windows_between(np.maximum(history, 1), panel.lengths - 1)
+
+
+def gather_windows(
+    panel: Panel, index: WindowIndex, config: RunConfig, *, device: torch.device
+) -> WindowGatherer:
+    """The windows of `index` on the device, as logarithms where the model works on these.
+
+    A value without a logarithm counts as missing.
+    """
+    if config.model.log:
+        positive = np.where(panel.values > 0, panel.values, np.nan)
+        panel = replace(panel, values=np.log(positive))
+    return WindowGatherer(
+        panel,
+        index,
+        lookback=config.windows.lookback,
+        horizon=config.windows.horizon,
+        device=device,
+        dtype=panel_dtype(device),
+    )

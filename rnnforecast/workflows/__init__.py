@@ -1,0 +1,1 @@
+"""One plain function per command: joins the parts and writes the files."""

@@ -1,0 +1,46 @@
+"""Reading the series of a run, and saying in one line what was found."""
+
+from __future__ import annotations
+
+from rnnforecast.config import DataConfig, RunConfig
+from rnnforecast.data.reading import Table, read_table
+from rnnforecast.workflows.reporting import Reporter
+
+
+def read_series(path: str, asked: DataConfig, reporter: Reporter) -> Table:
+    """Read a table; tell of columns left out."""
+    table = read_table(path, asked)
+    if table.ignored:
+        shown = ", ".join(f"'{name}'" for name in table.ignored)
+        reporter.warning(f"{table.name}: columns not used: {shown}")
+    return table
+
+
+def describe_data(table: Table) -> str:
+    """The series, their lengths, their frequency and the columns they were read from."""
+    panel, config = table.panel, table.config
+    count = f"{len(panel)} series" if len(panel) > 1 else "one series"
+    shortest, longest = int(panel.lengths.min()), int(panel.lengths.max())
+    rows = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+    columns = (config.id_column, config.time_column, *config.target_columns[:4])
+    named = ", ".join(name for name in columns if name is not None)
+    more = ", …" if len(config.target_columns) > 4 else ""
+    step = "" if panel.frequency.unit == "step" else f", one a {panel.frequency}"
+    return f"{table.name}: {count} of {rows} values{step} ({named}{more})"
+
+
+def describe_config(config: RunConfig) -> str:
+    """What the rules have settled."""
+    windows, model = config.windows, config.model
+    if windows.seasons == (1,):
+        season = "no season"
+    else:
+        season = "season " + " and ".join(str(length) for length in windows.seasons)
+    steps = "step by step"
+    if model.segment_length > 1:
+        steps = f"in segments of {model.segment_length}"
+    log = ", on logarithms" if model.log else ""
+    return (
+        f"{season}; {model.model} with {model.hidden_size} units reads {windows.lookback} values "
+        f"{steps}{log}"
+    )

@@ -1,0 +1,36 @@
+"""One writer a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rnnforecast.errors import ConfigError, LockedError
+
+
+@contextmanager
+def locked_directory(directory: Path) -> Iterator[None]:
+    """Make the directory and hold it for the block; the system frees it should the process die.
+
+    Raises:
+        ConfigError: The directory cannot be made or written to.
+        LockedError: Another run holds it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LockedError(
+            f"{directory}: another run is writing here; wait for it or pass another --out"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{directory}: {reason}; pass another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
