@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rnnforecast.errors import ConfigError, DataError
+
 IntArray = npt.NDArray[np.int64]
 Unit = Literal["step", "microsecond", "business-day", "month"]
 
@@ -26,6 +28,8 @@ NAMES = {
     7 * DAY: "week",
 }
 PROBED = 200
+# The share of rows that makes a calendar, such as of months; the others are then faults.
+AGREEING = 0.9
 MONTHS = {1: "month", 3: "quarter", 12: "year"}
 
 
@@ -105,7 +109,9 @@ class Frequency:
         if self.unit == "step":
             return times
         unit: Literal["D", "s", "us"] = "us" if np.any(times % 1_000_000) else "s"
-        unit = "D" if self.date_only and not np.any(times % DAY) else unit
+        # ISO 8601 has no offset from UTC beside a date alone.
+        date_only = self.date_only and not self.offset
+        unit = "D" if date_only and not np.any(times % DAY) else unit
         text = np.datetime_as_string(times.astype("datetime64[us]"), unit=unit)
         return [f"{time}{self.offset}" for time in text]
 
@@ -121,10 +127,10 @@ def infer_frequency(times: IntArray, offsets: IntArray, *, integer: bool) -> Fre
         return None
     if integer:
         return Frequency(unit="step", count=most_common(distances))
-    if distances.min() >= 28 * DAY:
+    if most_common(distances) >= 28 * DAY:
         starts = np.repeat(times[offsets[:-1]], np.diff(offsets))
-        month_end = bool(_is_month_end(times).all())
-        if month_end or bool((_day(times) == _day(starts)).all()):
+        month_end = float(_is_month_end(times).mean()) >= AGREEING
+        if month_end or float((_day(times) == _day(starts)).mean()) >= AGREEING:
             months = np.diff(_month(times))[_within_series(offsets)]
             return Frequency(unit="month", count=most_common(months), month_end=month_end)
     weekdays_only = bool(np.is_busday(_date(times)).all())
@@ -147,17 +153,20 @@ def parse_times(
     Formats are tried in turn until one reads every cell; where day and month could be exchanged,
     the reading with the steadier steps wins. Returns the first row that the best format can't read
     where none reads all.
+
+    Raises:
+        DataError: Two readings are equally steady.
+        ConfigError: The format is no format.
     """
     where, distinct = pd.factorize(text.str.strip())
     cells = pd.Series(distinct, dtype="str")
-    if time_format is None and bool(cells.str.fullmatch(r"[+-]?\d{1,18}").all()):
-        steps = cells.astype("int64")
-        compact = bool(cells.str.fullmatch(r"(19|20)\d{6}").all())
-        dates = pd.to_datetime(cells, format="%Y%m%d", errors="coerce") if compact else None
-        if dates is None or bool(dates.isna().any()):
-            return np.asarray(steps, dtype=np.int64)[where], True, ""
+    whole = cells.str.fullmatch(r"[+-]?\d{1,18}").to_numpy(dtype=bool)
+    if time_format is None and whole.mean() > 0.5 and not _are_compact_dates(cells):
+        if not whole.all():
+            return int(np.argmin(whole[where]))
+        return cells.to_numpy(dtype=object).astype(np.int64)[where], True, ""
     few = cells[:: max(1, len(cells) // PROBED)]
-    formats = _formats(cells, time_format)
+    formats = _formats(cells, few, time_format)
     promising = sorted(formats, key=lambda name: int(_read(few, name)[0].isna().sum()))[:3]
     readings = [_read(cells, name) for name in promising]
     unread = [int(np.count_nonzero(reading.isna())) for reading, _ in readings]
@@ -165,22 +174,42 @@ def parse_times(
     if best:
         failed = readings[unread.index(best)][0].isna().to_numpy()
         return int(np.argmax(failed[where]))
-    complete = [reading for reading, missing in zip(readings, unread, strict=True) if not missing]
-    times, offset = min(complete, key=lambda reading: _unsteadiness(reading[0], where))
-    return _microseconds(times)[where], False, offset
+    complete = [
+        (name, _microseconds(times), offset)
+        for name, (times, offset), missing in zip(promising, readings, unread, strict=True)
+        if not missing
+    ]
+    _, times, offset = _steadiest(complete)
+    return times[where], False, offset
 
 
-def _formats(cells: pd.Series[str], time_format: str | None) -> Sequence[str]:
+def _steadiest(readings: list[tuple[str, IntArray, str]]) -> tuple[str, IntArray, str]:
+    """Of the readings of distinct times, the one with the fewest different steps."""
+    steps = [_different_steps(times) for _, times, _ in readings]
+    best = readings[steps.index(min(steps))]
+    for other, count in zip(readings, steps, strict=True):
+        if count == min(steps) and not np.array_equal(other[1], best[1]):
+            raise DataError(
+                f"the times could be in the format {best[0]} or {other[0]}; pass --time-format"
+            )
+    return best
+
+
+def _formats(cells: pd.Series[str], few: pd.Series[str], time_format: str | None) -> Sequence[str]:
     if time_format is not None:
         return (time_format,)
+    for digits, name in ((r"\d{8}", "%Y%m%d"), (r"\d{6}", "%Y%m")):
+        if bool(cells.str.fullmatch(digits).all()):
+            return (name,)
     if bool(cells.str.match(r"\d{4}-\d\d(-|$)").all()):
         return ("ISO8601",)
     formats = ["ISO8601", "%Y%m%d", "%b %Y", "%B %Y", "%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y"]
-    sample = str(cells.iloc[0])
-    for mark in (mark for mark in "/.-" if mark in sample):
-        formats += [f"%m{mark}%d{mark}%Y", f"%d{mark}%m{mark}%Y", f"%Y{mark}%m{mark}%d"]
-        formats += [f"%m{mark}%Y", f"%d{mark}%m{mark}%y", f"%m{mark}%d{mark}%y"]
-    if ":" in sample:
+    for mark in (mark for mark in "/.-" if bool(few.str.contains(mark, regex=False).any())):
+        # Nobody puts the month first between points.
+        orders = ["%d{0}%m{0}%Y", "%Y{0}%m{0}%d", "%m{0}%Y", "%d{0}%m{0}%y"]
+        orders += [] if mark == "." else ["%m{0}%d{0}%Y", "%m{0}%d{0}%y"]
+        formats += [order.format(mark) for order in orders]
+    if bool(few.str.contains(":", regex=False).any()):
         clocks = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
         formats += [f"{date} {clock}" for date in formats[1:] for clock in clocks]
     return formats
@@ -197,12 +226,30 @@ def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], st
         shift = pd.Timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
         return utc.dt.tz_localize(None) + shift, offset
     naive = cells.where(~zoned) if name == "ISO8601" else cells
-    return pd.to_datetime(naive, format=name, errors="coerce"), ""
+    with_zone = "%z" in name
+    try:
+        times = pd.to_datetime(naive, format=name, errors="coerce", utc=with_zone)
+    except ValueError as error:
+        raise ConfigError(
+            f"time_format must be a strptime format such as %d/%m/%Y, got '{name}'; {error}"
+        ) from None
+    return times.dt.tz_localize(None), "+00:00" if with_zone else ""
 
 
-def _unsteadiness(times: pd.Series[pd.Timestamp], where: npt.NDArray[np.intp]) -> int:
-    """How many different distances lie between rows, as a measure of a wrong reading."""
-    return len(np.unique(np.diff(_microseconds(times)[where])))
+def _are_compact_dates(cells: pd.Series[str]) -> bool:
+    """Whether all but faulty ones are dates such as 20200131, or months such as 202001."""
+    months = float(cells.str.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])").mean())
+    compact = cells.where(cells.str.fullmatch(r"(19|20)\d{6}"))
+    dates = float(pd.to_datetime(compact, format="%Y%m%d", errors="coerce").notna().mean())
+    return max(months, dates) >= AGREEING
+
+
+def _different_steps(times: IntArray) -> int:
+    """How many different distances, in months where these fit, lie between neighbours in time."""
+    ordered = np.unique(times)
+    if bool((_day(ordered) == _day(ordered[:1])).all()) and not np.any(np.diff(ordered % DAY)):
+        ordered = _month(ordered)
+    return len(np.unique(np.diff(ordered)))
 
 
 def _microseconds(times: pd.Series[pd.Timestamp]) -> IntArray:

@@ -122,7 +122,8 @@ def build_panel(
         )
     date_only = not integer and not bool(np.any(times % DAY))
     frequency = replace(frequency, offset=offset, date_only=date_only)
-    _check_agreement(frequency, ids, times, offsets, order)
+    if frequency.unit in ("step", "microsecond"):
+        _check_agreement(frequency, frequency.count, times, times, ids, offsets, order)
     firsts = np.repeat(times[offsets[:-1]], np.diff(offsets))
     try:
         positions = frequency.positions(times, firsts)
@@ -132,6 +133,8 @@ def build_panel(
             f"series '{ids[int(keys[error.row])]}' has a row every {frequency}, but this one lies "
             "between two; correct the time, or aggregate the rows to regular steps",
         ) from None
+    if frequency.unit in ("month", "business-day"):
+        _check_agreement(frequency, 1, positions, times, ids, offsets, order)
     return _fill(ids, keys, positions, values, times[offsets[:-1]], frequency)
 
 
@@ -140,15 +143,24 @@ def _offsets(keys: IntArray, count: int) -> IntArray:
 
 
 def _check_agreement(
-    frequency: Frequency, ids: Sequence[str], times: IntArray, offsets: IntArray, order: IntArray
+    frequency: Frequency,
+    step: int,
+    places: IntArray,
+    times: IntArray,
+    ids: Sequence[str],
+    offsets: IntArray,
+    order: IntArray,
 ) -> None:
-    """Raise RowError for a series whose own step is a multiple of the common one."""
-    if frequency.unit not in ("step", "microsecond"):
-        return
+    """Raise RowError for a series whose `places` keep to another step than the common one."""
     for index in range(len(ids)):
-        distances = np.diff(times[offsets[index] : offsets[index + 1]])
-        if len(distances) >= 3 and (own := most_common(distances)) != frequency.count:
-            other = replace(frequency, count=own)
+        rows = slice(offsets[index], offsets[index + 1])
+        distances = np.diff(places[rows])
+        if len(distances) < 3 or (own := most_common(distances)) == step:
+            continue
+        # Where no distance prevails, the series has many gaps rather than another step.
+        if np.mean(distances == own) >= 0.5:
+            bounds = np.array([0, len(distances) + 1])
+            other = infer_frequency(times[rows], bounds, integer=frequency.unit == "step")
             raise RowError(
                 int(order[offsets[index]]),
                 f"series '{ids[index]}' has a row every {other}, the others every {frequency}; "
@@ -182,7 +194,7 @@ def _fill(
     if sparse.any():
         at = int(np.argmax(sparse))
         raise DataError(
-            f"series '{ids[at]}': {counts[at]} values lie over {lengths[at]} steps of "
+            f"series '{ids[at]}': only {counts[at]} of {lengths[at]} values are there at one a "
             f"{frequency}; correct its times, or aggregate the rows to longer steps"
         )
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

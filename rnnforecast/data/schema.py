@@ -12,6 +12,7 @@ import pandas as pd
 
 from rnnforecast.config import DataConfig
 from rnnforecast.data.calendar import parse_times
+from rnnforecast.data.panel import RowError
 from rnnforecast.errors import DataError
 
 ID_NAMES = ("unique_id", "item_id", "series_id", "id")
@@ -46,16 +47,21 @@ def find_columns(
 
     Raises:
         DataError: A named column is absent, or more than one reading is possible.
+        RowError: A time occurs twice and no column names the series.
     """
     _check_named(list(sample.columns), asked)
     missing = (*MISSING, *asked.na_values)
     kinds = {str(name): _kind(sample[name], missing, decimal) for name in sample.columns}
-    identifier = asked.id_column or _by_name(kinds, ID_NAMES)
+    named = (asked.time_column, *asked.target_columns)
+    unnamed = {name: kind for name, kind in kinds.items() if name not in named}
+    identifier = asked.id_column or _by_name(unnamed, ID_NAMES)
     time = asked.time_column or _find_time(kinds, exclude=(identifier, *asked.target_columns))
     rest = [name for name in kinds if name not in (identifier, time)]
     if identifier is None and bool(read_text([time])[time].duplicated().any()):
         candidates = [name for name in rest if name not in asked.target_columns]
-        identifier = _find_id(read_text([time, *candidates]), kinds, time)
+        identifier = _find_id(
+            read_text([time, *candidates]), kinds, time, targets=asked.target_columns
+        )
         rest = [name for name in rest if name != identifier]
     targets = asked.target_columns or _find_targets(kinds, rest, wide=identifier is None)
     if identifier is not None and len(targets) > 1:
@@ -72,7 +78,17 @@ def _check_named(columns: Sequence[str], asked: DataConfig) -> None:
         raise DataError(f"the header repeats the column {_listed(sorted(repeated))}; rename one")
     for name in (asked.id_column, asked.time_column, *asked.target_columns):
         if name is not None and name not in columns:
-            raise DataError(f"there is no column '{name}'; the header has {_listed(columns)}")
+            raise DataError(
+                f"there is no column '{name}'; the header has {_listed(columns)}: "
+                "name one of these, or rename it"
+            )
+    asked_for = [asked.id_column, asked.time_column, *asked.target_columns]
+    twice = {name for name in asked_for if name is not None and asked_for.count(name) > 1}
+    if twice:
+        raise DataError(
+            f"column {_listed(sorted(twice))} is asked for twice; "
+            "--id-col, --time-col and --target-col must name different columns"
+        )
 
 
 def _find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
@@ -97,22 +113,34 @@ def _find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
     return candidates[0]
 
 
-def _find_id(rows: pd.DataFrame, kinds: dict[str, Kind], time: str) -> str:
-    """The column that, with the time, tells all rows apart."""
+def _find_id(
+    rows: pd.DataFrame, kinds: dict[str, Kind], time: str, *, targets: Sequence[str]
+) -> str:
+    """The column that, with the time, tells all rows apart, and leaves one to forecast."""
     others = [str(name) for name in rows.columns if name != time]
+    if not targets:
+        target = others[0] if len(others) == 1 else _by_name(dict.fromkeys(others), TARGET_NAMES)
+        others = [name for name in others if name != target]
     texts = [name for name in others if not kinds[name].number]
-    candidates = texts or [name for name in others if kinds[name].whole]
+    codes = [name for name in others if kinds[name].whole and _is_code(rows[name])]
+    candidates = texts or codes
     telling = [name for name in candidates if not rows.duplicated([time, name]).any()]
     found = telling or candidates
     if not found:
-        repeated = rows[time][rows[time].duplicated()].iloc[0]
-        raise DataError(
-            f"column '{time}': {repeated} occurs twice and no column names the series; "
-            "remove one of the rows or pass --id-col"
+        row = int(rows[time].duplicated().to_numpy().argmax())
+        raise RowError(
+            row,
+            f"column '{time}': '{rows[time].iloc[row]}' occurs twice and no column names the "
+            "series; remove one of the rows or pass --id-col",
         )
     if len(found) > 1:
         raise DataError(f"the id column could be {_listed(found)}; pass --id-col")
     return found[0]
+
+
+def _is_code(cells: pd.Series[str]) -> bool:
+    """Whether whole numbers recur as those of series do: measured ones rarely do."""
+    return cells.nunique() <= len(cells) / 2
 
 
 def _find_targets(kinds: dict[str, Kind], rest: Sequence[str], wide: bool) -> tuple[str, ...]:
@@ -140,10 +168,13 @@ def _kind(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind:
     numbers = pd.to_numeric(observed.str.replace(decimal, ".", regex=False), errors="coerce")
     number = bool(numbers.notna().mean() > 0.5)
     whole = bool(observed.str.fullmatch(r"[+-]?\d{1,18}").all())
-    parsed = parse_times(observed)
-    if isinstance(parsed, int):
-        return Kind(number=number, whole=whole, time=False)
-    return Kind(number=number, whole=whole, time=not parsed[1] and not (number and not whole))
+    try:
+        parsed = parse_times(observed)
+    except DataError:
+        # More than one format reads the sample; all rows together will tell which.
+        return Kind(number=number, whole=whole, time=True)
+    time = not isinstance(parsed, int) and not parsed[1] and not (number and not whole)
+    return Kind(number=number, whole=whole, time=time)
 
 
 def _by_name(columns: dict[str, Kind] | dict[str, None], names: Sequence[str]) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,8 +14,13 @@ from rnnforecast.data.panel import FloatArray, Panel
 SAMPLED_SERIES = 60
 SAMPLED_STEPS = 4000
 LONGEST_LAG = 400
+# Seasons that a series must last; more where every lag is tried, for one of many fits by chance.
+REPEATS, STEP_REPEATS = 3, 5
 # The autocorrelation at the season, with the level taken off, from which a season is believed.
 BELIEVED = 0.3
+# The shares of the autocorrelation at the season: what half the season must stay below, and what
+# two seasons must keep.
+SMOOTH, LASTING = 0.95, 0.5
 # What share of the strongest season's autocorrelation the main, the shortest, season needs.
 MAIN_SHARE = 0.7
 # What a multiple of the season must add to be a season of its own, such as the week over the day.
@@ -30,8 +37,9 @@ def find_seasons(panel: Panel) -> tuple[int, ...]:
     chosen = np.arange(len(panel))
     if len(panel) > SAMPLED_SERIES:
         chosen = np.sort(rng.choice(len(panel), SAMPLED_SERIES, replace=False))
-    sample = [_filled(panel.series(int(i))[-SAMPLED_STEPS:]) for i in chosen]
-    strength = {lag: _strength(sample, lag) for lag in _candidates(panel)}
+    sample = [_prepared(panel.series(int(i))[-SAMPLED_STEPS:]) for i in chosen]
+    repeats = STEP_REPEATS if panel.frequency.unit == "step" else REPEATS
+    strength = {lag: _strength(sample, lag, repeats) for lag in _candidates(panel)}
     believed = {lag: value for lag, value in strength.items() if value >= BELIEVED}
     if panel.frequency.unit == "step":
         believed = {lag: value for lag, value in believed.items() if _is_peak(strength, lag)}
@@ -71,12 +79,12 @@ def _is_peak(strength: dict[int, float], lag: int) -> bool:
     return higher and fell < strength[lag] / 2
 
 
-def _strength(sample: list[FloatArray], lag: int) -> float:
+def _strength(sample: list[FloatArray], lag: int, repeats: int) -> float:
     """The median over series of the autocorrelation at `lag` of what the moving average leaves.
 
-    -1 unless half of the series last three seasons.
+    -1 unless half of the series last `repeats` seasons.
     """
-    values = [_autocorrelation(series, lag) for series in sample if len(series) > 3 * lag]
+    values = [_autocorrelation(series, lag) for series in sample if len(series) >= repeats * lag]
     return float(np.median(values)) if len(values) >= max(1, len(sample) / 2) else -1.0
 
 
@@ -88,15 +96,25 @@ def _autocorrelation(series: FloatArray, lag: int) -> float:
         average = (average[1:] + average[:-1]) / 2
     first = lag // 2
     rest = series[first : first + len(average)] - average
-    power = float(np.mean(rest**2))
-    if power <= 1e-12 * float(np.mean(series**2)):
+    if float(np.mean(rest**2)) <= 1e-12 * float(np.mean(series**2)):
         return 0.0
-    return float(np.mean(rest[lag:] * rest[:-lag])) / power
+    once, half, twice = (_correlation(rest[by:], rest[:-by]) for by in (lag, lag // 2, 2 * lag))
+    # Smooth curves resemble themselves as much after half the lag; chance cycles fade after two.
+    smooth = half >= SMOOTH * once
+    fading = len(rest) >= 3 * lag and twice < LASTING * once
+    return 0.0 if smooth or fading else once
 
 
-def _filled(series: FloatArray) -> FloatArray:
-    """Gaps filled linearly: only to look for seasons, never to train."""
+def _correlation(after: FloatArray, before: FloatArray) -> float:
+    power = float(np.sum(after**2) * np.sum(before**2))
+    return float(np.sum(after * before)) / math.sqrt(power) if power > 0 else 0.0
+
+
+def _prepared(series: FloatArray) -> FloatArray:
+    """At most 1 in size, so that no sum overflows, and gaps filled linearly: only to look for
+    seasons, never to train."""
     missing = np.isnan(series)
+    series = series / (np.max(np.abs(series[~missing]), initial=0.0) or 1.0)
     if not missing.any():
         return series
     steps: npt.NDArray[np.intp] = np.arange(len(series))

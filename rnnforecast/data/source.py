@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -28,12 +29,16 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
+        """The hash of the text."""
         return sha256(self.data).hexdigest()
 
     def rows(self, separator: str) -> Iterator[tuple[int, list[str]]]:
-        """Each row that is not blank as (line number, cells); the header is the first."""
+        """Each row that is not blank as (line number, cells); the header is the first.
+
+        As pandas does, it skips spaces after a separator, and lines of nothing but spaces.
+        """
         text = io.TextIOWrapper(io.BytesIO(self.data), encoding="utf-8", newline="")
-        reader = csv.reader(text, delimiter=separator, strict=True)
+        reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=True)
         line = 1
         while True:
             try:
@@ -42,7 +47,7 @@ class Source:
                 raise DataError(f"{self.name}:{line}: {error}; correct the quotes there") from None
             if cells is None:
                 return
-            if cells:
+            if len(cells) > 1 or any(cell.strip() for cell in cells):
                 yield line, cells
             line = reader.line_num + 1
 
@@ -67,9 +72,10 @@ def open_source(path: str) -> Source:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path}: {reason}; pass a readable CSV file or - for stdin") from None
-    if not data.strip():
+    text = _as_utf8(path, data)
+    if not text.strip():
         raise DataError(f"{path}: the file is empty; it needs a header line and rows")
-    return Source(path, _as_utf8(path, data))
+    return Source(path, text)
 
 
 def read_stdin() -> Source | None:
@@ -78,14 +84,14 @@ def read_stdin() -> Source | None:
     Raises:
         DataError: It is no text.
     """
-    data = sys.stdin.buffer.read()
-    return Source("stdin", _as_utf8("stdin", data)) if data.strip() else None
+    text = _as_utf8("stdin", sys.stdin.buffer.read())
+    return Source("stdin", text) if text.strip() else None
 
 
 def find_separator(source: Source) -> str:
-    """The separator that splits the header line; a comma where nothing does."""
+    """The separator that splits the header line, outside quotes; a comma where nothing does."""
     header = source.data.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
-    return max(SEPARATORS, key=header.count)
+    return max(SEPARATORS, key=re.sub(r'"[^"]*"', "", header).count)
 
 
 def check_rectangular(source: Source, separator: str) -> None:
@@ -98,7 +104,7 @@ def check_rectangular(source: Source, separator: str) -> None:
     mark = separator.encode()
     if b'"' not in source.data:
         lines = io.BytesIO(source.data)
-        if all(line.count(mark) == width - 1 for line in lines if line.strip()):
+        if all(line.count(mark) == width - 1 for line in lines if line.strip(b" \r\n")):
             return
     for line, cells in rows:
         if len(cells) != width:
@@ -120,8 +126,9 @@ def _as_utf8(name: str, data: bytes) -> bytes:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        kind = encoding.removesuffix("-sig").upper()
         raise DataError(
-            f"{name}:{line}: byte 0x{data[error.start]:02x} is not {encoding[:6].upper()} text; "
+            f"{name}:{line}: byte 0x{data[error.start]:02x} is not {kind} text; "
             "pass a CSV file saved as UTF-8"
         ) from None
     if "\0" in text:

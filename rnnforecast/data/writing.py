@@ -71,7 +71,7 @@ def forecast_table(
         str(config.time_column): panel.frequency.format(panel.times(series, positions)),
     }
     for name, quantiles in models.items():
-        flat = quantiles.reshape(len(series), -1)
+        flat = quantiles.reshape(len(series), quantiles.shape[-1])
         middle = flat.shape[1] // 2
         columns[name] = flat[:, middle]
         for distance, level in enumerate(levels[:middle], start=1):

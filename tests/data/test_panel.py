@@ -1,0 +1,117 @@
+"""Ragged series: building, cutting, and the times of their values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnforecast.data.calendar import Frequency, IntArray
+from rnnforecast.data.panel import Panel, RowError, build_panel
+from rnnforecast.errors import DataError
+
+STEP = Frequency(unit="step", count=2)
+
+
+def ragged(lengths: list[int]) -> Panel:
+    """Series whose values tell which series and position they are."""
+    offsets = np.cumsum([0, *lengths])
+    values = [100.0 * i + k for i, length in enumerate(lengths) for k in range(length)]
+    return Panel(
+        ids=tuple(f"s{i}" for i in range(len(lengths))),
+        values=np.array(values, dtype=np.float64),
+        offsets=offsets.astype(np.int64),
+        starts=10 * np.arange(len(lengths)),
+        frequency=STEP,
+    )
+
+
+def build(keys: list[int], times: list[int], values: list[float]) -> Panel:
+    return build_panel(
+        keys=np.array(keys),
+        ids=["a", "b"][: max(keys) + 1],
+        times=np.array(times),
+        values=np.array(values, dtype=np.float64),
+        integer=True,
+    )
+
+
+@st.composite
+def cut_panels(draw: st.DrawFn) -> tuple[Panel, IntArray, IntArray]:
+    lengths = draw(st.lists(st.integers(0, 9), min_size=1, max_size=6))
+    first = [draw(st.integers(0, length)) for length in lengths]
+    last = [draw(st.integers(low, length)) for low, length in zip(first, lengths, strict=True)]
+    return ragged(lengths), np.array(first), np.array(last)
+
+
+@given(cut_panels())
+def test_cut_keeps_values_and_times_from_first_to_before_last(
+    case: tuple[Panel, IntArray, IntArray],
+) -> None:
+    panel, first, last = case
+    cut = panel.cut(first, last)
+    assert (cut.ids, cut.frequency) == (panel.ids, panel.frequency)
+    assert cut.lengths.tolist() == (last - first).tolist()
+    for i in range(len(panel)):
+        kept = np.arange(first[i], last[i])
+        assert cut.series(i).tolist() == panel.series(i)[kept].tolist()
+        series = np.full(len(kept), i)
+        assert (cut.times(series, kept - first[i]) == panel.times(series, kept)).all()
+
+
+@given(cut_panels(), st.integers(1, 12))
+def test_before_and_tail_take_the_two_ends_of_each_series(
+    case: tuple[Panel, IntArray, IntArray], length: int
+) -> None:
+    panel, _, cutoffs = case
+    before, tail = panel.before(cutoffs), panel.tail(length)
+    for i in range(len(panel)):
+        whole = panel.series(i).tolist()
+        assert before.series(i).tolist() == whole[: cutoffs[i]]
+        assert tail.series(i).tolist() == whole[-length:]
+    assert before.starts.tolist() == panel.starts.tolist()
+
+
+def test_cut_copies_so_that_the_panel_stays_as_it_was() -> None:
+    panel = ragged([3, 2])
+    panel.tail(2).values[:] = -1
+    assert panel.values.tolist() == [0, 1, 2, 100, 101]
+
+
+def test_times_go_on_after_the_last_value() -> None:
+    assert ragged([3, 2]).times(np.array([0, 1, 1]), np.array([2, 2, 5])).tolist() == [4, 14, 20]
+
+
+def test_panel_is_ordered_and_its_gaps_are_nan_when_rows_are_neither() -> None:
+    panel = build([1, 0, 1, 0, 1, 0], [9, 4, 5, 2, 7, 8], [3, 11, 1, 10, 2, 12])
+    assert panel.ids == ("a", "b")
+    assert np.array_equal(panel.values, [10, 11, np.nan, 12, 1, 2, 3], equal_nan=True)
+    assert (panel.starts.tolist(), panel.frequency.count) == ([2, 5], 2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "times", "row", "message"),
+    [
+        ([0, 0, 0, 0], [1, 2, 3, 2], 3, "series 'a' has this time twice; remove one of the rows"),
+        ([1, 0, 1, 1], [1, 1, 2, 1], 3, "series 'b' has this time twice"),
+        ([0, 0, 0, 0], [0, 9, 2, 4], 1, "series 'a' has a row every 2 steps, but this one lies"),
+        (
+            [0, 1] * 5 + [0],
+            [0, 5, 1, 0, 2, 15, 3, 10, 4, 20, 5],
+            3,
+            "series 'b' has a row every 5 steps, the others every step; all series of a file",
+        ),
+    ],
+)
+def test_panel_raises_with_the_row_as_read_when_times_do_not_fit(
+    keys: list[int], times: list[int], row: int, message: str
+) -> None:
+    with pytest.raises(RowError, match=message) as error:
+        build(keys, times, [1] * len(keys))
+    assert error.value.row == row
+
+
+def test_panel_raises_when_values_are_lost_in_gaps() -> None:
+    with pytest.raises(DataError, match="series 'b': only 3 of 1000001 values are there at one a"):
+        build([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 10**6], [1] * 6)

@@ -1,0 +1,187 @@
+"""Which column is what, found from the table alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from rnnforecast.config import DataConfig
+from rnnforecast.data.panel import RowError
+from rnnforecast.data.schema import SAMPLE_ROWS, find_columns
+from rnnforecast.errors import DataError
+
+DAYS = list(pd.date_range("2020-01-01", periods=6).strftime("%Y-%m-%d"))
+NOTHING = DataConfig()
+Found = tuple[str | None, str | None, tuple[str, ...]]
+
+
+def find(columns: dict[str, Sequence[object]], asked: DataConfig = NOTHING) -> Found:
+    """The id, time and target columns of a table."""
+    length = max(map(len, columns.values()))
+    cells = {name: [str(x) for x in values] for name, values in columns.items()}
+    rows = pd.DataFrame(
+        {name: (values * length)[:length] for name, values in cells.items()}, dtype="str"
+    )
+    found = find_columns(
+        rows[:SAMPLE_ROWS], asked, asked.decimal or ".", lambda names: rows[list(names)]
+    )
+    kept = ("id_column", "time_column", "target_columns")
+    open_fields = {name: getattr(asked, name) for name in kept}
+    assert replace(found, **open_fields) == asked
+    return found.id_column, found.time_column, found.target_columns
+
+
+NUMBERS = [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]
+COUNTS = [13, 11, 17, 12, 19, 14]
+TWICE = [*DAYS[:3], *DAYS[:3]]
+PAIRED = ["a", "a", "a", "b", "b", "b"]
+FOUND = {
+    "nixtla": ({"unique_id": PAIRED, "ds": TWICE, "y": COUNTS}, ("unique_id", "ds", ("y",))),
+    "capitals": ({"ID": PAIRED, "Date": TWICE, "Value": COUNTS}, ("ID", "Date", ("Value",))),
+    "own names": ({"shop": PAIRED, "day": TWICE, "sales": COUNTS}, ("shop", "day", ("sales",))),
+    "text id": ({"a": TWICE, "b": PAIRED, "c": NUMBERS}, ("b", "a", ("c",))),
+    "code id": (
+        {"shop": [7, 7, 7, 9, 9, 9], "day": TWICE, "y": COUNTS},
+        ("shop", "day", ("y",)),
+    ),
+    "single": ({"day": DAYS, "price": NUMBERS}, (None, "day", ("price",))),
+    "single years": ({"year": range(1990, 1996), "births": COUNTS}, (None, "year", ("births",))),
+    "first column counts": ({"k": range(6), "y": NUMBERS}, (None, "k", ("y",))),
+    "wide": ({"day": DAYS, "a": NUMBERS, "b": COUNTS}, (None, "day", ("a", "b"))),
+    "wide beside text": (
+        {"day": DAYS, "sky": PAIRED, "a": NUMBERS, "b": COUNTS},
+        (None, "day", ("a", "b")),
+    ),
+    "wide with y": ({"ds": DAYS, "y": NUMBERS, "price": COUNTS}, (None, "ds", ("y",))),
+    "wide with a gap": ({"ds": DAYS, "a": NUMBERS, "b": [""]}, (None, "ds", ("a", "b"))),
+    "two dates": ({"ds": DAYS, "loaded": DAYS, "y": NUMBERS}, (None, "ds", ("y",))),
+    "text target": ({"day": DAYS, "y": ["x", *NUMBERS[1:]]}, (None, "day", ("y",))),
+    "all text target": ({"day": DAYS, "sales": ["x"]}, (None, "day", ("sales",))),
+    "one bad time": ({"ds": [*DAYS[:5], "?"], "y": NUMBERS}, (None, "ds", ("y",))),
+    "day or month first": (
+        {"when": ["01/02/2020", "01/03/2020"], "y": NUMBERS[:2]},
+        (None, "when", ("y",)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "expected"), FOUND.values(), ids=FOUND)
+def test_columns_are_found_when_one_reading_is_possible(
+    columns: dict[str, Sequence[object]], expected: Found
+) -> None:
+    assert find(columns) == expected
+
+
+def test_id_is_found_when_times_repeat_only_after_the_sample() -> None:
+    days = list(pd.date_range("2015-01-01", periods=SAMPLE_ROWS + 50).strftime("%Y-%m-%d"))
+    shops = ["a"] * len(days) + ["b"] * 20
+    table = {"day": days + days[-20:], "shop": shops, "sales": NUMBERS}
+    assert find(table) == ("shop", "day", ("sales",))
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"time_column": "b"}, (None, "b", ("c",))),
+        ({"target_columns": ("c",)}, (None, "a", ("c",))),
+        ({"target_columns": ("c", "b")}, (None, "a", ("c", "b"))),
+        ({"id_column": "c", "target_columns": ("b",)}, ("c", "a", ("b",))),
+    ],
+)
+def test_columns_are_those_named_when_the_user_names_them(
+    asked: dict[str, str], expected: Found
+) -> None:
+    table = {"a": DAYS, "b": range(6), "c": NUMBERS}
+    assert find(table, replace(NOTHING, **asked)) == expected
+
+
+def test_id_is_not_a_column_asked_for_as_something_else() -> None:
+    table = {"id": range(6), "y": NUMBERS}
+    assert find(table, DataConfig(time_column="id")) == (None, "id", ("y",))
+    assert find({"ds": DAYS, "id": NUMBERS}, DataConfig(target_columns=("id",))) == (
+        None,
+        "ds",
+        ("id",),
+    )
+
+
+AMBIGUOUS = {
+    "no time": (
+        {"a": ["x"], "b": NUMBERS},
+        NOTHING,
+        "time column was not found among the columns 'a', 'b'; pass --time-col",
+    ),
+    "two times": (
+        {"from": DAYS, "to": DAYS, "y": NUMBERS},
+        NOTHING,
+        "time column could be 'from', 'to' among .*; pass --time-col",
+    ),
+    "two counts": (
+        {"a": range(6), "b": range(6)},
+        NOTHING,
+        "time column was not found among the columns 'a', 'b'; pass --time-col",
+    ),
+    "two ids": (
+        {"shop": PAIRED, "city": PAIRED, "day": TWICE, "y": COUNTS},
+        NOTHING,
+        "id column could be 'shop', 'city'; pass --id-col",
+    ),
+    "two targets": (
+        {"shop": PAIRED, "day": TWICE, "a": NUMBERS, "b": NUMBERS},
+        NOTHING,
+        "target column could be 'a', 'b' among 'a', 'b'; pass --target-col",
+    ),
+    "no number": (
+        {"day": DAYS, "a": ["x"], "b": ["x"]},
+        NOTHING,
+        "target column was not found among 'a', 'b'; pass --target-col",
+    ),
+    "no target": ({"unique_id": PAIRED, "ds": TWICE}, NOTHING, "no column to forecast"),
+    "many columns": (
+        {f"c{k}": ["x"] for k in range(12)},
+        NOTHING,
+        "'c0', 'c1', .*'c7' and 4 more; pass --time-col",
+    ),
+    "absent": (
+        {"ds": DAYS, "y": NUMBERS},
+        DataConfig(target_columns=("z",)),
+        "there is no column 'z'; the header has 'ds', 'y'",
+    ),
+    "twice": (
+        {"ds": DAYS, "y": NUMBERS},
+        DataConfig(time_column="ds", target_columns=("ds",)),
+        "column 'ds' is asked for twice; --id-col, --time-col and",
+    ),
+    "two targets asked": (
+        {"unique_id": PAIRED, "ds": TWICE, "a": NUMBERS, "b": NUMBERS},
+        DataConfig(target_columns=("a", "b")),
+        "with the id column 'unique_id' one target column can be read, got 'a', 'b'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "asked", "message"), AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_columns_raise_with_the_candidates_when_a_choice_is_left(
+    columns: dict[str, Sequence[object]], asked: DataConfig, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        find(columns, asked)
+
+
+def test_columns_raise_when_the_header_repeats_a_name() -> None:
+    rows = pd.DataFrame([["2020-01-01", "1", "2"]], columns=["ds", "y", "y"], dtype="str")
+    with pytest.raises(DataError, match="header repeats the column 'y'; rename one"):
+        find_columns(rows, NOTHING, ".", lambda names: rows[list(names)])
+
+
+@pytest.mark.parametrize("more", [{}, {"z": [21, 22, 23, 24, 25, 26]}])
+def test_columns_raise_with_the_row_when_a_time_occurs_twice_and_nothing_names_series(
+    more: dict[str, Sequence[object]],
+) -> None:
+    table = {"day": [*DAYS[:5], DAYS[2]], "sales": COUNTS, **more}
+    with pytest.raises(RowError, match="column 'day': '2020-01-03' occurs twice and no") as error:
+        find(table)
+    assert error.value.row == 5

@@ -1,0 +1,118 @@
+"""Season lengths of synthetic series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnnforecast.data.calendar import DAY, Frequency
+from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.seasonality import find_seasons
+
+STEP = Frequency(unit="step")
+HOURLY = Frequency(unit="microsecond", count=DAY // 24)
+DAILY = Frequency(unit="microsecond", count=DAY)
+WEEKLY = Frequency(unit="microsecond", count=7 * DAY)
+TRADING = Frequency(unit="business-day")
+MONTHLY = Frequency(unit="month")
+QUARTERLY = Frequency(unit="month", count=3)
+YEARLY = Frequency(unit="month", count=12)
+
+
+def panel(frequency: Frequency, *series: FloatArray) -> Panel:
+    return Panel(
+        ids=tuple(f"s{i}" for i in range(len(series))),
+        values=np.concatenate(series),
+        offsets=np.cumsum([0, *map(len, series)]).astype(np.int64),
+        starts=np.zeros(len(series), dtype=np.int64),
+        frequency=frequency,
+    )
+
+
+def noise(length: int, seed: int = 1) -> FloatArray:
+    return np.random.default_rng(seed).normal(size=length)
+
+
+def season(length: int, period: int, seed: int = 2) -> FloatArray:
+    """A random pattern, repeated."""
+    pattern = 3 * np.random.default_rng(seed).normal(size=period)
+    return pattern[np.arange(length) % period] + 0.3 * noise(length)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "period", "length"),
+    [
+        (HOURLY, 24, 600),
+        (HOURLY, 168, 1500),
+        (DAILY, 7, 200),
+        (WEEKLY, 52, 300),
+        (TRADING, 5, 200),
+        (MONTHLY, 12, 120),
+        (QUARTERLY, 4, 60),
+        (STEP, 12, 150),
+        (STEP, 7, 150),
+        (STEP, 24, 400),
+        (STEP, 96, 600),
+    ],
+)
+def test_season_is_found_when_a_pattern_repeats(
+    frequency: Frequency, period: int, length: int
+) -> None:
+    assert find_seasons(panel(frequency, season(length, period)))[0] == period
+
+
+@pytest.mark.parametrize(("frequency", "period"), [(MONTHLY, 12), (STEP, 12), (HOURLY, 24)])
+def test_season_is_found_when_a_trend_grows_and_values_are_missing(
+    frequency: Frequency, period: int
+) -> None:
+    series = season(240, period) + 0.5 * np.arange(240)
+    series[5::11] = np.nan
+    assert find_seasons(panel(frequency, series)) == (period,)
+
+
+def test_seasons_are_two_when_the_week_adds_to_the_day() -> None:
+    series = season(2000, 24) + 0.4 * season(2000, 168, seed=3)
+    assert find_seasons(panel(HOURLY, series)) == (24, 168)
+
+
+def test_season_is_that_of_most_series_when_they_are_many() -> None:
+    seasonal = [season(150, 12, seed=seed) for seed in range(70)]
+    others = [noise(150, seed=seed) for seed in range(20)]
+    assert find_seasons(panel(MONTHLY, *seasonal, *others)) == (12,)
+
+
+EVERY = [STEP, HOURLY, DAILY, WEEKLY, TRADING, MONTHLY, QUARTERLY, YEARLY]
+
+
+@pytest.mark.parametrize("frequency", EVERY, ids=str)
+def test_season_is_one_when_series_are_noise(frequency: Frequency) -> None:
+    for seed in range(10):
+        assert find_seasons(panel(frequency, noise(600, seed))) == (1,)
+
+
+@pytest.mark.parametrize("frequency", EVERY, ids=str)
+def test_season_is_mostly_one_when_series_are_walks(frequency: Frequency) -> None:
+    found = [find_seasons(panel(frequency, noise(600, seed).cumsum())) for seed in range(20)]
+    # A single walk may look periodic by chance, the more so the more lags are tried.
+    assert found.count((1,)) >= (14 if frequency == STEP else 18)
+    walks = [noise(600, seed).cumsum() for seed in range(20)]
+    assert find_seasons(panel(frequency, *walks)) == (1,)
+
+
+@pytest.mark.parametrize("frequency", EVERY, ids=str)
+@pytest.mark.parametrize(
+    "series",
+    [
+        np.full(600, 5.0),
+        np.arange(600.0),
+        np.exp(np.arange(600) / 100),
+        1 / (1 + np.exp(-np.arange(-300, 300) / 50)),
+        np.array([5.0]),
+        np.array([5.0, 6.0, 5.0]),
+    ],
+    ids=["constant", "line", "exponential", "logistic", "one", "three"],
+)
+def test_season_is_one_when_series_are_smooth_or_short(
+    frequency: Frequency, series: FloatArray
+) -> None:
+    assert find_seasons(panel(frequency, series)) == (1,)
