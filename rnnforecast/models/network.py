@@ -34,6 +34,7 @@ class ForecastNetwork(nn.Module):
         super().__init__()
         entry = find_model(spec.model)
         self.season = windows.season
+        self.log = spec.log
         self.front_end = (
             Pointwise()
             if spec.segment_length == 1
@@ -56,7 +57,7 @@ class ForecastNetwork(nn.Module):
         Returns:
             Quantiles on each window's scale [batch, horizon, quantile], and those scales.
         """
-        scale = window_scale(values, mask, self.season)
+        scale = window_scale(values, mask, self.season, self.log)
         normalised = torch.where(mask, scale.apply(values), 0.0)
         steps, lengths = self.front_end(normalised, mask)
         _, summary = self.encoder(steps, lengths)

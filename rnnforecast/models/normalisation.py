@@ -28,17 +28,19 @@ class WindowScale(NamedTuple):
         return values.to(self.scale.dtype) * scale + shift
 
 
-def window_scale(values: Tensor, mask: Tensor, season: int) -> WindowScale:
+def window_scale(values: Tensor, mask: Tensor, season: int, log: bool = False) -> WindowScale:
     """Level and spread of what each window observed (after Kim et al. 2022, RevIN).
 
     The shift is the mean of the last season (without one, the last value), so that it follows the
     level but not the season; the scale is the mean absolute deviation from it, at least a
-    thousandth of the mean magnitude, and 1 for a window of zeros or without any observation.
+    thousandth of the mean magnitude, and 1 for a window of zeros or without any observation. A
+    logarithm's spread is a share of the level already, so its floor is a thousandth.
 
     Args:
         values: The lookback, 0 where missing [batch, lookback].
         mask: Which values were observed [batch, lookback].
         season: Steps in a season.
+        log: Whether the values are logarithms.
     """
     observed = mask.to(values.dtype)
     later = observed.flip(1).cumsum(1).flip(1)
@@ -46,6 +48,6 @@ def window_scale(values: Tensor, mask: Tensor, season: int) -> WindowScale:
     shift = (values * recent).sum(1, keepdim=True) / recent.sum(1, keepdim=True).clamp(min=1)
     count = observed.sum(1, keepdim=True).clamp(min=1)
     deviation = ((values - shift).abs() * observed).sum(1, keepdim=True) / count
-    floor = SCALE_FLOOR * values.abs().sum(1, keepdim=True) / count
-    scale = torch.maximum(deviation, floor)
+    level = 1.0 if log else values.abs().sum(1, keepdim=True) / count
+    scale = torch.maximum(deviation, SCALE_FLOOR * level * observed.any(1, keepdim=True))
     return WindowScale(shift, torch.where(scale > 0, scale, 1))

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, Protocol
 
@@ -14,13 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from rnnforecast.config import TrainConfig
 from rnnforecast.errors import TrainingError
+from rnnforecast.training.schedules import one_cycle
 
 Loss = Callable[[Tensor], Tensor]
 """The mean loss of the windows at these places [batch]: one forward pass."""
+
+StopReason = Literal["epochs", "patience"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +42,11 @@ class EpochRecord:
 
     epoch: int
     train_loss: float
-    validation_loss: float | None
+    validation_loss: float | None = None
     gradient_norm: float
     clip_rate: float
     learning_rate: float
-    seconds: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +55,13 @@ class FitResult:
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
-    stop_reason: Literal["epochs", "patience"]
+    stop_reason: StopReason
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
+    """Loss and gradient norm before the step, and whether the gradient was clipped."""
+
     loss: float
     gradient_norm: float
     clipped: bool
@@ -92,11 +97,11 @@ def fit(
         on_epoch: Called with each epoch's record.
 
     Raises:
-        TrainingError: A loss or a gradient is not finite.
+        TrainingError: A loss, the validation loss or a gradient is not finite.
     """
     optimizer = AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     steps = config.epochs * config.batches_per_epoch
-    schedule = OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.2)
+    schedule = LambdaLR(optimizer, lambda step: one_cycle(step, steps))
     batches = shuffled_batches(windows, config.batch_size, generator)
     history: list[EpochRecord] = []
     best_epoch, best_loss, best_weights = 0, math.inf, None
@@ -105,38 +110,27 @@ def fit(
     for epoch in range(1, epochs + 1):
         network.train()
         epoch_batches = islice(batches, config.batches_per_epoch)
-        train_loss, norm, clip_rate = run_epoch(
-            network, loss, epoch_batches, optimizer, schedule, config, epoch
-        )
+        record = run_epoch(network, loss, epoch_batches, optimizer, schedule, config, epoch)
         network.eval()
-        validation_loss = validate() if validate else None
-        record = EpochRecord(
-            epoch=epoch,
-            train_loss=train_loss,
-            validation_loss=validation_loss,
-            gradient_norm=norm,
-            clip_rate=clip_rate,
-            learning_rate=optimizer.param_groups[0]["lr"],
-            seconds=time.perf_counter() - began,
-        )
-        history.append(record)
+        held_out = validate() if validate else None
+        seconds = time.perf_counter() - began
+        history.append(replace(record, validation_loss=held_out, seconds=seconds))
         if on_epoch:
-            on_epoch(record, epochs)
-        if validation_loss is None:
+            on_epoch(history[-1], epochs)
+        if held_out is None:
             best_epoch = epoch
-        elif validation_loss < best_loss:
-            best_epoch, best_loss = epoch, validation_loss
+        elif not math.isfinite(held_out):
+            where = f"epoch {epoch}: validation loss {held_out:.4g}"
+            raise _diverged(where, record.learning_rate)
+        elif held_out < best_loss:
+            best_epoch, best_loss = epoch, held_out
             best_weights = copy.deepcopy(network.state_dict())
         elif epoch - best_epoch >= config.patience:
             break
     if best_weights is not None:
         network.load_state_dict(best_weights)
-    stopped = len(history) < epochs
-    return FitResult(
-        history=tuple(history),
-        best_epoch=best_epoch,
-        stop_reason="patience" if stopped else "epochs",
-    )
+    stop_reason: StopReason = "patience" if len(history) < epochs else "epochs"
+    return FitResult(history=tuple(history), best_epoch=best_epoch, stop_reason=stop_reason)
 
 
 def run_epoch(
@@ -147,24 +141,34 @@ def run_epoch(
     schedule: LRScheduler,
     config: TrainConfig,
     epoch: int,
-) -> tuple[float, float, float]:
-    """Follow the gradient once for each batch: (mean loss, mean gradient norm, clip rate)."""
-    losses, norms, clipped, windows, steps = 0.0, 0.0, 0, 0, 0
+) -> EpochRecord:
+    """Follow the gradient once for each batch; nothing is validated or timed here."""
+    losses, norms, clipped, windows, steps, rate = 0.0, 0.0, 0, 0, 0, 0.0
     for steps, batch in enumerate(batches, start=1):
+        rate = optimizer.param_groups[0]["lr"]
         step = train_step(network, loss, batch, optimizer, config)
         if not (math.isfinite(step.loss) and math.isfinite(step.gradient_norm)):
-            raise TrainingError(
-                f"training diverged in epoch {epoch}, batch {steps}: loss {step.loss:.4g}, "
-                f"gradient norm {step.gradient_norm:.4g}, learning rate "
-                f"{optimizer.param_groups[0]['lr']:.3g}; lower --learning-rate, "
-                "lower --clip-norm, or take a gated model such as gru"
-            )
+            what = f"loss {step.loss:.4g}, gradient norm {step.gradient_norm:.4g}"
+            raise _diverged(f"epoch {epoch}, batch {steps}: {what}", rate)
         schedule.step()
         losses += step.loss * len(batch)
         norms += step.gradient_norm
         clipped += step.clipped
         windows += len(batch)
-    return losses / windows, norms / steps, clipped / steps
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=losses / windows,
+        gradient_norm=norms / steps,
+        clip_rate=clipped / steps,
+        learning_rate=rate,
+    )
+
+
+def _diverged(where: str, learning_rate: float) -> TrainingError:
+    return TrainingError(
+        f"training diverged in {where}, learning rate {learning_rate:.3g}; "
+        "lower --learning-rate, clip with --clip-norm 1, or take a gated model such as gru"
+    )
 
 
 def train_step(

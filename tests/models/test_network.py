@@ -1,0 +1,175 @@
+"""The network whole: how it starts, how it follows units, how a new cell joins it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.panel import Panel
+from rnnforecast.evaluation.baselines import seasonal_naive
+from rnnforecast.forecaster import fit_forecaster
+from rnnforecast.models.network import ForecastNetwork, LinearSkip
+from rnnforecast.models.registry import MODELS, ModelEntry
+
+LOOKBACK, HORIZON, SEASON = 14, 6, 4
+
+
+class ToyCell(nn.Module):
+    """h' = (1 - f) h + f tanh(W x + U h), f = σ(V x): a cell that the package does not know."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(input_size, hidden_size)
+        self.candidate = nn.Linear(input_size, hidden_size)
+        self.recurrent = nn.Linear(hidden_size, hidden_size, bias=False)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        h = x.new_zeros(len(x), self.recurrent.in_features) if state is None else state
+        outputs = []
+        for step in x.unbind(1):
+            f = torch.sigmoid(self.gate(step))
+            h = (1 - f) * h + f * torch.tanh(self.candidate(step) + self.recurrent(h))
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), h
+
+
+def build(model: str = "gru", *, segment_length: int = 1, season: int = SEASON) -> ForecastNetwork:
+    torch.manual_seed(0)
+    spec = ModelSpec(model=model, hidden_size=8, segment_length=segment_length)
+    windows = WindowSpec(lookback=LOOKBACK, horizon=HORIZON, seasons=(season,))
+    return ForecastNetwork(spec, windows).eval()
+
+
+def forecast(network: ForecastNetwork, values: Tensor, mask: Tensor) -> Tensor:
+    with torch.no_grad():
+        quantiles, scale = network(values, mask)
+    return scale.inverse(quantiles)
+
+
+@pytest.mark.parametrize(
+    ("lookback", "horizon", "season"),
+    [(8, 3, 4), (8, 11, 4), (8, 3, 1), (8, 5, 8), (9, 20, 7), (1, 4, 1)],
+)
+def test_linear_skip_is_seasonal_naive_exactly_when_new(
+    lookback: int, horizon: int, season: int
+) -> None:
+    values = torch.randn(5, lookback, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        actual = LinearSkip(lookback, horizon, season)(values).numpy()
+    for row in range(5):
+        expected = seasonal_naive(values[row].double().numpy(), horizon, season)
+        np.testing.assert_array_equal(actual[row], expected)
+
+
+def test_linear_skip_repeats_lookback_when_season_is_longer() -> None:
+    with torch.no_grad():
+        actual = LinearSkip(3, 7, 5)(torch.tensor([[1.0, 2.0, 3.0]]))
+    assert actual.tolist() == [[1, 2, 3, 1, 2, 3, 1]]
+
+
+@pytest.mark.parametrize("season", [1, SEASON, LOOKBACK])
+@pytest.mark.parametrize("segment_length", [1, SEASON])
+@pytest.mark.parametrize("name", MODELS)
+def test_network_median_is_seasonal_naive_when_untrained(
+    name: str, segment_length: int, season: int
+) -> None:
+    rng = np.random.default_rng(1)
+    values = 100 + 10 * rng.normal(size=(5, LOOKBACK))
+    network = build(name, segment_length=segment_length, season=season)
+    mask = torch.ones(values.shape, dtype=torch.bool)
+    median = forecast(network, torch.from_numpy(values), mask)[..., 2].numpy()
+    expected = [seasonal_naive(row, HORIZON, season) for row in values]
+    np.testing.assert_allclose(median, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("factor", "level"), [(3.0, 0.0), (1e-3, 0.0), (40.0, 500.0)])
+@pytest.mark.parametrize("segment_length", [1, SEASON])
+@pytest.mark.parametrize("name", MODELS)
+def test_network_forecast_follows_units_when_floor_does_not_bind(
+    name: str, segment_length: int, factor: float, level: float
+) -> None:
+    network = build(name, segment_length=segment_length)
+    nn.init.normal_(network.head.median.weight, std=0.3)
+    rng = np.random.default_rng(2)
+    mask = torch.from_numpy(rng.random((6, LOOKBACK)) > 0.2)
+    values = torch.from_numpy(5 + rng.normal(size=(6, LOOKBACK)))
+    one = forecast(network, values * mask, mask)
+    other = forecast(network, (factor * values + level) * mask, mask)
+    torch.testing.assert_close(other, factor * one + level, rtol=1e-5, atol=1e-4 * factor)
+
+
+@pytest.mark.parametrize(
+    ("value", "observed", "width"),
+    [(7.0, True, 0.007), (0.0, True, 1.0), (0.0, False, 1.0)],
+    ids=["constant", "zeros", "nothing observed"],
+)
+@pytest.mark.parametrize("name", MODELS)
+def test_network_forecast_is_level_when_window_has_no_spread(
+    name: str, value: float, observed: bool, width: float
+) -> None:
+    values = torch.full((2, LOOKBACK), value, dtype=torch.float64)
+    mask = torch.full((2, LOOKBACK), observed)
+    quantiles = forecast(build(name), values, mask)
+    torch.testing.assert_close(quantiles[..., 2], torch.full_like(quantiles[..., 2], value))
+    assert ((quantiles - value).abs() < 10 * width).all()
+
+
+def test_network_keeps_digits_when_level_is_large() -> None:
+    values = 1e12 + torch.arange(LOOKBACK, dtype=torch.float64)[None] % SEASON * 1e10
+    median = forecast(build(), values, torch.ones(1, LOOKBACK, dtype=torch.bool))[0, :, 2]
+    expected = seasonal_naive(values[0].numpy(), HORIZON, SEASON)
+    np.testing.assert_allclose(median.numpy(), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("segment_length", [1, 4])
+def test_network_trains_and_forecasts_when_cell_is_new(
+    monkeypatch: pytest.MonkeyPatch, segment_length: int, bidirectional: bool
+) -> None:
+    row = ModelEntry(
+        name="toy",
+        cell=f"{__name__}:ToyCell",
+        bidirectional=bidirectional,
+        summary="A cell of this test",
+        reference="None",
+    )
+    monkeypatch.setitem(MODELS, "toy", row)
+    rng = np.random.default_rng(0)
+    values = np.tile([1.0, 4.0, 2.0, 3.0], 30) * np.linspace(10, 20, 120) + rng.normal(size=120)
+    panel = Panel(
+        ids=("a", "b"),
+        values=values,
+        offsets=np.array([0, 70, 120]),
+        starts=np.array([0, 0]),
+        frequency=Frequency(unit="step"),
+    )
+    training = TrainConfig(
+        epochs=4,
+        batches_per_epoch=10,
+        batch_size=16,
+        learning_rate=1e-2,
+        clip_norm=1.0,
+        clip_value=float("inf"),
+        patience=4,
+        refit=False,
+        seed=0,
+    )
+    config = RunConfig(
+        data=DataConfig(),
+        windows=WindowSpec(lookback=LOOKBACK, horizon=HORIZON, seasons=(SEASON,)),
+        model=ModelSpec(model="toy", hidden_size=6, num_layers=2, segment_length=segment_length),
+        training=training,
+    )
+    device = torch.device("cpu")
+    forecaster, result = fit_forecaster(panel, config, device=device)
+    assert isinstance(forecaster.network.encoder.forward_layers[0], ToyCell)
+    assert result.history[-1].train_loss < 0.9 * result.history[0].train_loss
+    forecasts = forecaster.predict(panel)
+    assert forecasts.shape == (2, HORIZON, 5)
+    assert np.isfinite(forecasts).all()
+    again, _ = fit_forecaster(panel, config, device=device)
+    np.testing.assert_array_equal(again.predict(panel), forecasts)

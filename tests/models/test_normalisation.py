@@ -1,0 +1,107 @@
+"""Each window's scale: its inverse, its floor, and windows without spread or observation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from rnnforecast.models.normalisation import SCALE_FLOOR, WindowScale, window_scale
+
+numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
+
+
+@st.composite
+def masked_windows(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
+    """Values and mask [batch, time], values 0 where masked."""
+    batch, time = draw(st.integers(1, 3)), draw(st.integers(1, 12))
+    count = batch * time
+    values = draw(st.lists(numbers, min_size=count, max_size=count))
+    mask = torch.tensor(draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    rows = torch.tensor(values, dtype=torch.float64) * mask
+    return rows.reshape(batch, time), mask.reshape(batch, time)
+
+
+def naive_scale(values: list[float], season: int) -> tuple[float, float]:
+    """Shift and scale of the observed values of one window, oldest first."""
+    if not values:
+        return 0.0, 1.0
+    shift = sum(values[-season:]) / len(values[-season:])
+    deviation = sum(abs(value - shift) for value in values) / len(values)
+    magnitude = sum(abs(value) for value in values) / len(values)
+    return shift, max(deviation, SCALE_FLOOR * magnitude) or 1.0
+
+
+@settings(deadline=None)
+@given(windows=masked_windows(), season=st.integers(1, 15))
+def test_window_scale_matches_naive_loop_when_windows_are_arbitrary(
+    windows: tuple[Tensor, Tensor], season: int
+) -> None:
+    values, mask = windows
+    scale = window_scale(values, mask, season)
+    assert scale.shift.shape == scale.scale.shape == (len(values), 1)
+    for row in range(len(values)):
+        expected = naive_scale(values[row][mask[row]].tolist(), season)
+        actual = scale.shift[row].item(), scale.scale[row].item()
+        assert actual == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(windows=masked_windows(), season=st.integers(1, 15))
+def test_window_scale_inverse_restores_values_when_applied(
+    windows: tuple[Tensor, Tensor], season: int
+) -> None:
+    values, mask = windows
+    scale = window_scale(values, mask, season)
+    normalised = scale.apply(values)
+    assert normalised.dtype == torch.float32
+    restored = scale.inverse(normalised)
+    assert restored.dtype == torch.float64
+    # Single precision on the window's scale: an error of its epsilon of the distance to the shift.
+    tolerance = 1e-6 * (values - scale.shift).abs() + 1e-9 * values.abs() + 1e-9
+    assert ((restored - values).abs() <= tolerance).all()
+
+
+def test_window_scale_inverse_maps_each_quantile_when_values_have_three_dimensions() -> None:
+    scale = WindowScale(torch.tensor([[10.0], [-5.0]]), torch.tensor([[2.0], [4.0]]))
+    values = torch.arange(12.0).reshape(2, 2, 3)
+    expected = torch.stack([values[0] * 2 + 10, values[1] * 4 - 5])
+    assert torch.equal(scale.inverse(values), expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "mask", "shift", "scale"),
+    [
+        pytest.param([7.0] * 6, [1] * 6, 7.0, 7.0 * SCALE_FLOOR, id="constant"),
+        pytest.param([-7.0] * 6, [1] * 6, -7.0, 7.0 * SCALE_FLOOR, id="constant below zero"),
+        pytest.param([0.0] * 6, [1] * 6, 0.0, 1.0, id="zeros"),
+        pytest.param([0.0] * 6, [0] * 6, 0.0, 1.0, id="nothing observed"),
+        pytest.param([0.0, 0, 0, 8, 0, 0], [0, 0, 0, 1, 0, 0], 8.0, 0.008, id="one observed"),
+        pytest.param([0.0, 0, 0, 0, 0, 6], [1] * 6, 3.0, 3.0, id="mostly zeros"),
+        pytest.param([1e6, 1e6 + 1], [1, 1], 1e6 + 0.5, 1000.0005, id="spread below the floor"),
+        pytest.param([9.0, 1, 0, 0, 3, 0], [1, 1, 0, 0, 1, 0], 2.0, 3.0, id="gaps passed over"),
+    ],
+)
+def test_window_scale_is_defined_when_window_is_degenerate(
+    values: list[float], mask: list[int], shift: float, scale: float
+) -> None:
+    actual = window_scale(
+        torch.tensor([values], dtype=torch.float64), torch.tensor([mask], dtype=torch.bool), 2
+    )
+    assert actual.shift.item() == pytest.approx(shift, rel=1e-12)
+    assert actual.scale.item() == pytest.approx(scale, rel=1e-12)
+
+
+@pytest.mark.parametrize(("factor", "level"), [(3.0, 0.0), (1e-4, 0.02), (250.0, -4e4)])
+def test_window_scale_follows_units_when_floor_does_not_bind(factor: float, level: float) -> None:
+    rng = np.random.default_rng(0)
+    mask = torch.from_numpy(rng.random((4, 12)) > 0.2)
+    values = torch.from_numpy(rng.normal(size=(4, 12)))
+    other = (factor * values + level) * mask
+    assert (other.abs().mean(1) * SCALE_FLOOR < 0.3 * factor).all()
+    one, two = window_scale(values * mask, mask, 4), window_scale(other, mask, 4)
+    torch.testing.assert_close(two.shift, factor * one.shift + level)
+    torch.testing.assert_close(two.scale, factor * one.scale)

@@ -1,0 +1,406 @@
+"""The training loop, by its behaviour on models small enough to compute by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import LambdaLR
+
+from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.panel import Panel
+from rnnforecast.errors import TrainingError
+from rnnforecast.forecaster import fit_forecaster
+from rnnforecast.training.loop import (
+    EpochRecord,
+    FitResult,
+    clip_gradient,
+    fit,
+    run_epoch,
+    shuffled_batches,
+    train_step,
+)
+
+CONFIG = TrainConfig(
+    epochs=6,
+    batches_per_epoch=5,
+    batch_size=8,
+    learning_rate=1e-2,
+    clip_norm=math.inf,
+    clip_value=math.inf,
+    patience=6,
+    refit=False,
+    seed=0,
+    weight_decay=0.0,
+)
+WINDOWS = 30
+Loss = Callable[[Tensor], Tensor]
+
+
+class Vector(nn.Module):
+    """A network that is its weights."""
+
+    def __init__(self, *weights: float) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(weights))
+
+
+def regression(seed: int = 0) -> tuple[nn.Module, Loss]:
+    """A small network with dropout, and its squared error at places of a fixed data set."""
+    torch.manual_seed(seed)
+    x, y = torch.randn(WINDOWS, 4), torch.randn(WINDOWS)
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.2), nn.Linear(6, 1))
+    return network, lambda places: (network(x[places])[:, 0] - y[places]).square().mean()
+
+
+def weights_of(network: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+def train(
+    config: TrainConfig,
+    *,
+    validation: list[float] | None = None,
+    stop_after: int | None = None,
+    generator_seed: int = 0,
+) -> tuple[nn.Module, FitResult, list[Tensor]]:
+    """Fit the regression; return the network, the result and the weights after each epoch."""
+    network, loss = regression(config.seed)
+    after: list[Tensor] = []
+    losses = iter(validation or [])
+    result = fit(
+        network,
+        config,
+        loss=loss,
+        windows=WINDOWS,
+        validate=(lambda: next(losses)) if validation else None,
+        generator=torch.Generator().manual_seed(generator_seed),
+        stop_after=stop_after,
+        on_epoch=lambda record, epochs: after.append(weights_of(network)),
+    )
+    return network, result, after
+
+
+def epoch_of(
+    network: nn.Module, loss: Loss, batches: list[Tensor], config: TrainConfig = CONFIG
+) -> EpochRecord:
+    """One epoch by plain gradient descent at a constant rate of 0.1."""
+    optimizer = SGD(network.parameters(), lr=0.1)
+    schedule = LambdaLR(optimizer, lambda step: 1.0)
+    return run_epoch(network, loss, iter(batches), optimizer, schedule, config, 3)
+
+
+def test_train_step_starts_from_zero_gradient_when_one_is_left_over() -> None:
+    network = Vector(1.0, 2.0)
+    network.weights.grad = torch.full((2,), 1e6)
+    optimizer = SGD(network.parameters(), lr=0.5)
+    train_step(network, lambda _: network.weights.sum(), torch.arange(1), optimizer, CONFIG)
+    assert network.weights.tolist() == [0.5, 1.5]
+
+
+def test_train_step_reports_loss_before_its_update_when_it_steps() -> None:
+    network = Vector(3.0)
+    optimizer = SGD(network.parameters(), lr=0.1)
+    seen: list[list[int]] = []
+
+    def loss(batch: Tensor) -> Tensor:
+        seen.append(batch.tolist())
+        return network.weights.square().sum()
+
+    result = train_step(network, loss, torch.tensor([4, 2]), optimizer, CONFIG)
+    assert (result.loss, result.gradient_norm, result.clipped) == (9.0, 6.0, False)
+    assert network.weights.item() == pytest.approx(3.0 - 0.1 * 6.0)
+    assert seen == [[4, 2]]
+
+
+@pytest.mark.parametrize(
+    ("clip_norm", "clip_value", "moved"),
+    [
+        (math.inf, math.inf, [3.0, -4.0, 12.0]),
+        (13.0, math.inf, [3.0, -4.0, 12.0]),
+        (1.3, math.inf, [0.3, -0.4, 1.2]),
+        (math.inf, 3.5, [3.0, -3.5, 3.5]),
+        (math.inf, 0.0, [0.0, 0.0, 0.0]),
+        # Entries first, then the norm: (3, -4, 4) has norm √41.
+        (math.sqrt(41) / 2, 4.0, [1.5, -2.0, 2.0]),
+    ],
+)
+def test_train_step_moves_by_clipped_gradient_when_limits_are_given(
+    clip_norm: float, clip_value: float, moved: list[float]
+) -> None:
+    network = Vector(0.0, 0.0, 0.0)
+    config = replace(CONFIG, clip_norm=clip_norm, clip_value=clip_value)
+    gradient = torch.tensor([3.0, -4.0, 12.0])
+    optimizer = SGD(network.parameters(), lr=1.0)
+    result = train_step(
+        network, lambda _: (network.weights * gradient).sum(), torch.arange(1), optimizer, config
+    )
+    assert (-network.weights).tolist() == pytest.approx(moved, abs=1e-5)
+    assert result.gradient_norm == 13.0
+    assert result.clipped == (moved != gradient.tolist())
+
+
+def test_clip_gradient_passes_over_parameters_when_they_have_no_gradient() -> None:
+    network = nn.ModuleList([Vector(1.0), Vector(1.0)])
+    network[0].weights.grad = torch.tensor([5.0])
+    assert clip_gradient(network, 1.0, math.inf) == (5.0, True)
+    assert network[0].weights.grad.item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("limit", ["clip_norm", "clip_value"])
+def test_fit_leaves_weights_unchanged_when_gradient_is_clipped_to_zero(limit: str) -> None:
+    before = weights_of(regression()[0])
+    network, result, _ = train(replace(CONFIG, **{limit: 0.0}))
+    assert torch.equal(weights_of(network), before)
+    assert all(record.clip_rate == 1 for record in result.history)
+    assert all(record.gradient_norm > 0 for record in result.history)
+
+
+def test_run_epoch_weights_loss_by_windows_when_batches_differ() -> None:
+    network, values = Vector(0.0), torch.tensor([1.0, 2.0, 3.0, 4.0, 100.0])
+    record = epoch_of(
+        network,
+        lambda places: values[places].mean() + 0 * network.weights.sum(),
+        [torch.arange(4), torch.tensor([4])],
+    )
+    assert record.train_loss == pytest.approx(values.mean().item())
+
+
+def test_run_epoch_records_norm_before_clipping_and_clip_rate_when_some_are_clipped() -> None:
+    network, norms = Vector(0.0), torch.tensor([0.5, 2.0, 1.0, 8.0])
+    record = epoch_of(
+        network,
+        lambda places: (norms[places] * network.weights).sum(),
+        list(torch.arange(4).split(1)),
+        replace(CONFIG, clip_norm=1.0),
+    )
+    assert record.gradient_norm == pytest.approx(norms.mean().item())
+    assert record.clip_rate == 0.5
+    assert record.learning_rate == 0.1
+    assert network.weights.item() == pytest.approx(-0.1 * (0.5 + 1 + 1 + 1), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("broken", "shown"),
+    [
+        pytest.param(lambda w: w.sum() * math.nan, "loss nan, gradient norm nan", id="nan"),
+        pytest.param(lambda w: w.sum() * math.inf, "loss inf, gradient norm inf", id="infinite"),
+        pytest.param(lambda w: w.sum() + math.inf, "loss inf, gradient norm 1", id="loss only"),
+        pytest.param(lambda w: (w - w).sqrt().sum(), "gradient norm nan", id="gradient only"),
+    ],
+)
+def test_run_epoch_raises_with_place_and_remedies_when_not_finite(
+    broken: Callable[[Tensor], Tensor], shown: str
+) -> None:
+    network = Vector(1.0)
+
+    def loss(places: Tensor) -> Tensor:
+        return broken(network.weights) if places.item() == 2 else network.weights.sum()
+
+    message = (
+        rf"^training diverged in epoch 3, batch 2: .*{shown}, learning rate 0\.1; "
+        "lower --learning-rate, clip with --clip-norm 1, or take a gated model such as gru$"
+    )
+    with pytest.raises(TrainingError, match=message):
+        epoch_of(network, loss, [torch.tensor([1]), torch.tensor([2])])
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_fit_raises_with_epoch_when_validation_loss_is_not_finite(loss: float) -> None:
+    message = rf"^training diverged in epoch 2: validation loss {loss}, learning rate .*; lower"
+    with pytest.raises(TrainingError, match=message):
+        train(CONFIG, validation=[1.0, loss])
+
+
+@pytest.mark.parametrize(
+    ("validation", "patience", "best", "ran", "reason"),
+    [
+        ([6, 5, 4, 3, 2, 1], 1, 6, 6, "epochs"),
+        ([6, 5, 7, 8, 9, 9], 2, 2, 4, "patience"),
+        ([6, 5, 7, 4, 9, 9], 2, 4, 6, "epochs"),
+        ([6, 6, 6, 6, 6, 6], 3, 1, 4, "patience"),
+        ([1, 2, 3, 4, 5, 6], 1, 1, 2, "patience"),
+        ([2, 1, 3, 3, 3, 3], 6, 2, 6, "epochs"),
+    ],
+)
+def test_fit_restores_best_weights_when_validation_stops_improving(
+    validation: list[float], patience: int, best: int, ran: int, reason: str
+) -> None:
+    network, result, after = train(replace(CONFIG, patience=patience), validation=validation)
+    assert (result.best_epoch, len(result.history), result.stop_reason) == (best, ran, reason)
+    assert [record.validation_loss for record in result.history] == validation[:ran]
+    assert torch.equal(weights_of(network), after[best - 1])
+    assert ran == best or not torch.equal(weights_of(network), after[-1])
+
+
+def test_fit_keeps_last_weights_when_nothing_validates() -> None:
+    network, result, after = train(CONFIG)
+    assert (result.best_epoch, result.stop_reason) == (6, "epochs")
+    assert all(record.validation_loss is None for record in result.history)
+    assert torch.equal(weights_of(network), after[-1])
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 6])
+def test_fit_reproduces_weights_of_longer_run_when_stopped_after_epoch(epoch: int) -> None:
+    _, longer, after = train(CONFIG)
+    network, result, _ = train(CONFIG, stop_after=epoch)
+    assert len(result.history) == result.best_epoch == epoch
+    assert result.stop_reason == "epochs"
+    assert torch.equal(weights_of(network), after[epoch - 1])
+    without_time = [replace(record, seconds=0) for record in result.history]
+    assert without_time == [replace(record, seconds=0) for record in longer.history[:epoch]]
+
+
+def test_fit_is_bit_equal_only_when_seeds_are_equal() -> None:
+    first, again = (weights_of(train(CONFIG)[0]) for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, weights_of(train(replace(CONFIG, seed=1))[0]))
+    assert not torch.equal(first, weights_of(train(CONFIG, generator_seed=1)[0]))
+
+
+def test_fit_validates_without_dropout_when_epoch_ends() -> None:
+    network, loss = regression()
+    modes: list[tuple[str, bool]] = []
+
+    def observed_loss(places: Tensor) -> Tensor:
+        modes.append(("step", network.training))
+        return loss(places)
+
+    def validate() -> float:
+        modes.append(("validation", network.training))
+        return 1.0
+
+    config = replace(CONFIG, epochs=2, batches_per_epoch=2)
+    generator = torch.Generator().manual_seed(0)
+    fit(
+        network,
+        config,
+        loss=observed_loss,
+        windows=WINDOWS,
+        validate=validate,
+        generator=generator,
+    )
+    assert modes == 2 * [("step", True), ("step", True), ("validation", False)]
+
+
+def test_fit_tells_each_epoch_when_progress_is_asked_for() -> None:
+    network, loss = regression()
+    told: list[tuple[EpochRecord, int]] = []
+    result = fit(
+        network,
+        CONFIG,
+        loss=loss,
+        windows=WINDOWS,
+        validate=None,
+        generator=torch.Generator().manual_seed(0),
+        stop_after=4,
+        on_epoch=lambda record, epochs: told.append((record, epochs)),
+    )
+    assert told == [(record, 4) for record in result.history]
+    assert [record.epoch for record in result.history] == [1, 2, 3, 4]
+    seconds = [record.seconds for record in result.history]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_fit_anneals_learning_rate_to_nothing_when_schedule_ends() -> None:
+    _, result, _ = train(replace(CONFIG, epochs=10, batches_per_epoch=5))
+    rates = [record.learning_rate for record in result.history]
+    assert max(rates) == rates[1] == pytest.approx(CONFIG.learning_rate, rel=0.02)
+    assert rates[-1] == pytest.approx(CONFIG.learning_rate / 1e4)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 5, 6, 10])
+@pytest.mark.parametrize("in_one_epoch", [True, False])
+def test_fit_trains_when_schedule_has_few_steps(steps: int, in_one_epoch: bool) -> None:
+    before = weights_of(regression()[0])
+    epochs, batches = (1, steps) if in_one_epoch else (steps, 1)
+    network, result, _ = train(replace(CONFIG, epochs=epochs, batches_per_epoch=batches))
+    assert len(result.history) == epochs
+    assert not torch.equal(weights_of(network), before)
+
+
+@pytest.mark.parametrize(("windows", "batch_size"), [(10, 3), (10, 5), (10, 50), (1, 4)])
+def test_shuffled_batches_visit_each_window_once_a_pass_when_drawn(
+    windows: int, batch_size: int
+) -> None:
+    batches = shuffled_batches(windows, batch_size, torch.Generator().manual_seed(0))
+    per_pass = -(-windows // batch_size)
+    orders = []
+    for _ in range(4):
+        drawn = list(itertools.islice(batches, per_pass))
+        assert all(len(batch) == batch_size for batch in drawn[:-1])
+        orders.append(torch.cat(drawn).tolist())
+        assert sorted(orders[-1]) == list(range(windows))
+    assert windows == 1 or len({tuple(order) for order in orders}) > 1
+
+
+def one_series() -> Panel:
+    steps = np.arange(80)
+    rng = np.random.default_rng(0)
+    return Panel(
+        ids=("a",),
+        values=20 + 5 * np.sin(steps * np.pi / 2) + rng.normal(size=80),
+        offsets=np.array([0, 80]),
+        starts=np.array([0]),
+        frequency=Frequency(unit="step"),
+    )
+
+
+def run_config(model: str, training: TrainConfig) -> RunConfig:
+    return RunConfig(
+        data=DataConfig(),
+        windows=WindowSpec(lookback=24, horizon=4, seasons=(4,)),
+        model=ModelSpec(model=model, hidden_size=8, num_layers=2, dropout=0.1),
+        training=training,
+    )
+
+
+@pytest.mark.parametrize("clip_norm", [math.inf, 1.0])
+@pytest.mark.parametrize("learning_rate", [100.0, 1e10])
+def test_fit_forecaster_diverges_loudly_or_stays_finite_when_learning_rate_is_absurd(
+    learning_rate: float, clip_norm: float
+) -> None:
+    training = replace(CONFIG, epochs=4, learning_rate=learning_rate, clip_norm=clip_norm)
+    config = run_config("rnn-relu", training)
+    ends = np.array([70])
+    try:
+        forecaster, result = fit_forecaster(
+            one_series(), config, device=torch.device("cpu"), ends=ends
+        )
+    except TrainingError as error:
+        assert re.search(r"training diverged in epoch \d+.*; lower --learning-rate", str(error))
+    else:
+        assert weights_of(forecaster.network).isfinite().all()
+        assert all(math.isfinite(record.train_loss) for record in result.history)
+        assert np.isfinite(forecaster.predict(one_series())).all()
+
+
+def test_fit_forecaster_diverges_when_learning_rate_overflows() -> None:
+    config = run_config("rnn-relu", replace(CONFIG, learning_rate=1e30))
+    with pytest.raises(TrainingError, match=r"^training diverged in epoch \d+, batch \d+: loss"):
+        fit_forecaster(one_series(), config, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("model", ["rnn-relu", "bilstm"])
+def test_fit_forecaster_is_bit_equal_only_when_seeds_are_equal(model: str) -> None:
+    def weights(seed: int) -> Tensor:
+        config = run_config(model, replace(CONFIG, epochs=2, seed=seed))
+        forecaster, _ = fit_forecaster(
+            one_series(), config, device=torch.device("cpu"), ends=np.array([70])
+        )
+        return weights_of(forecaster.network)
+
+    first = weights(3)
+    torch.rand(5)
+    assert torch.equal(first, weights(3))
+    assert not torch.equal(first, weights(4))
