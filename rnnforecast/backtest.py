@@ -36,12 +36,22 @@ def held_out_origins(panel: Panel, horizon: int, windows: int = 1, step: int = 1
             back = np.arange(windows)[::-1] * step
             cutoffs = panel.lengths[scored, None] - horizon - back
             return WindowIndex(series=np.repeat(scored, windows), cutoffs=cutoffs.ravel())
-    longest = int(panel.lengths.max())
-    raise DataError(
-        f"horizon {horizon} is too long: {held_out} values are held out for scoring, and the "
-        f"longest series has {longest}; pass a --horizon of at most {max(1, longest - 2)}"
-        if longest > 2
-        else f"the longest series has {longest} values; pass longer series"
+    raise DataError(_too_long(int(panel.lengths.max()), horizon, windows, step))
+
+
+def _too_long(longest: int, horizon: int, windows: int, step: int) -> str:
+    """Why nothing can be held out, and the most that could be."""
+    if longest <= 2:
+        return f"the longest series has {longest} values; pass longer series"
+    if longest < horizon + 2:
+        what, remedy = f"horizon {horizon} is too long", f"--horizon of at most {longest - 2}"
+    else:
+        most = 1 + (longest - 2 - horizon) // step
+        what, remedy = f"{windows} cutoffs are too many", f"--windows of at most {most}"
+    held_out = horizon + (windows - 1) * step
+    return (
+        f"{what}: {held_out} values are held out for scoring, and the longest series has "
+        f"{longest}; pass a {remedy}"
     )
 
 
@@ -115,9 +125,12 @@ def metrics_table(
 ) -> pd.DataFrame:
     """One row a model, one column a metric; n counts the values that forecasts were held against.
 
-    skill is 1 less the MASE over that of the seasonal naive: above 0 is better.
+    Only steps that every model has forecast count. skill is 1 less the MASE over that of the
+    seasonal naive: above 0 is better.
     """
     actual = actual_values(panel, index, windows.horizon)
+    for model in scored:
+        actual = np.where(np.isnan(model.point), np.nan, actual)
     histories = _histories(panel, index)
     absolute, square = (
         np.array([metrics.seasonal_scale(past, windows.season, order) for past in histories])

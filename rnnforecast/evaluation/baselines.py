@@ -23,10 +23,11 @@ def naive(history: FloatArray, horizon: int, season: int) -> FloatArray:
 def seasonal_naive(history: FloatArray, horizon: int, season: int) -> FloatArray:
     """The last observed value of the same phase; the naive where a phase was never observed."""
     padded = np.concatenate([np.full(-len(history) % season, np.nan), history])
-    cycle = naive(history, season, season)
-    for row in padded.reshape(-1, season):
-        cycle = np.where(np.isnan(row), cycle, row)
-    return np.resize(cycle, horizon)
+    newest_first = padded.reshape(-1, season)[::-1]
+    latest = np.argmax(~np.isnan(newest_first), axis=0)
+    cycle = newest_first[latest, np.arange(season)]
+    filled = np.where(np.isnan(cycle), naive(history, season, season), cycle)
+    return np.resize(filled, horizon)
 
 
 def drift(history: FloatArray, horizon: int, season: int) -> FloatArray:
