@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from rnnforecast import __version__
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
-from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.calendar import Frequency, Unit
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.writing import atomic_write
 from rnnforecast.errors import ArtifactError, ConfigError
@@ -33,7 +32,9 @@ UNREADABLE = (
     ConfigError,
     OSError,
     ValueError,
-    KeyError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
     TypeError,
     AttributeError,
     RuntimeError,
@@ -97,18 +98,36 @@ def load_artifact(directory: Path, device: torch.device) -> Artifact:
                 f"{header['versions']['rnnforecast']}, this is {__version__}; train again"
             )
         config = _config(header["config"])
-        network = ForecastNetwork(config.model, config.windows)
-        network.load_state_dict(_under(NETWORK, tensors))
-        panel = Panel(
-            ids=tuple(header["ids"]),
-            frequency=Frequency(**header["frequency"]),
-            **{name: np.asarray(value) for name, value in _under(LOOKBACK, tensors).items()},
-        )
+        with torch.device("meta"):
+            network = ForecastNetwork(config.model, config.windows)
+        network.load_state_dict(_under(NETWORK, tensors), assign=True)
+        panel, record = _panel(header, tensors), header["record"]
     except UNREADABLE as error:
         raise _damaged(path, error) from None
-    return Artifact(
-        forecaster=Forecaster(config, network.to(device)), panel=panel, record=header["record"]
-    )
+    return Artifact(forecaster=Forecaster(config, network.to(device)), panel=panel, record=record)
+
+
+def _panel(header: dict[str, Any], tensors: dict[str, Tensor]) -> Panel:
+    """The stored panel.
+
+    Raises:
+        ValueError: Its parts do not fit together.
+    """
+    ids, frequency = header["ids"], Frequency(**header["frequency"])
+    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+        raise ValueError("ids are not a list of text")
+    if frequency.unit not in get_args(Unit) or frequency.count < 1:
+        raise ValueError("unknown frequency")
+    arrays = {name: value.numpy() for name, value in _under(LOOKBACK, tensors).items()}
+    panel = Panel(ids=tuple(ids), frequency=frequency, **arrays)
+    kinds = [array.dtype.name for array in (panel.values, panel.offsets, panel.starts)]
+    shapes = (panel.offsets.shape, panel.starts.shape, panel.values.shape)
+    expected = ((len(ids) + 1,), (len(ids),), (int(panel.offsets[-1]),))
+    if kinds != ["float64", "int64", "int64"] or shapes != expected:
+        raise ValueError("ids and values do not fit together")
+    if not ids or panel.offsets[0] != 0 or panel.lengths.min() < 1:
+        raise ValueError("a series has no values")
+    return panel
 
 
 def _config(fields: dict[str, Any]) -> RunConfig:

@@ -19,10 +19,21 @@ def _require(condition: bool, name: str, rule: str, value: object) -> None:
 
 
 def _require_levels(levels: tuple[float, ...]) -> None:
-    inside = all(0 < level < 100 for level in levels)
+    inside = bool(levels) and all(0 < level < 100 for level in levels)
     _require(inside, "levels", "percentages between 0 and 100", list(levels))
-    ascending = list(levels) == sorted(set(levels))
+    names = [f"{level:g}" for level in levels]  # of columns: two levels may not share one
+    ascending = list(levels) == sorted(levels) and len(set(names)) == len(names)
     _require(ascending, "levels", "ascending without repeats", list(levels))
+
+
+def _require_optimisation(
+    learning_rate: float, clip_norm: float, clip_value: float, seed: int
+) -> None:
+    usable = math.isfinite(learning_rate) and learning_rate > 0
+    _require(usable, "learning_rate", "positive", learning_rate)
+    _require(clip_norm >= 0, "clip_norm", "at least 0", clip_norm)
+    _require(clip_value >= 0, "clip_value", "at least 0", clip_value)
+    _require(0 <= seed < 2**63, "seed", "in [0, 2^63)", seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +88,7 @@ class WindowSpec:
 
     @property
     def season(self) -> int:
+        """The main season, 1 where there is none."""
         return self.seasons[0]
 
 
@@ -148,12 +160,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "batches_per_epoch", "batch_size", "patience"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        finite = math.isfinite(self.learning_rate)
-        _require(finite and self.learning_rate > 0, "learning_rate", "positive", self.learning_rate)
         _require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
-        for name in ("clip_norm", "clip_value"):
-            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        _require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
+        _require_optimisation(self.learning_rate, self.clip_norm, self.clip_value, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +199,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         _require(self.horizon >= 1, "horizon", "at least 1", self.horizon)
-        for name in ("season", "lookback", "segment_length", "hidden_size", "batch_size"):
+        sizes = ("season", "lookback", "segment_length", "hidden_size", "batch_size")
+        for name in (*sizes, "num_layers", "epochs", "patience"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "at least 1", value)
+        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        _require_optimisation(self.learning_rate, self.clip_norm, self.clip_value, self.seed)
         _require_levels(self.levels)

@@ -32,6 +32,7 @@ class Facts:
 
 
 def find_facts(panel: Panel) -> Facts:
+    """What the rules need to know of a panel."""
     return Facts(
         seasons=find_seasons(panel),
         typical_length=int(np.median(panel.lengths)),
@@ -43,9 +44,10 @@ def find_facts(panel: Panel) -> Facts:
 def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     """Every setting, the user's where given, else the rule's."""
     seasons = facts.seasons if settings.season is None else (settings.season,)
-    segment = settings.segment_length
-    lookback = settings.lookback or _lookback(seasons, settings.horizon, facts, segment)
-    segment = segment or _segment_length(seasons[0], lookback)
+    lookback = settings.lookback or _lookback(seasons, settings.horizon, facts.typical_length)
+    segment = settings.segment_length or _segment_length(seasons[0], lookback)
+    if settings.lookback is None:
+        lookback = math.ceil(lookback / segment) * segment
     hidden_size = settings.hidden_size or _hidden_size(facts.windows)
     return RunConfig(
         data=data,
@@ -64,22 +66,17 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     )
 
 
-def _lookback(
-    seasons: tuple[int, ...], horizon: int, facts: Facts, segment_length: int | None
-) -> int:
+def _lookback(seasons: tuple[int, ...], horizon: int, typical_length: int) -> int:
     """Two of the longest season and a fortnight of hours; several horizons where no season is.
 
-    Never more than half of a typical series, so that windows remain to learn from. Rounded up to
-    whole segments.
+    Never more than half of a typical series, so that windows remain to learn from, but always two
+    of the main season.
     """
     if seasons == (1,):
         wished = max(14, 8 * horizon)
     else:
         wished = max(2 * seasons[-1], min(14 * seasons[0], 336), 2 * horizon)
-    half = max(facts.typical_length // 2, 2 * seasons[0])
-    lookback = max(1, min(wished, half, LONGEST_LOOKBACK))
-    segment = segment_length or _segment_length(seasons[0], lookback)
-    return math.ceil(lookback / segment) * segment
+    return max(2 * seasons[0], min(wished, typical_length // 2, LONGEST_LOOKBACK))
 
 
 def _segment_length(season: int, lookback: int) -> int:

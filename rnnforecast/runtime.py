@@ -1,10 +1,13 @@
-"""The machine: devices, dtypes, seeds."""
+"""The machine: devices, threads, dtypes, seeds."""
 
 from __future__ import annotations
 
 import torch
 
 from rnnforecast.errors import ConfigError
+
+# Units of a layer times windows of a batch up to which one thread was as fast as two.
+ONE_THREAD = 64 * 256
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -24,6 +27,16 @@ def select_device(name: str) -> torch.device:
     if not present[name]:
         raise ConfigError(f"device {name} is not available here; pass --device auto or cpu")
     return torch.device(name)
+
+
+def limit_threads(units: int, batch_size: int) -> None:
+    """One thread for small networks: more would only wait for each other, long on a busy machine.
+
+    Larger ones take the threads that torch finds or OMP_NUM_THREADS allows. Called alike before
+    training and forecasting, as the last bits of a sum depend on the number of threads.
+    """
+    if units * batch_size <= ONE_THREAD:
+        torch.set_num_threads(1)
 
 
 def panel_dtype(device: torch.device) -> torch.dtype:

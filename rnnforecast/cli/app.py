@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -55,16 +56,27 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _open_closed_streams()
     try:
         app()
     except RnnForecastError as error:
         _fail(str(error), error.exit_code)
     except Interrupted as interruption:
-        print("interrupted; nothing was written", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         sys.exit(interruption.exit_code)
+    except MemoryError:
+        _fail("memory ran out; pass a smaller --batch-size, --lookback or --hidden-size", 1)
     except Exception as error:
         _fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1)
     raise AssertionError("typer exits by itself")
+
+
+def _open_closed_streams() -> None:
+    """Where a caller has closed standard output or error, write to nowhere instead of failing."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:

@@ -10,6 +10,7 @@ import typer
 from rnnforecast.cli import options
 from rnnforecast.cli.render import choose_format, print_table
 from rnnforecast.cli.reporter import StderrReporter
+from rnnforecast.errors import ConfigError
 
 
 @options.grouped
@@ -41,6 +42,8 @@ def backtest(
     """
     form = choose_format(format)
     names = tuple(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
+    if not names:
+        raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")
     settings = tuple(fit.settings(horizon, name) for name in names)
     asked = columns.data_config()
     from rnnforecast.workflows.backtest import BacktestRequest

@@ -16,7 +16,7 @@ import typer
 
 from rnnforecast.config import DataConfig, Settings
 from rnnforecast.errors import ConfigError
-from rnnforecast.models.registry import MODELS
+from rnnforecast.models.registry import MODELS, find_model
 
 COLUMNS, NETWORK, TRAINING, OUTPUT = "Columns", "Network", "Training", "Output"
 
@@ -204,7 +204,7 @@ class FitOptions:
     def settings(self, horizon: int, model: str) -> Settings:
         return Settings(
             horizon=horizon,
-            model=model,
+            model=find_model(model).name,
             season=self.season,
             lookback=self.lookback,
             levels=_parse_levels(self.levels),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rnnforecast.errors import ConfigError
+from rnnforecast.errors import ConfigError, RnnForecastError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +32,15 @@ def choose_format(asked: str | None) -> str:
 
 
 def print_table(table: pd.DataFrame, form: str) -> None:
-    """Write a table to standard output."""
+    """Write a table to standard output.
+
+    Raises:
+        RnnForecastError: It takes no more, as on a full disk.
+    """
     if form == "csv":
         from rnnforecast.data.writing import to_csv
 
-        print(to_csv(table), end="")
+        _write(to_csv(table))
     else:
         columns = [str(name) for name in table.columns]
         print_rows(columns, table.astype(object).to_numpy().tolist(), form)
@@ -43,14 +50,23 @@ def print_rows(columns: list[str], rows: list[list[Any]], form: str) -> None:
     """Write rows of plain values to standard output."""
     if form == "json":
         records = [dict(zip(columns, map(_json_value, row), strict=True)) for row in rows]
-        print(json.dumps(records, ensure_ascii=False, indent=1))
+        _write(json.dumps(records, ensure_ascii=False, indent=1) + "\n")
     elif form == "csv":
-        import csv
-
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([columns, *rows])
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+        _write(text.getvalue())
     else:
         _print_rich(columns, rows)
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try again to flush at its end, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise RnnForecastError(f"standard output: {error.strerror}; free space there") from None
 
 
 def _print_rich(columns: list[str], rows: list[list[Any]]) -> None:

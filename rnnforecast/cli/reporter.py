@@ -36,19 +36,27 @@ class StderrReporter:
             with _bar(title) as on_epoch:
                 yield on_epoch
         else:
-            yield self._lines(title)
+            with _lines(title) as on_epoch:
+                yield on_epoch
 
-    def _lines(self, title: str) -> Progress:
-        told = time.monotonic()
 
-        def on_epoch(record: EpochRecord, epochs: int) -> None:
-            nonlocal told
-            last = record.epoch == epochs
-            if last or time.monotonic() - told >= LINE_INTERVAL:
-                told = time.monotonic()
-                self.note(f"{title}: epoch {record.epoch} of {epochs}, {_measures(record)}")
+@contextmanager
+def _lines(title: str) -> Iterator[Progress]:
+    """A line every so often, and one for the last epoch."""
+    told = time.monotonic()
+    line, pending = "", False
 
-        return on_epoch
+    def on_epoch(record: EpochRecord, epochs: int) -> None:
+        nonlocal told, line, pending
+        line = f"{title}: epoch {record.epoch} of {epochs}, {_measures(record)}"
+        pending = time.monotonic() - told < LINE_INTERVAL
+        if not pending:
+            told = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+
+    yield on_epoch
+    if pending:
+        print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import forecast_table, write_csv
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.forecaster import Forecaster, fit_forecaster
-from rnnforecast.runtime import select_device
-from rnnforecast.workflows.inputs import describe_config, describe_data, read_series
+from rnnforecast.runtime import limit_threads, select_device
+from rnnforecast.workflows.inputs import describe_config, describe_data, naming, read_series
 from rnnforecast.workflows.reporting import Reporter
 
 
@@ -60,7 +60,8 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> pd.DataFrame:
     device = select_device(request.device)
     table = read_series(request.path, request.data, reporter)
     panel, horizon = table.panel, request.settings[0].horizon
-    index = held_out_origins(panel, horizon, request.windows, request.step or horizon)
+    with naming(table):
+        index = held_out_origins(panel, horizon, request.windows, request.step or horizon)
     known = panel_before(panel, index)
     facts = find_facts(known)
     reporter.note(f"{describe_data(table)}; {request.windows} cutoffs")
@@ -68,6 +69,7 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> pd.DataFrame:
     for settings in request.settings:
         config = resolve(settings, facts, table.config)
         reporter.note(f"{describe_config(config)}; on {device.type}")
+        limit_threads(config.model.hidden_size, config.training.batch_size)
         forecaster = _fit(known, config, device, reporter)
         quantiles = forecaster.predict_at(panel, index)
         levels = config.model.quantile_levels

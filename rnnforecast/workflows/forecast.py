@@ -12,7 +12,7 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import parse_table
 from rnnforecast.data.source import Source
 from rnnforecast.errors import DataError
-from rnnforecast.runtime import select_device
+from rnnforecast.runtime import limit_threads, select_device
 from rnnforecast.workflows.train import end_forecasts
 
 
@@ -27,17 +27,19 @@ def forecast(
     """
     artifact = load_artifact(directory, select_device(device))
     forecaster, panel = artifact.forecaster, artifact.panel
+    config = forecaster.config
+    limit_threads(config.model.hidden_size, config.training.batch_size)
     if source is not None:
-        columns = replace(forecaster.config.data, separator=None, decimal=None)
+        columns = replace(config.data, separator=None, decimal=None)
         fresh = parse_table(source, columns).panel
         _check_frequency(source.name, panel, fresh)
-        panel = fresh.tail(forecaster.config.windows.lookback)
+        panel = fresh.tail(config.windows.lookback)
     table = end_forecasts(forecaster, panel, alias)
     unknown = table.iloc[:, 2].isna()
     if unknown.any():
         name = table.iloc[:, 0][unknown].iloc[0]
         raise DataError(
-            f"series '{name}': its last {forecaster.config.windows.lookback} values are none that "
+            f"series '{name}': its last {config.windows.lookback} values are none that "
             "the model can read (missing, or not positive under --log); train with --no-log"
         )
     return table

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rnnforecast.config import DataConfig, RunConfig
 from rnnforecast.data.reading import Table, read_table
+from rnnforecast.errors import DataError
 from rnnforecast.workflows.reporting import Reporter
 
 
@@ -14,6 +18,15 @@ def read_series(path: str, asked: DataConfig, reporter: Reporter) -> Table:
         shown = ", ".join(f"'{name}'" for name in table.ignored)
         reporter.warning(f"{table.name}: columns not used: {shown}")
     return table
+
+
+@contextmanager
+def naming(table: Table) -> Iterator[None]:
+    """Put the file's name before what is wrong with its series as a whole."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{table.name}: {error}") from None
 
 
 def describe_data(table: Table) -> str:

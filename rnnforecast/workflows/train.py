@@ -24,9 +24,9 @@ from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import forecast_table, write_csv
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.forecaster import Forecaster, fit_forecaster
-from rnnforecast.runtime import select_device
+from rnnforecast.runtime import limit_threads, select_device
 from rnnforecast.training.loop import FitResult
-from rnnforecast.workflows.inputs import describe_config, describe_data, read_series
+from rnnforecast.workflows.inputs import describe_config, describe_data, naming, read_series
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.reporting import Reporter
 
@@ -59,10 +59,12 @@ def train(request: TrainRequest, reporter: Reporter) -> pd.DataFrame:
     device = select_device(request.device)
     table = read_series(request.path, request.data, reporter)
     panel, horizon = table.panel, request.settings.horizon
-    origins = held_out_origins(panel, horizon)
+    with naming(table):
+        origins = held_out_origins(panel, horizon)
     known = panel_before(panel, origins)
     config = resolve(request.settings, find_facts(known), table.config)
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
+    limit_threads(config.model.hidden_size, config.training.batch_size)
     with locked_directory(request.directory):
         with reporter.training("training") as on_epoch:
             ends = training_ends(known.lengths, horizon)

@@ -1,0 +1,116 @@
+"""The program as a whole: help, exit codes, streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnforecast import __version__
+from rnnforecast.cli.app import app
+from tests.cli.command import SAMPLES, rnnforecast
+
+HEAVY = ("torch", "numpy", "pandas")
+PASSENGERS = SAMPLES / "passengers.csv"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["models"]])
+def test_program_imports_nothing_heavy_when_it_only_tells(arguments: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['rnnforecast', *sys.argv[1:]]\n"
+        "from rnnforecast.cli.app import main\n"
+        "try: main()\n"
+        f"finally: print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert run.returncode == 0
+    assert run.stderr.splitlines()[-1] == "[]"
+
+
+def test_version_is_printed_alone() -> None:
+    run = rnnforecast("--version")
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"rnnforecast {__version__}\n", "")
+
+
+def test_every_command_has_help_and_stands_in_the_readme() -> None:
+    readme = (SAMPLES.parent / "README.md").read_text()
+    for command in app.registered_commands:
+        assert command.callback is not None and command.callback.__doc__
+        assert f"rnnforecast {command.callback.__name__}" in readme
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "absent.csv", "--horizon", "3"], 3, "error: absent.csv: No such file"),
+        (["train", PASSENGERS, "--horizon", "0"], 2, "error: horizon must be at least 1, got 0"),
+        (["train", PASSENGERS, "--horizon", "3", "--model", "x"], 2, "error: model must be one of"),
+        (["train", PASSENGERS, "--horizon", "3", "--levels", "a"], 2, "error: levels must be"),
+        (["train", PASSENGERS, "--horizon", "3", "--levels", "120"], 2, "error: levels must be"),
+        (["train", PASSENGERS, "--horizon", "3", "--device", "tpu"], 2, "error: device must be"),
+        (["train", PASSENGERS, "--horizon", "3", "--format", "xml"], 2, "error: format must be"),
+        (
+            ["train", PASSENGERS, "--horizon", "500"],
+            3,
+            f"error: {PASSENGERS}: horizon 500 is too long",
+        ),
+        (["backtest", PASSENGERS, "--horizon", "3", "--models", ","], 2, "error: models must be"),
+        (["forecast", "absent"], 4, "error: absent/model.safetensors: no such model"),
+    ],
+)
+def test_program_ends_with_its_code_and_one_line_when_it_cannot_run(
+    arguments: list[str | Path], code: int, message: str, tmp_path: Path
+) -> None:
+    run = rnnforecast(*arguments, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (code, "")
+    assert run.stderr.startswith(message)
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_program_ends_with_2_when_an_option_is_unknown() -> None:
+    assert rnnforecast("train", "--no-such-option").returncode == 2
+
+
+def test_debug_shows_a_traceback_before_the_line(tmp_path: Path) -> None:
+    run = rnnforecast("--debug", "forecast", "absent", cwd=tmp_path)
+    assert run.returncode == 4
+    assert "Traceback" in run.stderr
+    assert run.stderr.splitlines()[-1].startswith("error: absent")
+
+
+def test_module_runs_like_the_program() -> None:
+    command = [sys.executable, "-m", "rnnforecast", "models", "--format", "json"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert "gru" in [row["model"] for row in json.loads(run.stdout)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_train_ends_with_the_signals_code_when_interrupted(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "rnnforecast", "train", str(PASSENGERS), "--horizon", "12"]
+    command += ["--out", str(tmp_path / "d"), "--epochs", "100000", "--patience", "100000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "d" / ".lock").exists():
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert err.splitlines()[-1] == "interrupted"
+    assert os.listdir(tmp_path / "d") == [".lock"]
+
+
+def test_second_train_ends_with_75_when_the_directory_is_held(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    (tmp_path / "d").mkdir()
+    with FileLock(tmp_path / "d" / ".lock"):
+        run = rnnforecast("train", PASSENGERS, "--horizon", "12", "--out", "d", cwd=tmp_path)
+    assert run.returncode == 75
+    assert "error: d: another run is writing here" in run.stderr

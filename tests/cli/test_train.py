@@ -1,0 +1,207 @@
+"""train and forecast, from a file to CSV, as a user runs them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pty
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.cli.command import SAMPLES, rnnforecast
+
+PASSENGERS = SAMPLES / "passengers.csv"
+TABLES = ["forecasts.csv", "history.csv", "metrics.csv"]
+QUANTILES = ["gru-lo-95", "gru-lo-80", "gru", "gru-hi-80", "gru-hi-95"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which the passengers' model lies in d/, its stdout beside it."""
+    directory = tmp_path_factory.mktemp("trained")
+    run = rnnforecast("train", PASSENGERS, "--horizon", "12", "--out", "d", cwd=directory)
+    assert run.returncode == 0, run.stderr
+    (directory / "stdout.csv").write_text(run.stdout)
+    (directory / "stderr.txt").write_text(run.stderr)
+    return directory
+
+
+def test_train_leaves_the_model_and_its_tables(trained: Path) -> None:
+    assert sorted(os.listdir(trained / "d")) == sorted([".lock", "model.safetensors", *TABLES])
+    forecasts = pd.read_csv(trained / "d" / "forecasts.csv")
+    expected = pd.date_range("1961-01-01", periods=12, freq="MS").strftime("%Y-%m-%d")
+    assert list(forecasts.columns[:3]) == ["unique_id", "month", "gru"]
+    assert list(forecasts["month"]) == list(expected)
+    assert (np.diff(forecasts[QUANTILES].to_numpy(), axis=1) > 0).all()
+    history = pd.read_csv(trained / "d" / "history.csv")
+    assert (history["epoch"] == np.arange(1, len(history) + 1)).all()
+    assert (history["gradient_norm"] > 0).all()
+
+
+def test_train_prints_the_metrics_table_and_nothing_else(trained: Path) -> None:
+    printed = (trained / "stdout.csv").read_text()
+    assert printed == (trained / "d" / "metrics.csv").read_text()
+    table = pd.read_csv(StringIO(printed)).set_index("model")
+    assert list(table.index) == ["gru", "seasonal-naive", "naive", "drift"]
+    assert table.loc["gru", "mase"] < table.loc["seasonal-naive", "mase"]
+    assert table.loc["gru", "smape"] < 5
+    assert (table["n"] == 12).all()
+
+
+def test_train_says_in_one_line_what_was_found(trained: Path) -> None:
+    line = (trained / "stderr.txt").read_text().splitlines()[0]
+    for part in ("one series of 144 values", "one a month", "(month, passengers)", "season 12"):
+        assert part in line
+
+
+def test_forecast_prints_the_bytes_of_forecasts_csv_when_the_data_are_the_same(
+    trained: Path,
+) -> None:
+    expected = (trained / "d" / "forecasts.csv").read_text()
+    packed = gzip.compress(PASSENGERS.read_bytes())
+    for run in (
+        rnnforecast("forecast", "d", cwd=trained),
+        rnnforecast("forecast", "d", cwd=trained, stdin=PASSENGERS),
+        rnnforecast("forecast", "d", cwd=trained, stdin=packed),
+        rnnforecast("forecast", "d", "-", cwd=trained, stdin=PASSENGERS.read_bytes()),
+        rnnforecast("forecast", "d", PASSENGERS, cwd=trained),
+    ):
+        assert (run.returncode, run.stdout, run.stderr) == (0, expected, "")
+    assert rnnforecast("forecast", "d", "--output", "f.csv", cwd=trained).stdout == ""
+    assert (trained / "f.csv").read_text() == expected
+
+
+def test_forecast_goes_on_where_newer_data_end(trained: Path) -> None:
+    rows = PASSENGERS.read_text().splitlines(keepends=True)
+    older = "".join(rows[:-12]).encode()
+    run = rnnforecast("forecast", "d", "--alias", "f", cwd=trained, stdin=older)
+    forecasts, actual = pd.read_csv(StringIO(run.stdout)), pd.read_csv(PASSENGERS)[-12:]
+    assert list(forecasts["month"]) == list(actual["month"])
+    assert np.mean(np.abs(forecasts["f"] - actual["passengers"].to_numpy())) < 40
+
+
+def test_forecast_reads_series_it_never_saw(trained: Path) -> None:
+    frame = pd.read_csv(PASSENGERS).rename(columns={"passengers": "others"})
+    frame["others"] *= 1000
+    data = frame.assign(more=frame["others"] / 7).to_csv(index=False).encode()
+    run = rnnforecast("forecast", "d", "-", cwd=trained, stdin=data)
+    assert run.returncode == 3
+    assert "there is no column 'passengers'; the header has 'month', 'others', 'more'" in run.stderr
+
+
+def test_forecast_refuses_data_of_another_frequency(trained: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=100).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"month": days, "passengers": np.arange(100.0)})
+    run = rnnforecast("forecast", "d", "-", cwd=trained, stdin=frame.to_csv(index=False).encode())
+    assert run.returncode == 3
+    assert "one value a day, but the model was trained on one a month" in run.stderr
+
+
+def test_forecast_prints_json_when_asked(trained: Path) -> None:
+    run = rnnforecast("forecast", "d", "--format", "json", cwd=trained)
+    records = json.loads(run.stdout)
+    assert [record["month"] for record in records][:2] == ["1961-01-01", "1961-02-01"]
+
+
+def test_forecast_ends_silently_when_its_reader_leaves(trained: Path) -> None:
+    command = f"{sys.executable} -m rnnforecast forecast d </dev/null | head -1"
+    run = subprocess.run(["bash", "-c", command], cwd=trained, capture_output=True, text=True)
+    assert run.stdout == "unique_id,month,gru,gru-lo-80,gru-hi-80,gru-lo-95,gru-hi-95\n"
+    assert run.stderr == ""
+
+
+def test_train_shows_a_bar_and_a_table_on_a_terminal_only(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rnnforecast", "train", str(PASSENGERS)]
+    command += ["--horizon", "12", "--epochs", "2", "--out", "d"]
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "160"}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower, env=environment
+    )
+    os.close(follower)
+    shown = b""
+    while chunk := _read(leader):
+        shown += chunk
+    os.close(leader)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "━" in text and "gradient norm" in text and "validation" in text
+    assert "seasonal-naive" in text and "gru,12," not in text
+
+
+def _read(leader: int) -> bytes:
+    try:
+        return os.read(leader, 65536)
+    except OSError:  # Linux: the other end was closed
+        return b""
+
+
+def test_two_trainings_write_the_same_bytes_when_the_seed_is_the_same(tmp_path: Path) -> None:
+    written = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        arguments = ["--horizon", "6", "--epochs", "3", "--seed", str(seed), "--out", name]
+        run = rnnforecast("train", SAMPLES / "population.csv", *arguments, cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+        files = ("forecasts.csv", "metrics.csv", "model.safetensors")
+        written.append([(tmp_path / name / file).read_bytes() for file in files])
+    assert written[0] == written[1]
+    assert written[0][0] != written[2][0]
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "columns", "first"),
+    [
+        ("stocks.csv", ["--horizon", "5"], ["symbol", "date"], "2013-03-04"),
+        ("demand.csv", ["--horizon", "24"], ["unique_id", "ds"], "2013-10-28T00:00:00"),
+        ("population.csv", ["--horizon", "3"], ["country", "year"], 2014),
+        ("weather.csv", ["--horizon", "7", "--model", "bilstm", "--layers", "2"],
+         ["unique_id", "date"], "2016-01-01"),
+    ],
+)  # fmt: skip
+def test_train_forecasts_every_sample(
+    file: str, arguments: list[str], columns: list[str], first: object, tmp_path: Path
+) -> None:
+    flags = [*arguments, "--epochs", "2", "--no-refit", "--out", "d"]
+    run = rnnforecast("train", SAMPLES / file, *flags, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    forecasts = pd.read_csv(tmp_path / "d" / "forecasts.csv")
+    assert list(forecasts.columns[:2]) == columns
+    assert forecasts.iloc[0, 1] == first
+    horizon = int(arguments[1])
+    assert (forecasts.groupby(columns[0]).size() == horizon).all()
+    assert not forecasts.isna().any(axis=None)
+
+
+def test_train_ends_with_5_and_remedies_when_it_diverges(tmp_path: Path) -> None:
+    flags = ["--horizon", "12", "--model", "rnn-relu", "--learning-rate", "1e30"]
+    flags += ["--clip-norm", "inf", "--out", "d"]
+    run = rnnforecast("train", PASSENGERS, *flags, cwd=tmp_path)
+    assert run.returncode == 5
+    line = run.stderr.splitlines()[-1]
+    assert line.startswith("error: training diverged in epoch ")
+    for part in ("batch", "gradient norm", "learning rate", "lower --learning-rate"):
+        assert part in line
+    assert os.listdir(tmp_path / "d") == [".lock"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_forecast_ends_with_1_and_one_line_when_standard_output_is_full(trained: Path) -> None:
+    command = f"{sys.executable} -m rnnforecast forecast d </dev/null >/dev/full"
+    run = subprocess.run(["bash", "-c", command], cwd=trained, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr == ("error: standard output: No space left on device; free space there\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_forecast_runs_when_a_stream_is_closed(closed: str, trained: Path) -> None:
+    command = f"{sys.executable} -m rnnforecast forecast d --output c.csv {closed}"
+    run = subprocess.run(["bash", "-c", command], cwd=trained, stdin=subprocess.DEVNULL)
+    assert run.returncode == 0
+    assert (trained / "c.csv").read_bytes() == (trained / "d" / "forecasts.csv").read_bytes()
