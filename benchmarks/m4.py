@@ -1,0 +1,100 @@
+"""Train on a part of M4 from the command line, with defaults; score on the official test part.
+
+    python benchmarks/m4.py FOLDER hourly --seeds 3
+
+FOLDER holds m4_hourly_train.csv.gz and m4_hourly_test.csv (and weekly): `Dataset/Train` and
+`Dataset/Test` of the repository Mcompetitions/M4-methods in long form, unique_id,ds,y, with
+ds = 1, 2, ... running on from the training to the test part. Words after -- go to
+`rnnforecast train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rnnforecast.evaluation.metrics import mase, nanmean, seasonal_scale, smape
+
+
+@dataclass(frozen=True)
+class Part:
+    """The horizon, the season of MASE, and the published errors of Naive2 (Makridakis 2020)."""
+
+    horizon: int
+    season: int
+    naive2_smape: float
+    naive2_mase: float
+
+
+PARTS = {"hourly": Part(48, 24, 18.383, 2.395), "weekly": Part(13, 1, 9.161, 2.777)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("options", nargs="*", help="after --: options of rnnforecast train")
+    given = parser.parse_args()
+    part = PARTS[given.part]
+    train = pd.read_csv(given.folder / f"m4_{given.part}_train.csv.gz")
+    test = pd.read_csv(given.folder / f"m4_{given.part}_test.csv")
+    print("seed,smape,mase,owa,seconds,peak_mib")
+    scores = []
+    for seed in range(given.seeds):
+        forecasts, seconds, peak = run(given.folder, given.part, part, seed, given.options)
+        errors = score(train, test, forecasts, part)
+        scores.append(errors[2])
+        print(seed, *(f"{error:.4f}" for error in errors), f"{seconds:.1f}", peak, sep=",")
+    if len(scores) > 1:
+        print(f"OWA mean {statistics.mean(scores):.4f}, deviation {statistics.stdev(scores):.4f}")
+
+
+def run(
+    folder: Path, name: str, part: Part, seed: int, options: list[str]
+) -> tuple[pd.DataFrame, float, int]:
+    """Forecasts, whole-process seconds and peak memory in MiB of one training."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "rnnforecast", "train"]
+        command += [str(folder / f"m4_{name}_train.csv.gz"), "--horizon", str(part.horizon)]
+        command += ["--out", directory, "--seed", str(seed), *options]
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"train ended with {process.returncode}")
+        return pd.read_csv(Path(directory) / "forecasts.csv"), seconds, usage.ru_maxrss // 1024
+
+
+def score(
+    train: pd.DataFrame, test: pd.DataFrame, forecasts: pd.DataFrame, part: Part
+) -> tuple[float, float, float]:
+    """sMAPE, MASE and OWA of the competition, from the third column of `forecasts`."""
+    joined = test.merge(forecasts, on=["unique_id", "ds"], how="left", validate="1:1")
+    shape = (-1, part.horizon)
+    actual = joined["y"].to_numpy().reshape(shape)
+    forecast = joined.iloc[:, 3].to_numpy().reshape(shape)
+    if np.isnan(forecast).any():
+        raise SystemExit("a step of the test part has no forecast")
+    histories = dict(tuple(train.groupby("unique_id")["y"]))
+    ids = joined["unique_id"].to_numpy()[:: part.horizon]
+    scale = np.array([seasonal_scale(histories[name].to_numpy(), part.season) for name in ids])
+    percent = float(nanmean(smape(actual, forecast)))
+    scaled = float(nanmean(mase(actual, forecast, scale)))
+    return percent, scaled, (percent / part.naive2_smape + scaled / part.naive2_mase) / 2
+
+
+if __name__ == "__main__":
+    main()
