@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.config import DataConfig
-from rnnforecast.data.calendar import IntArray, parse_times
+from rnnforecast.data.calendar import IntArray
 from rnnforecast.data.panel import FloatArray, Panel, RowError, build_panel
 from rnnforecast.data.schema import MISSING, SAMPLE_ROWS, find_columns
 from rnnforecast.data.source import Source, check_rectangular, find_separator, open_source
+from rnnforecast.data.timestamps import parse_times
 from rnnforecast.errors import DataError
 
 Fail = Callable[[int, str, str], DataError]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from rnnforecast.config import DataConfig
-from rnnforecast.data.calendar import parse_times
 from rnnforecast.data.panel import RowError
+from rnnforecast.data.timestamps import parse_times
 from rnnforecast.errors import DataError
 
 ID_NAMES = ("unique_id", "item_id", "series_id", "id")

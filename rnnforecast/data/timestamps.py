@@ -1,0 +1,127 @@
+"""Time columns as numbers: the formats that times are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from rnnforecast.data.calendar import AGREEING, DAY, IntArray, day_of_month, month_number
+from rnnforecast.errors import ConfigError, DataError
+
+# Distinct cells that are looked at to tell which formats are worth trying.
+PROBED = 200
+
+
+def parse_times(
+    text: pd.Series[str], time_format: str | None = None
+) -> tuple[IntArray, bool, str] | int:
+    """Read a time column: (times, whether they are integer steps, offset from UTC).
+
+    Formats are tried in turn until one reads every cell; where day and month could be exchanged,
+    the reading with the steadier steps wins. Returns the first row that the best format can't read
+    where none reads all.
+
+    Raises:
+        DataError: Two readings are equally steady.
+        ConfigError: The format is no format.
+    """
+    where, distinct = pd.factorize(text.str.strip())
+    cells = pd.Series(distinct, dtype="str")
+    whole = cells.str.fullmatch(r"[+-]?\d{1,18}").to_numpy(dtype=bool)
+    if time_format is None and whole.mean() > 0.5 and not _are_compact_dates(cells):
+        if not whole.all():
+            return int(np.argmin(whole[where]))
+        return cells.to_numpy(dtype=object).astype(np.int64)[where], True, ""
+    few = cells[:: max(1, len(cells) // PROBED)]
+    formats = _formats(cells, few, time_format)
+    promising = sorted(formats, key=lambda name: int(_read(few, name)[0].isna().sum()))[:3]
+    readings = [_read(cells, name) for name in promising]
+    unread = [int(np.count_nonzero(reading.isna())) for reading, _ in readings]
+    best = min(unread)
+    if best:
+        failed = readings[unread.index(best)][0].isna().to_numpy()
+        return int(np.argmax(failed[where]))
+    complete = [
+        (name, _microseconds(times), offset)
+        for name, (times, offset), missing in zip(promising, readings, unread, strict=True)
+        if not missing
+    ]
+    _, times, offset = _steadiest(complete)
+    return times[where], False, offset
+
+
+def _steadiest(readings: list[tuple[str, IntArray, str]]) -> tuple[str, IntArray, str]:
+    """Of the readings of distinct times, the one with the fewest different steps."""
+    steps = [_different_steps(times) for _, times, _ in readings]
+    best = readings[steps.index(min(steps))]
+    for other, count in zip(readings, steps, strict=True):
+        if count == min(steps) and not np.array_equal(other[1], best[1]):
+            raise DataError(
+                f"the times could be in the format {best[0]} or {other[0]}; pass --time-format"
+            )
+    return best
+
+
+def _formats(cells: pd.Series[str], few: pd.Series[str], time_format: str | None) -> Sequence[str]:
+    if time_format is not None:
+        return (time_format,)
+    for digits, name in ((r"\d{8}", "%Y%m%d"), (r"\d{6}", "%Y%m")):
+        if bool(cells.str.fullmatch(digits).all()):
+            return (name,)
+    if bool(cells.str.match(r"\d{4}-\d\d(-|$)").all()):
+        return ("ISO8601",)
+    formats = ["ISO8601", "%Y%m%d", "%b %Y", "%B %Y", "%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y"]
+    for mark in (mark for mark in "/.-" if bool(few.str.contains(mark, regex=False).any())):
+        # Nobody puts the month first between points.
+        orders = ["%d{0}%m{0}%Y", "%Y{0}%m{0}%d", "%m{0}%Y", "%d{0}%m{0}%y"]
+        orders += [] if mark == "." else ["%m{0}%d{0}%Y", "%m{0}%d{0}%y"]
+        formats += [order.format(mark) for order in orders]
+    if bool(few.str.contains(":", regex=False).any()):
+        clocks = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+        formats += [f"{date} {clock}" for date in formats[1:] for clock in clocks]
+    return formats
+
+
+def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], str]:
+    """Times of local clocks (missing where unread), and their common offset from UTC."""
+    zoned = cells.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True)
+    if name == "ISO8601" and bool(zoned.all()):
+        offsets = cells.str.extract(r"(Z|[+-]\d\d:?\d\d)$")[0].unique()
+        utc = pd.to_datetime(cells, format=name, errors="coerce", utc=True)
+        offset = "+00:00" if len(offsets) > 1 or offsets[0] == "Z" else str(offsets[0])
+        sign, hours, minutes = offset[0], int(offset[1:3]), int(offset[-2:])
+        shift = pd.Timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
+        return utc.dt.tz_localize(None) + shift, offset
+    naive = cells.where(~zoned) if name == "ISO8601" else cells
+    with_zone = "%z" in name
+    try:
+        times = pd.to_datetime(naive, format=name, errors="coerce", utc=with_zone)
+    except ValueError as error:
+        raise ConfigError(
+            f"time_format must be a strptime format such as %d/%m/%Y, got '{name}'; {error}"
+        ) from None
+    return times.dt.tz_localize(None), "+00:00" if with_zone else ""
+
+
+def _are_compact_dates(cells: pd.Series[str]) -> bool:
+    """Whether all but faulty ones are dates such as 20200131, or months such as 202001."""
+    months = float(cells.str.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])").mean())
+    compact = cells.where(cells.str.fullmatch(r"(19|20)\d{6}"))
+    dates = float(pd.to_datetime(compact, format="%Y%m%d", errors="coerce").notna().mean())
+    return max(months, dates) >= AGREEING
+
+
+def _different_steps(times: IntArray) -> int:
+    """How many different distances, in months where these fit, lie between neighbours in time."""
+    ordered = np.unique(times)
+    if bool((day_of_month(ordered) == day_of_month(ordered[:1])).all()) and not np.any(
+        np.diff(ordered % DAY)
+    ):
+        ordered = month_number(ordered)
+    return len(np.unique(np.diff(ordered)))
+
+
+def _microseconds(times: pd.Series[pd.Timestamp]) -> IntArray:
+    return times.to_numpy(dtype="datetime64[us]").astype(np.int64)

@@ -1,0 +1,156 @@
+"""Formats of times, checked against pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnforecast.data.calendar import DAY, Frequency, IntArray
+from rnnforecast.data.timestamps import parse_times
+from rnnforecast.errors import ConfigError, DataError
+
+HOUR = DAY // 24
+DAYS = pd.date_range("2020-01-25", periods=20)
+HOURS = pd.date_range("2020-01-25 18:00", periods=20, freq="h")
+MONTHS = pd.date_range("2019-03-01", periods=30, freq="MS")
+
+
+def micros(index: pd.DatetimeIndex) -> IntArray:
+    return index.to_numpy(dtype="datetime64[us]").astype(np.int64)
+
+
+def column(cells: Sequence[object]) -> pd.Series[str]:
+    return pd.Series([str(cell) for cell in cells], dtype="str")
+
+
+def parse(cells: Sequence[object], time_format: str | None = None) -> tuple[IntArray, bool, str]:
+    parsed = parse_times(column(cells), time_format)
+    assert not isinstance(parsed, int), f"row {parsed} was not read"
+    return parsed
+
+
+@pytest.mark.parametrize(
+    ("index", "written"),
+    [
+        (DAYS, "%Y-%m-%d"),
+        (DAYS, "%Y-%m-%dT00:00:00"),
+        (DAYS, "%Y%m%d"),
+        (DAYS, "%d/%m/%Y"),
+        (DAYS, "%m/%d/%Y"),
+        (DAYS, "%d.%m.%Y"),
+        (DAYS, "%d-%m-%Y"),
+        (DAYS, "%Y/%m/%d"),
+        (DAYS, "%d/%m/%y"),
+        (DAYS, "%d %b %Y"),
+        (DAYS, "%B %d, %Y"),
+        (HOURS, "%Y-%m-%d %H:%M:%S"),
+        (HOURS, "%Y-%m-%dT%H:%M"),
+        (HOURS, "%d.%m.%Y %H:%M"),
+        (HOURS, "%m/%d/%Y %I:%M %p"),
+        (MONTHS, "%Y-%m"),
+        (MONTHS, "%Y%m"),
+        (MONTHS, "%b %Y"),
+        (MONTHS, "%B %Y"),
+        (MONTHS, "%b-%Y"),
+        (MONTHS, "%d/%m/%Y"),
+        (MONTHS, "%m/%d/%Y"),
+    ],
+)
+def test_times_are_read_when_the_format_is_common(index: pd.DatetimeIndex, written: str) -> None:
+    times, integer, offset = parse([f" {cell}" for cell in index.strftime(written)])
+    assert not integer and offset == ""
+    assert times.tolist() == micros(index).tolist()
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_times_prefer_regular_steps_when_day_and_month_could_be_exchanged(order: slice) -> None:
+    quarters = pd.date_range("2018-01-01", periods=9, freq="QS")[order]
+    for written in ("%d/%m/%Y", "%m/%d/%Y"):
+        assert parse(list(quarters.strftime(written)))[0].tolist() == micros(quarters).tolist()
+
+
+def test_times_raise_with_both_formats_when_day_and_month_cannot_be_told_apart() -> None:
+    cells = column([f"01/{day:02d}/2020" for day in range(1, 13)])
+    message = "could be in the format %d/%m/%Y or %m/%d/%Y; pass --time-format"
+    with pytest.raises(DataError, match=message):
+        parse_times(cells)
+    assert parse(list(cells), "%m/%d/%Y")[0].tolist() == [18262 * DAY + k * DAY for k in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"), [("Z", "+00:00"), ("+05:30", "+05:30"), ("-0300", "-0300")]
+)
+def test_times_keep_their_offset_when_all_rows_have_one(zone: str, offset: str) -> None:
+    times, _, found = parse([f"{cell}{zone}" for cell in HOURS.strftime("%Y-%m-%dT%H:%M:%S")])
+    assert (times.tolist(), found) == (micros(HOURS).tolist(), offset)
+
+
+def test_times_are_in_utc_when_offsets_differ() -> None:
+    times, _, offset = parse(["2020-03-29T01:00:00+01:00", "2020-03-29T03:00:00+02:00"])
+    assert (np.diff(times).tolist(), offset) == ([HOUR], "+00:00")
+
+
+def test_times_are_in_utc_when_the_format_reads_an_offset() -> None:
+    times, _, offset = parse(["29/03/2020 01+0100", "29/03/2020 03+0200"], "%d/%m/%Y %H%z")
+    assert (np.diff(times).tolist(), offset) == ([HOUR], "+00:00")
+
+
+@pytest.mark.parametrize("cells", [range(1990, 2020), [-3, 0, 3], ["007", "008"], [10**17, 0]])
+def test_times_stay_integers_when_they_are_years_or_steps(cells: Sequence[object]) -> None:
+    times, integer, offset = parse(cells)
+    assert (times.tolist(), integer, offset) == ([int(str(cell)) for cell in cells], True, "")
+
+
+@pytest.mark.parametrize("first", [20200131, 200111, 20201])
+def test_times_stay_integers_when_their_digits_are_no_dates(first: int) -> None:
+    times, integer, _ = parse(range(first, first + 5))
+    assert (times.tolist(), integer) == (list(range(first, first + 5)), True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "row"),
+    [
+        ([*DAYS.strftime("%Y-%m-%d"), "14/02/2020"], 20),
+        ([*DAYS.strftime("%d/%m/%Y"), "2020-02-14"], 20),
+        (["2020-01-24", *DAYS.strftime("%d/%m/%Y")], 0),
+        (["n/a", *DAYS.strftime("%d/%m/%Y")], 0),
+        (["2020-02-28", "2020-02-29", "2020-02-30"], 2),
+        (["29/02/2020", "30/02/2020", "01/03/2020"], 1),
+        ([*HOURS.strftime("%Y-%m-%d %H:%M"), "2020-01-26 24:00"], 20),
+        (["2020-01-01T00:00:00+01:00", "2020-01-01T01:00:00"], 0),
+        ([1, 2, "x"], 2),
+        ([*DAYS.strftime("%Y%m%d"), "20200230"], 20),
+        ([*MONTHS.strftime("%Y%m"), "202013"], 30),
+        (["2020-01-01", ""], 1),
+    ],
+)
+def test_times_return_the_row_when_one_is_in_another_format(
+    cells: Sequence[object], row: int
+) -> None:
+    assert parse_times(column(cells)) == row
+
+
+def test_times_raise_when_the_format_is_no_format() -> None:
+    with pytest.raises(ConfigError, match="a strptime format such as %d/%m/%Y, got '%Q'"):
+        parse_times(column(["2020-01-01"]), "%Q")
+
+
+@pytest.mark.parametrize(
+    ("frequency", "times", "expected"),
+    [
+        ({"date_only": True}, [0, DAY], ["1970-01-01", "1970-01-02"]),
+        ({"date_only": True}, [HOUR], ["1970-01-01T01:00:00"]),
+        ({"date_only": True, "offset": "+01:00"}, [0], ["1970-01-01T00:00:00+01:00"]),
+        ({}, [0], ["1970-01-01T00:00:00"]),
+        ({}, [-1], ["1969-12-31T23:59:59.999999"]),
+    ],
+)
+def test_format_writes_iso_8601_that_is_read_back(
+    frequency: dict[str, bool | str], times: list[int], expected: list[str]
+) -> None:
+    written = Frequency(unit="microsecond", count=DAY, **frequency).format(np.array(times))
+    assert list(written) == expected
+    assert parse(expected)[0].tolist() == times
