@@ -49,13 +49,15 @@ def main() -> None:
     part = PARTS[given.part]
     train = pd.read_csv(given.folder / f"m4_{given.part}_train.csv.gz")
     test = pd.read_csv(given.folder / f"m4_{given.part}_test.csv")
-    print("seed,smape,mase,owa,seconds,peak_mib")
+    print("seed,smape,mase,owa,seconds,peak_mib", flush=True)
     scores = []
     for seed in range(given.seeds):
         forecasts, seconds, peak = run(given.folder, given.part, part, seed, given.options)
         errors = score(train, test, forecasts, part)
         scores.append(errors[2])
-        print(seed, *(f"{error:.4f}" for error in errors), f"{seconds:.1f}", peak, sep=",")
+        print(
+            seed, *(f"{error:.4f}" for error in errors), f"{seconds:.1f}", peak, sep=",", flush=True
+        )
     if len(scores) > 1:
         print(f"OWA mean {statistics.mean(scores):.4f}, deviation {statistics.stdev(scores):.4f}")
 

@@ -14,8 +14,10 @@ from rnnforecast.errors import ConfigError, RnnForecastError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
 FORMATS = ("table", "csv", "json")
+ABSENT = "–"
 
 
 def choose_format(asked: str | None) -> str:
@@ -70,22 +72,38 @@ def _write(text: str) -> None:
 
 
 def _print_rich(columns: list[str], rows: list[list[Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
+    """A table as wide as it needs; on its side where it is wider than the terminal that way."""
     from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    cells = [columns, *([_cell(value) for value in row] for row in rows)]
+    table = _rich_table(cells)
+    too_wide = Measurement.get(console, console.options, table).maximum >= console.width
+    if too_wide and len(rows) < len(columns):
+        table = _rich_table([list(column) for column in zip(*cells, strict=True)])
+    console.print(table)
+
+
+def _rich_table(cells: list[list[str]]) -> Table:
+    """The first row is the header; columns of numbers are flush right."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(columns):
-        numeric = bool(rows) and isinstance(rows[0][place], int | float)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    Console().print(table)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
+    for place, name in enumerate(cells[0]):
+        numeric = all(row[place][-1:].isdigit() or row[place] == ABSENT for row in cells[1:])
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in cells[1:]:
+        table.add_row(*row)
+    return table
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+        if math.isnan(value):
+            return ABSENT
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return str(value)
 
 
