@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.config import WindowSpec
-from rnnforecast.data.calendar import IntArray
-from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError
 from rnnforecast.evaluation import metrics

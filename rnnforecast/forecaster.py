@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.config import RunConfig, WindowSpec
-from rnnforecast.data.calendar import IntArray
-from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
 from rnnforecast.errors import DataError
 from rnnforecast.models.network import ForecastNetwork

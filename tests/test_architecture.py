@@ -8,7 +8,7 @@
     4       artifact                                    the model file
     5       backtest, forecaster, defaults              where data, models and metrics meet
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
-    7       config, runtime                             settings that check themselves; the machine
+    7       config, runtime, arrays                     settings that check themselves; the machine
     8       errors                                      failures and their exit codes
     9       rnnforecast/__init__                        the version
 
@@ -49,7 +49,7 @@ LAYERS = (
     {"artifact"},
     {"backtest", "forecaster", "defaults"},
     {"data", "models", "training", "evaluation"},
-    {"config", "runtime"},
+    {"config", "runtime", "arrays"},
     {"errors"},
     {""},
 )

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from rnnforecast import backtest as origins
 from rnnforecast import forecaster as fitting
+from rnnforecast.arrays import FloatArray
 from rnnforecast.backtest import held_out_origins, training_ends
 from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.data.calendar import Frequency
-from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.models.network import ForecastNetwork

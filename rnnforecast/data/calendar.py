@@ -6,13 +6,14 @@ Within the program a time is an int64: an integer step as it is, or microseconds
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
+from rnnforecast.arrays import IntArray
+
 Unit = Literal["step", "microsecond", "business-day", "month"]
 
 DAY = 86_400_000_000
@@ -44,6 +45,7 @@ class Frequency:
         unit: What is counted; "step" for integer times.
         count: How many units lie between two observations.
         month_end: For months: times stand on the last day of the month.
+        day: For months: the day that times stand on where shorter months lack it, else 0.
         offset: What ISO 8601 appends to each time: "" for naive times, else "+02:00" and the like.
         date_only: Whether times are written without the time of day.
     """
@@ -51,6 +53,7 @@ class Frequency:
     unit: Unit
     count: int = 1
     month_end: bool = False
+    day: int = 0
     offset: str = ""
     date_only: bool = False
 
@@ -74,12 +77,7 @@ class Frequency:
         """
         if self.unit == "month":
             distance = month_number(times) - month_number(starts)
-            day_fits = (
-                _is_month_end(times)
-                if self.month_end
-                else day_of_month(times) == day_of_month(starts)
-            )
-            on_grid = day_fits & (times % DAY == starts % DAY)
+            on_grid = self.on_day(times, starts) & (times % DAY == starts % DAY)
         elif self.unit == "business-day":
             distance = np.busday_count(_date(starts), _date(times)).astype(np.int64)
             on_grid = np.is_busday(_date(times)) & (times % DAY == starts % DAY)
@@ -95,13 +93,25 @@ class Frequency:
         """The times that lie `positions` steps after `starts`: the inverse of `positions`."""
         if self.unit == "month":
             months = month_number(starts) + positions * self.count
-            length = month_start(months + 1) - month_start(months)
-            day = length if self.month_end else np.minimum(day_of_month(starts), length)
+            day = self._day(months, starts)
             return (month_start(months) + day - 1) * DAY + starts % DAY
         if self.unit == "business-day":
             dates = np.busday_offset(_date(starts), positions * self.count)
             return dates.astype(np.int64) * DAY + starts % DAY
         return starts + positions * self.count
+
+    def on_day(self, times: IntArray, starts: IntArray) -> npt.NDArray[np.bool_]:
+        """For months: whether `times` stand on the day that series from `starts` on stand on."""
+        fits: npt.NDArray[np.bool_] = day_of_month(times) == self._day(month_number(times), starts)
+        return fits
+
+    def _day(self, months: IntArray, starts: IntArray) -> IntArray:
+        """The day of the month that a series stands on in each of `months`."""
+        length = month_start(months + 1) - month_start(months)
+        if self.month_end:
+            return length
+        day: IntArray = np.minimum(self.day or day_of_month(starts), length)
+        return day
 
     def format(self, times: IntArray) -> list[str] | IntArray:
         """Times as they are written: integers as they are, others in ISO 8601."""
@@ -129,9 +139,12 @@ def infer_frequency(times: IntArray, offsets: IntArray, *, integer: bool) -> Fre
     if most_common(distances) >= 28 * DAY:
         starts = np.repeat(times[offsets[:-1]], np.diff(offsets))
         month_end = float(_is_month_end(times).mean()) >= AGREEING
-        if month_end or float((day_of_month(times) == day_of_month(starts)).mean()) >= AGREEING:
-            months = np.diff(month_number(times))[_within_series(offsets)]
-            return Frequency(unit="month", count=most_common(months), month_end=month_end)
+        months = np.diff(month_number(times))[_within_series(offsets)]
+        monthly = Frequency(unit="month", count=most_common(months), month_end=month_end)
+        day = int(day_of_month(times).max())
+        for found in (replace(monthly, day=day if day > 28 and not month_end else 0), monthly):
+            if float(found.on_day(times, starts).mean()) >= AGREEING:
+                return found
     weekdays_only = bool(np.is_busday(_date(times)).all())
     if weekdays_only and most_common(distances) == DAY and (distances == 3 * DAY).any():
         return Frequency(unit="business-day")

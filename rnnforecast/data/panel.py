@@ -6,19 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from rnnforecast.data.calendar import (
-    DAY,
-    Frequency,
-    IntArray,
-    OffGridError,
-    infer_frequency,
-    most_common,
-)
+from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.data.calendar import DAY, Frequency, OffGridError, infer_frequency, most_common
 from rnnforecast.errors import DataError
-
-FloatArray = npt.NDArray[np.float64]
 
 SPARSEST = 0.02
 
@@ -90,6 +81,7 @@ def build_panel(
     values: FloatArray,
     integer: bool,
     offset: str = "",
+    frequency: Frequency | None = None,
 ) -> Panel:
     """Order rows by series and time, check that each series is regular, and fill gaps with NaN.
 
@@ -100,6 +92,7 @@ def build_panel(
         values: The observation of each row, NaN where missing [row].
         integer: Whether times are integer steps rather than timestamps.
         offset: The offset from UTC of the times, as ISO 8601 writes it.
+        frequency: The one to hold the rows to; None finds it.
 
     Raises:
         RowError: Two rows have one key, or a time does not fit the frequency.
@@ -115,7 +108,10 @@ def build_panel(
             row, f"series '{ids[int(keys[at])]}' has this time twice; remove one of the rows"
         )
     offsets = _offsets(keys, len(ids))
-    frequency = infer_frequency(times, offsets, integer=integer)
+    found = infer_frequency(times, offsets, integer=integer)
+    if frequency is not None and integer != (frequency.unit == "step"):
+        raise DataError(f"its times are not one a {frequency}, which the model was trained on")
+    frequency = frequency or found
     if frequency is None:
         raise DataError(
             "no series has two rows, so the frequency cannot be found; pass a file with more rows"

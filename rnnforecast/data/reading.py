@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.config import DataConfig
-from rnnforecast.data.calendar import IntArray
-from rnnforecast.data.panel import FloatArray, Panel, RowError, build_panel
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.panel import Panel, RowError, build_panel
 from rnnforecast.data.schema import MISSING, SAMPLE_ROWS, find_columns
 from rnnforecast.data.source import Source, check_rectangular, find_separator, open_source
 from rnnforecast.data.timestamps import parse_times
@@ -61,8 +62,8 @@ def read_table(path: str, asked: DataConfig) -> Table:
     return parse_table(open_source(path), asked)
 
 
-def parse_table(source: Source, asked: DataConfig) -> Table:
-    """As `read_table`, from bytes already at hand."""
+def parse_table(source: Source, asked: DataConfig, frequency: Frequency | None = None) -> Table:
+    """As `read_table`, from bytes already at hand; `frequency` holds the times to a known one."""
     separator = asked.separator or find_separator(source)
     header, sample = _sample(source, separator)
     decimal = asked.decimal or _find_decimal(sample, separator)
@@ -81,7 +82,8 @@ def parse_table(source: Source, asked: DataConfig) -> Table:
     frame = _parse(source, config, header)
     used = (config.id_column, config.time_column, *config.target_columns)
     ignored = tuple(name for name in header if name not in used)
-    panel = _panel(source, config, frame)
+    panel, time_format = _panel(source, config, frame, frequency)
+    config = replace(config, time_format=time_format)
     return Table(
         panel=panel, config=config, name=source.name, sha256=source.sha256, ignored=ignored
     )
@@ -207,8 +209,10 @@ def _not_a_number(cell: str) -> str:
     return f"'{cell}' is not a number; pass --na-values '{cell}' or correct the cell"
 
 
-def _panel(source: Source, config: DataConfig, frame: pd.DataFrame) -> Panel:
-    """Check the cells, join wide columns to one long table, and build the panel."""
+def _panel(
+    source: Source, config: DataConfig, frame: pd.DataFrame, frequency: Frequency | None
+) -> tuple[Panel, str | None]:
+    """Check the cells, join wide columns to one long table; the panel and the times' format."""
     assert config.separator is not None and config.time_column is not None
     separator = config.separator
 
@@ -223,24 +227,25 @@ def _panel(source: Source, config: DataConfig, frame: pd.DataFrame) -> Panel:
         raise DataError(f"{source.name}: column '{config.time_column}': {error}") from None
     if isinstance(parsed, int):
         raise fail(parsed, config.time_column, _no_time(texts.iloc[parsed], config.time_format))
-    times, integer, offset = parsed
     for name in config.target_columns:
         _check_size(frame[name].to_numpy(), partial(fail, column=name))
     keys, ids = _series_keys(config, frame, fail)
     values = np.concatenate([frame[name].to_numpy() for name in config.target_columns])
     try:
-        return build_panel(
+        panel = build_panel(
             keys=keys,
             ids=ids,
-            times=np.tile(times, len(config.target_columns)),
+            times=np.tile(parsed.times, len(config.target_columns)),
             values=values,
-            integer=integer,
-            offset=offset,
+            integer=parsed.integer,
+            offset=parsed.offset,
+            frequency=frequency,
         )
     except RowError as error:
         raise fail(error.row % len(frame), config.time_column, str(error)) from None
     except DataError as error:
         raise DataError(f"{source.name}: {error}") from None
+    return panel, parsed.time_format
 
 
 def _check_size(values: FloatArray, fail: Callable[..., DataError]) -> None:

@@ -173,7 +173,7 @@ def _kind(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind:
     except DataError:
         # More than one format reads the sample; all rows together will tell which.
         return Kind(number=number, whole=whole, time=True)
-    time = not isinstance(parsed, int) and not parsed[1] and not (number and not whole)
+    time = not isinstance(parsed, int) and not parsed.integer and not (number and not whole)
     return Kind(number=number, whole=whole, time=time)
 
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from rnnforecast.arrays import FloatArray
 from rnnforecast.data.calendar import DAY
-from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.panel import Panel
 
 # A sample this large finds the season of a panel; more would only cost time.
 SAMPLED_SERIES = 60

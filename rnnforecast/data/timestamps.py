@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from rnnforecast.data.calendar import AGREEING, DAY, IntArray, day_of_month, month_number
+from rnnforecast.arrays import IntArray
+from rnnforecast.data.calendar import AGREEING, DAY, day_of_month, month_number
 from rnnforecast.errors import ConfigError, DataError
 
 # Distinct cells that are looked at to tell which formats are worth trying.
 PROBED = 200
 
 
-def parse_times(
-    text: pd.Series[str], time_format: str | None = None
-) -> tuple[IntArray, bool, str] | int:
-    """Read a time column: (times, whether they are integer steps, offset from UTC).
+class Times(NamedTuple):
+    """A time column as numbers; see `data/calendar.py`.
+
+    Attributes:
+        times: One a row [row].
+        integer: Whether they are integer steps.
+        offset: Their common offset from UTC, as ISO 8601 writes it, "" for none.
+        time_format: What they were read by, None for integers.
+    """
+
+    times: IntArray
+    integer: bool
+    offset: str
+    time_format: str | None
+
+
+def parse_times(text: pd.Series[str], time_format: str | None = None) -> Times | int:
+    """Read a time column.
 
     Formats are tried in turn until one reads every cell; where day and month could be exchanged,
     the reading with the steadier steps wins. Returns the first row that the best format can't read
@@ -33,7 +49,7 @@ def parse_times(
     if time_format is None and whole.mean() > 0.5 and not _are_compact_dates(cells):
         if not whole.all():
             return int(np.argmin(whole[where]))
-        return cells.to_numpy(dtype=object).astype(np.int64)[where], True, ""
+        return Times(cells.to_numpy(dtype=object).astype(np.int64)[where], True, "", None)
     few = cells[:: max(1, len(cells) // PROBED)]
     formats = _formats(cells, few, time_format)
     promising = sorted(formats, key=lambda name: int(_read(few, name)[0].isna().sum()))[:3]
@@ -48,8 +64,8 @@ def parse_times(
         for name, (times, offset), missing in zip(promising, readings, unread, strict=True)
         if not missing
     ]
-    _, times, offset = _steadiest(complete)
-    return times[where], False, offset
+    name, times, offset = _steadiest(complete)
+    return Times(times[where], False, offset, name)
 
 
 def _steadiest(readings: list[tuple[str, IntArray, str]]) -> tuple[str, IntArray, str]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnforecast.data.calendar import IntArray
+from rnnforecast.arrays import IntArray
 from rnnforecast.data.panel import Panel
 
 

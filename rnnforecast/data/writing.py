@@ -12,8 +12,9 @@ from typing import BinaryIO, cast
 import numpy as np
 import pandas as pd
 
+from rnnforecast.arrays import FloatArray
 from rnnforecast.config import DataConfig
-from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import RnnForecastError
 

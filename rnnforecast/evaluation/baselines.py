@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from rnnforecast.arrays import FloatArray
+
 Baseline = Callable[[FloatArray, int, int], FloatArray]
 
 

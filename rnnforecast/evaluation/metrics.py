@@ -8,9 +8,8 @@ metric of many windows is the mean of those that are defined. Percentages are in
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from rnnforecast.arrays import FloatArray
 
 
 def nanmean(values: FloatArray) -> FloatArray:

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.data.calendar import (
-    DAY,
-    Frequency,
-    IntArray,
-    OffGridError,
-    infer_frequency,
-)
+from rnnforecast.arrays import IntArray
+from rnnforecast.data.calendar import DAY, Frequency, OffGridError, infer_frequency
 
 HOUR = DAY // 24
 

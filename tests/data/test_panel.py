@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.data.calendar import Frequency, IntArray
+from rnnforecast.arrays import IntArray
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel, RowError, build_panel
 from rnnforecast.errors import DataError
 

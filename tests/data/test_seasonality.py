@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rnnforecast.arrays import FloatArray
 from rnnforecast.data.calendar import DAY, Frequency
-from rnnforecast.data.panel import FloatArray, Panel
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
 
 STEP = Frequency(unit="step")
