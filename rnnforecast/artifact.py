@@ -19,7 +19,6 @@ from rnnforecast import __version__
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency, Unit
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.writing import atomic_write
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.network import ForecastNetwork
@@ -57,8 +56,8 @@ class Artifact:
     record: dict[str, Any]
 
 
-def save_artifact(artifact: Artifact, directory: Path) -> None:
-    """Write `directory/model.safetensors`, atomically."""
+def pack_artifact(artifact: Artifact) -> bytes:
+    """The content of a model file."""
     panel = artifact.panel
     header = {
         "schema_version": SCHEMA_VERSION,
@@ -74,13 +73,12 @@ def save_artifact(artifact: Artifact, directory: Path) -> None:
     }
     for name in ("values", "offsets", "starts"):
         tensors[f"{LOOKBACK}{name}"] = torch.from_numpy(getattr(panel, name))
-    content = save(tensors, {KEY: json.dumps(header, sort_keys=True, ensure_ascii=False)})
-    with atomic_write(directory / MODEL_FILE) as file:
-        file.write(content)
+    content: bytes = save(tensors, {KEY: json.dumps(header, sort_keys=True, ensure_ascii=False)})
+    return content
 
 
 def load_artifact(directory: Path, device: torch.device) -> Artifact:
-    """Read what `save_artifact` has written.
+    """Read what `pack_artifact` has packed, from the model file of a run directory.
 
     Raises:
         ArtifactError: The file is missing, damaged, or of a schema this version does not know.
@@ -91,7 +89,8 @@ def load_artifact(directory: Path, device: torch.device) -> Artifact:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            # Copies lie on aligned addresses, where sums come out as they did in training.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
         if header["schema_version"] != SCHEMA_VERSION:
             raise ArtifactError(
                 f"{path}: schema {header['schema_version']} was written by rnnforecast "

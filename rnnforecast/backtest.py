@@ -73,7 +73,7 @@ def panel_before(panel: Panel, index: WindowIndex) -> Panel:
     return panel.before(cutoffs)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Scored:
     """Forecasts of one model for windows whose outcome is known.
 

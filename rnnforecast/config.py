@@ -118,6 +118,8 @@ class ModelSpec:
         _require(self.hidden_size >= 1, "hidden_size", "at least 1", self.hidden_size)
         _require(self.num_layers >= 1, "num_layers", "at least 1", self.num_layers)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        between = not self.dropout or self.num_layers > 1
+        _require(between, "dropout", "0 with one layer, as it acts between layers", self.dropout)
         _require(self.segment_length >= 1, "segment_length", "at least 1", self.segment_length)
         _require_levels(self.levels)
 
@@ -141,7 +143,6 @@ class TrainConfig:
         clip_norm: Largest norm of the whole gradient; infinity clips nothing.
         clip_value: Largest magnitude of one gradient entry; infinity clips nothing.
         patience: Epochs without a better validation loss before training stops.
-        refit: Whether a final fit also sees the newest data.
         seed: Seed of initial weights and of the order of windows.
         weight_decay: AdamW's decoupled weight decay.
     """
@@ -153,7 +154,6 @@ class TrainConfig:
     clip_norm: float
     clip_value: float
     patience: int
-    refit: bool
     seed: int
     weight_decay: float = 1e-4
 
@@ -176,7 +176,10 @@ class RunConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asked for; the attributes are those of the specs, None where a rule decides."""
+    """What the user asked for; the attributes are those of the specs, None where a rule decides.
+
+    `refit` is whether the model that is kept is fitted once more, on all data.
+    """
 
     horizon: int
     model: str = "gru"

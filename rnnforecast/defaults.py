@@ -10,6 +10,7 @@ import numpy as np
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, Settings, TrainConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
+from rnnforecast.errors import ConfigError
 
 LONGEST_LOOKBACK = 720
 
@@ -21,12 +22,14 @@ class Facts:
     Attributes:
         seasons: Season lengths found.
         typical_length: Median length of the series.
+        longest: Length of the longest series.
         windows: Steps of all series together: about as many windows can be cut.
         positive: Whether every value is above zero.
     """
 
     seasons: tuple[int, ...]
     typical_length: int
+    longest: int
     windows: int
     positive: bool
 
@@ -36,13 +39,25 @@ def find_facts(panel: Panel) -> Facts:
     return Facts(
         seasons=find_seasons(panel),
         typical_length=int(np.median(panel.lengths)),
+        longest=int(panel.lengths.max()),
         windows=len(panel.values),
         positive=bool(np.nanmin(panel.values) > 0),
     )
 
 
 def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
-    """Every setting, the user's where given, else the rule's."""
+    """Every setting, the user's where given, else the rule's.
+
+    Raises:
+        ConfigError: A season or a lookback is asked for that no series is long enough for.
+    """
+    for name in ("season", "lookback"):
+        asked = getattr(settings, name)
+        if asked is not None and asked > facts.longest:
+            raise ConfigError(
+                f"{name} must be at most {facts.longest}, the values of the longest series before "
+                f"what is held out, got {asked}"
+            )
     seasons = facts.seasons if settings.season is None else (settings.season,)
     lookback = settings.lookback or _lookback(seasons, settings.horizon, facts.typical_length)
     segment = settings.segment_length or _segment_length(seasons[0], lookback)
@@ -107,6 +122,5 @@ def _training(settings: Settings, windows: int) -> TrainConfig:
         clip_norm=settings.clip_norm,
         clip_value=settings.clip_value,
         patience=settings.patience,
-        refit=settings.refit,
         seed=settings.seed,
     )

@@ -1,6 +1,7 @@
 """Every failure a user can cause or must know of, each with its exit code.
 
 RnnForecastError      1
+├── OutputError       1    a file or stream that cannot be written to
 ├── ConfigError       2    a setting that cannot be used
 ├── DataError         3    a file that cannot be read as series, or series that cannot be used
 ├── ArtifactError     4    a model file that is missing, unreadable or incompatible
@@ -12,6 +13,10 @@ A message is one line: what is wrong, where (file, line, column, series), and th
 
 
 class RnnForecastError(Exception):
+    exit_code = 1
+
+
+class OutputError(RnnForecastError):
     exit_code = 1
 
 

@@ -30,7 +30,17 @@ class Forecaster:
     network: ForecastNetwork
 
     def predict(self, panel: Panel) -> FloatArray:
-        """Quantiles of the horizon after the last value of each series [series, step, quantile]."""
+        """Quantiles of the horizon after the last value of each series [series, step, quantile].
+
+        Raises:
+            DataError: The network works on logarithms and a value that it reads has none.
+        """
+        fault = without_logarithm(panel.tail(self.config.windows.lookback))
+        if self.config.model.log and fault is not None:
+            raise DataError(
+                f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
+                "model works on logarithms; train with --no-log"
+            )
         return self.predict_at(
             panel, WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
         )
@@ -118,6 +128,16 @@ def fit_forecaster(
         on_epoch=on_epoch,
     )
     return Forecaster(config, network), result
+
+
+def without_logarithm(panel: Panel) -> tuple[str, float] | None:
+    """The series and the value of the first observation that is not above zero."""
+    fault = ~np.isnan(panel.values) & ~(panel.values > 0)
+    if not fault.any():
+        return None
+    at = int(np.argmax(fault))
+    series = int(np.searchsorted(panel.offsets, at, side="right")) - 1
+    return panel.ids[series], float(panel.values[at])
 
 
 def training_windows(panel: Panel, windows: WindowSpec) -> WindowIndex:

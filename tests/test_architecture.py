@@ -66,7 +66,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 45
 WITHOUT_DOCSTRING = {
     "rnnforecast.__main__": {""},
     "rnnforecast.errors": {
-        *("RnnForecastError", "ConfigError", "DataError"),
+        *("RnnForecastError", "OutputError", "ConfigError", "DataError"),
         *("ArtifactError", "TrainingError", "LockedError"),
     },
     "rnnforecast.cli.options": {"ColumnOptions.data_config", "FitOptions.settings"},

@@ -26,7 +26,6 @@ VALID: dict[type[Any], dict[str, Any]] = {
         "clip_norm": 1.0,
         "clip_value": math.inf,
         "patience": 5,
-        "refit": True,
         "seed": 0,
     },
     Settings: {"horizon": 3},

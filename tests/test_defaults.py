@@ -15,6 +15,7 @@ from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.defaults import LONGEST_LOOKBACK, Facts, find_facts, resolve
+from rnnforecast.errors import ConfigError
 
 NAN = math.nan
 
@@ -31,6 +32,7 @@ def facts(draw: st.DrawFn) -> Facts:
     return Facts(
         seasons=seasons,
         typical_length=length,
+        longest=max(length, 2_000),
         windows=max(length * count, 2),
         positive=draw(st.booleans()),
     )
@@ -45,6 +47,7 @@ def resolved(known: Facts, **asked: object) -> RunConfig:
 
 def some_facts(**changed: object) -> Facts:
     base = {"seasons": (1,), "typical_length": 100, "windows": 100, "positive": False}
+    base["longest"] = max(2_000, changed.get("typical_length", 100))
     return Facts(**{**base, **changed})  # type: ignore[arg-type]
 
 
@@ -111,7 +114,6 @@ ASKED = {
     "clip_norm": st.sampled_from([0.0, 0.5, math.inf]),
     "clip_value": st.sampled_from([0.0, 0.5, math.inf]),
     "patience": st.integers(1, 50),
-    "refit": st.booleans(),
     "seed": st.integers(0, 2**63 - 1),
 }
 
@@ -123,6 +125,8 @@ def test_resolve_takes_the_users_value_when_one_is_given(
 ) -> None:
     names = data.draw(st.sets(st.sampled_from(sorted(ASKED))))
     asked = {name: data.draw(ASKED[name], label=name) for name in sorted(names)}
+    if asked.get("dropout"):  # which acts between layers
+        asked["num_layers"] = 2
     config = resolved(known, horizon=horizon, **asked)
     assert config.windows.horizon == horizon
     for name, value in asked.items():
@@ -131,7 +135,14 @@ def test_resolve_takes_the_users_value_when_one_is_given(
 
 
 def test_resolve_is_tested_with_every_setting_when_settings_grow() -> None:
-    assert {field.name for field in fields(Settings)} == {"horizon", *ASKED}
+    assert {field.name for field in fields(Settings)} == {"horizon", "refit", *ASKED}
+
+
+@pytest.mark.parametrize("name", ["season", "lookback"])
+def test_resolve_raises_when_no_series_is_as_long_as_asked(name: str) -> None:
+    message = rf"^{name} must be at most 120, the values of the longest series .*, got 121$"
+    with pytest.raises(ConfigError, match=message):
+        resolved(some_facts(longest=120), **{name: 121})
 
 
 def test_resolve_keeps_the_data_configuration_when_given() -> None:
@@ -197,7 +208,10 @@ def test_find_facts_measures_the_panel_when_series_are_ragged(
     series: tuple[list[float], ...], typical: int, windows: int, positive: bool
 ) -> None:
     known = find_facts(make_panel(*series))
-    expected = Facts(seasons=(1,), typical_length=typical, windows=windows, positive=positive)
+    longest = max(len(values) for values in series)
+    expected = Facts(
+        seasons=(1,), typical_length=typical, longest=longest, windows=windows, positive=positive
+    )
     assert known == expected
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
+from rnnforecast.data.writing import to_csv
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.normalisation import WindowScale
@@ -215,7 +217,7 @@ def write_panel(panel: Panel, path: Path) -> None:
 
 def backtest_file(panel: Panel, directory: Path, name: str) -> pd.DataFrame:
     """The forecasts that `rnnforecast backtest` writes, every cell as text."""
-    path, output = directory / f"{name}.csv", directory / f"{name}-forecasts.csv"
+    path = directory / f"{name}.csv"
     write_panel(panel, path)
     settings = tuple(
         Settings(horizon=HORIZON, model=model, epochs=2, hidden_size=4) for model in MODELS
@@ -225,11 +227,10 @@ def backtest_file(panel: Panel, directory: Path, name: str) -> pd.DataFrame:
         data=DataConfig(),
         settings=settings,
         windows=CUTOFFS,
-        output=output,
         device="cpu",
     )
-    workflow.backtest(request, Silent())
-    return pd.read_csv(output, dtype=str, keep_default_na=False)
+    _, forecasts = workflow.backtest(request, Silent())
+    return pd.read_csv(StringIO(to_csv(forecasts)), dtype=str, keep_default_na=False)
 
 
 def test_backtest_output_is_equal_at_first_cutoff_when_file_differs_after_it(

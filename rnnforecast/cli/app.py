@@ -18,7 +18,6 @@ from rnnforecast.errors import RnnForecastError
 
 app = typer.Typer(
     name="rnnforecast",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -45,7 +44,9 @@ def program(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option(help="Show a traceback with every error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback with every error, of any command.")
+    ] = False,
 ) -> None:
     """Forecast time series with recurrent neural networks."""
 
@@ -57,18 +58,30 @@ def main() -> NoReturn:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     _open_closed_streams()
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
+    debug = "--debug" in sys.argv[1:]
     try:
-        app()
+        code = app(arguments, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except RnnForecastError as error:
-        _fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code, debug)
     except Interrupted as interruption:
         print("interrupted", file=sys.stderr)
         sys.exit(interruption.exit_code)
-    except MemoryError:
-        _fail("memory ran out; pass a smaller --batch-size, --lookback or --hidden-size", 1)
     except Exception as error:
-        _fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1)
-    raise AssertionError("typer exits by itself")
+        if hasattr(error, "format_message"):  # how typer, of any version, tells of wrong usage
+            _fail(f"{error.format_message()} Try --help.", 2, debug)
+        if _is_of_memory(error):
+            remedy = "pass a smaller --batch-size, --lookback or --hidden-size"
+            _fail(f"memory ran out; {remedy}", 1, debug)
+        _fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1, debug)
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: torch has no class of its own for that on a CPU."""
+    text = str(error)
+    named = "out of memory" in text or "alloc" in text or "Storage size" in text
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and named)
 
 
 def _open_closed_streams() -> None:
@@ -83,8 +96,8 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise Interrupted(signum)
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    if "--debug" in sys.argv[1:2]:
+def _fail(message: str, exit_code: int, debug: bool) -> NoReturn:
+    if debug:
         import traceback
 
         traceback.print_exc()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
-from rnnforecast.cli.render import choose_format, print_table
+from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
 from rnnforecast.cli.reporter import StderrReporter
 from rnnforecast.errors import ConfigError
 
@@ -41,6 +41,7 @@ def backtest(
     Each network is fitted once, on what lies before the first cutoff.
     """
     form = choose_format(format)
+    check_output(output, None)
     names = tuple(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
     if not names:
         raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")
@@ -55,7 +56,9 @@ def backtest(
         settings=settings,
         windows=windows,
         step=step,
-        output=output,
         device=device,
     )
-    print_table(run(request, StderrReporter(quiet=quiet)), form)
+    metrics, forecasts = run(request, StderrReporter(quiet=quiet))
+    print_table(metrics, form)
+    if output is not None:
+        write_output(forecasts, output)

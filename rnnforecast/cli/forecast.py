@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnforecast.cli import options
-from rnnforecast.cli.render import choose_format, print_table
+from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
+from rnnforecast.cli.reporter import StderrReporter
 
 if TYPE_CHECKING:
     from rnnforecast.data.source import Source
@@ -38,29 +39,34 @@ def forecast(
     ] = None,
     device: options.Device = "auto",
     format: options.Format = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Forecast what follows each series, by the model in DIR.
 
     Prints one row a series and step: the median, and the bounds of each interval.
     """
-    form = choose_format(format)
+    form, reporter = choose_format(format), StderrReporter(quiet=quiet)
+    check_output(output, format)
     from rnnforecast.workflows.forecast import forecast as run
 
-    table = run(directory, _source(data), device=device, alias=alias)
+    table = run(directory, _source(data, reporter), reporter, device=device, alias=alias)
     if output is None:
         print_table(table, form)
     else:
-        from rnnforecast.data.writing import write_csv
-
-        write_csv(table, output)
+        write_output(table, output)
 
 
-def _source(data: str | None) -> Source | None:
+def _source(data: str | None, reporter: StderrReporter) -> Source | None:
     from rnnforecast.data.source import open_source, read_stdin
 
     if data is not None:
         return open_source(data)
-    return read_stdin() if _stdin_is_redirected() else None
+    if not _stdin_is_redirected():
+        return None
+    source = read_stdin()
+    if source is None:
+        reporter.note("standard input is empty: forecasting from the series as they were trained")
+    return source
 
 
 def _stdin_is_redirected() -> bool:

@@ -142,12 +142,12 @@ class FitOptions:
         int | None,
         typer.Option(help="Units of each layer and direction.", rich_help_panel=NETWORK),
     ] = None
-    layers: Annotated[int, typer.Option(help="Recurrent layers.", rich_help_panel=NETWORK)] = 1
+    num_layers: Annotated[int, typer.Option(help="Recurrent layers.", rich_help_panel=NETWORK)] = 1
     dropout: Annotated[
         float,
         typer.Option(help="Share of units dropped between layers.", rich_help_panel=NETWORK),
     ] = 0.0
-    segment: Annotated[
+    segment_length: Annotated[
         int | None,
         typer.Option(
             help="Values that one recurrent step reads; 1 reads step by step.",
@@ -210,9 +210,9 @@ class FitOptions:
             levels=_parse_levels(self.levels),
             log=self.log,
             hidden_size=self.hidden_size,
-            num_layers=self.layers,
+            num_layers=self.num_layers,
             dropout=self.dropout,
-            segment_length=self.segment,
+            segment_length=self.segment_length,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

@@ -10,14 +10,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rnnforecast.errors import ConfigError, RnnForecastError
+from rnnforecast.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from rich.table import Table
 
 FORMATS = ("table", "csv", "json")
-ABSENT = "–"
+ABSENT = "-"
 
 
 def choose_format(asked: str | None) -> str:
@@ -33,11 +35,30 @@ def choose_format(asked: str | None) -> str:
     return asked
 
 
+def check_output(output: Path | None, form: str | None) -> None:
+    """Raise ConfigError where a CSV file cannot be put at `output`, or another format is asked."""
+    if output is None:
+        return
+    from rnnforecast.data.files import check_place
+
+    if form not in (None, "csv"):
+        raise ConfigError(f"--output writes CSV, got --format {form}; drop one of them")
+    check_place(output)
+
+
+def write_output(table: pd.DataFrame, output: Path) -> None:
+    """Write a table to a CSV file, whole or not at all."""
+    from rnnforecast.data.files import write_files
+    from rnnforecast.data.writing import to_csv
+
+    write_files({output: to_csv(table).encode()})
+
+
 def print_table(table: pd.DataFrame, form: str) -> None:
     """Write a table to standard output.
 
     Raises:
-        RnnForecastError: It takes no more, as on a full disk.
+        OutputError: It takes no more, as on a full disk.
     """
     if form == "csv":
         from rnnforecast.data.writing import to_csv
@@ -68,7 +89,7 @@ def _write(text: str) -> None:
     except OSError as error:
         # Python would try again to flush at its end, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise RnnForecastError(f"standard output: {error.strerror}; free space there") from None
+        raise OutputError(f"standard output: {error.strerror}; free space there") from None
 
 
 def _print_rich(columns: list[str], rows: list[list[Any]]) -> None:

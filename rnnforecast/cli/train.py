@@ -59,5 +59,5 @@ def train(
 
 def _default_directory(data: str, model: str) -> Path:
     """sales.csv.gz and gru become sales-gru, in the working directory."""
-    stem = "stdin" if data == "-" else Path(data).name.split(".")[0]
+    stem = "stdin" if data == "-" else Path(data).name.removesuffix(".gz").removesuffix(".csv")
     return Path(f"{stem}-{model}")

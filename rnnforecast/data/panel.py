@@ -108,6 +108,7 @@ def build_panel(
             row, f"series '{ids[int(keys[at])]}' has this time twice; remove one of the rows"
         )
     offsets = _offsets(keys, len(ids))
+    must = "has" if frequency is None else "must, for this model, have"
     found = infer_frequency(times, offsets, integer=integer)
     if frequency is not None and integer != (frequency.unit == "step"):
         raise DataError(f"its times are not one a {frequency}, which the model was trained on")
@@ -126,8 +127,8 @@ def build_panel(
     except OffGridError as error:
         raise RowError(
             int(order[error.row]),
-            f"series '{ids[int(keys[error.row])]}' has a row every {frequency}, but this one lies "
-            "between two; correct the time, or aggregate the rows to regular steps",
+            f"series '{ids[int(keys[error.row])]}' {must} a row every {frequency}, but this one "
+            "lies between two; correct the time, or aggregate the rows to regular steps",
         ) from None
     if frequency.unit in ("month", "business-day"):
         _check_agreement(frequency, 1, positions, times, ids, offsets, order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import re
 import sys
 import zlib
@@ -75,7 +76,8 @@ def open_source(path: str) -> Source:
     text = _as_utf8(path, data)
     if not text.strip():
         raise DataError(f"{path}: the file is empty; it needs a header line and rows")
-    return Source(path, text)
+    # A name that is no UTF-8 could not be stored with the model.
+    return Source(os.fsencode(path).decode("utf-8", "replace"), text)
 
 
 def read_stdin() -> Source | None:
@@ -84,7 +86,8 @@ def read_stdin() -> Source | None:
     Raises:
         DataError: It is no text.
     """
-    text = _as_utf8("stdin", sys.stdin.buffer.read())
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    text = _as_utf8("stdin", data)
     return Source("stdin", text) if text.strip() else None
 
 

@@ -1,13 +1,8 @@
-"""Tables of forecasts, and files that are written beside the old one and renamed over it."""
+"""Tables of forecasts, and tables as text."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, cast
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,35 +11,25 @@ from rnnforecast.arrays import FloatArray
 from rnnforecast.config import DataConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
-from rnnforecast.errors import RnnForecastError
+from rnnforecast.errors import ConfigError
 
 
-@contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that becomes `path` when the block ends well, and vanishes otherwise.
+def check_names(names: Sequence[str]) -> None:
+    """Raise ConfigError where two columns of an output would have one name, or one has none."""
+    for name in names:
+        if names.count(name) > 1 or not name:
+            raise ConfigError(
+                f"two columns of the output would be called '{name}'; rename that column of the "
+                "data, or pass another --alias"
+                if name
+                else "the forecast column needs a name; pass another --alias"
+            )
 
-    Raises:
-        RnnForecastError: The file cannot be written.
-    """
-    temporary: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            yield cast(BinaryIO, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise RnnForecastError(
-            f"{path}: {error.strerror or error}; free space there or pass another place"
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+
+def interval_names(model: str, levels: Sequence[float]) -> list[str]:
+    """The columns of a model's forecasts: its median, and the bounds of each interval."""
+    bounds = [(f"{model}-lo-{level:g}", f"{model}-hi-{level:g}") for level in levels]
+    return [model, *(name for pair in bounds for name in pair)]
 
 
 def forecast_table(
@@ -74,10 +59,11 @@ def forecast_table(
     for name, quantiles in models.items():
         flat = quantiles.reshape(len(series), quantiles.shape[-1])
         middle = flat.shape[1] // 2
-        columns[name] = flat[:, middle]
-        for distance, level in enumerate(levels[:middle], start=1):
-            columns[f"{name}-lo-{level:g}"] = flat[:, middle - distance]
-            columns[f"{name}-hi-{level:g}"] = flat[:, middle + distance]
+        outward = [middle]
+        for distance in range(1, middle + 1):
+            outward += [middle - distance, middle + distance]
+        names = interval_names(name, levels[:middle])
+        columns |= {name: flat[:, at] for name, at in zip(names, outward, strict=True)}
     return pd.DataFrame(columns)
 
 
@@ -86,19 +72,7 @@ def id_name(config: DataConfig) -> str:
     return config.id_column or "unique_id"
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, atomically."""
-    with atomic_write(path) as file:
-        file.write(to_csv(frame).encode())
-
-
 def to_csv(frame: pd.DataFrame) -> str:
     """A table as CSV text: a header even for no rows, floats that round-trip, LF."""
     text: str = frame.to_csv(index=False, lineterminator="\n")
     return text
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from rnnforecast.backtest import (
     Scored,
@@ -16,17 +14,27 @@ from rnnforecast.backtest import (
     held_out_origins,
     metrics_table,
     panel_before,
-    training_ends,
 )
 from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
-from rnnforecast.data.writing import forecast_table, write_csv
+from rnnforecast.data.writing import forecast_table
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.forecaster import Forecaster, fit_forecaster
+from rnnforecast.evaluation.baselines import BASELINES
+from rnnforecast.forecaster import without_logarithm
 from rnnforecast.runtime import limit_threads, select_device
-from rnnforecast.workflows.inputs import describe_config, describe_data, naming, read_series
+from rnnforecast.workflows.fitting import fit_validated, refit
+from rnnforecast.workflows.inputs import (
+    check_logarithms,
+    describe_config,
+    describe_data,
+    naming,
+    read_series,
+)
+from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
+
+CUTOFF = "cutoff"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +47,6 @@ class BacktestRequest:
         settings: The rest, for each model to compare.
         windows: Cutoffs of each series.
         step: Values between two cutoffs; None for the horizon.
-        output: Where the forecasts go, if anywhere.
         device: "auto", "cpu", "cuda" or "mps".
     """
 
@@ -48,51 +55,47 @@ class BacktestRequest:
     settings: tuple[Settings, ...]
     windows: int = 3
     step: int | None = None
-    output: Path | None = None
     device: str = "auto"
 
 
-def backtest(request: BacktestRequest, reporter: Reporter) -> pd.DataFrame:
-    """Fit each model once, before the first cutoff; forecast from every cutoff; return the metrics.
+def backtest(request: BacktestRequest, reporter: Reporter) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fit each model once, before the first cutoff, and forecast from every cutoff.
 
     At each cutoff the models read all that lies before it, but learn nothing new from it.
+
+    Returns:
+        The metrics, and every forecast with its cutoff and the actual value.
     """
     device = select_device(request.device)
     table = read_series(request.path, request.data, reporter)
     panel, horizon = table.panel, request.settings[0].horizon
     with naming(table):
         index = held_out_origins(panel, horizon, request.windows, request.step or horizon)
-    known = panel_before(panel, index)
-    facts = find_facts(known)
+        known = panel_before(panel, index)
+        facts = find_facts(known)
+        configs = [resolve(settings, facts, table.config) for settings in request.settings]
+        check_logarithms(panel, request.settings[0])
+    spec, windows = configs[0].model, configs[0].windows
+    names = [*(config.model.model for config in configs), *BASELINES]
+    check_forecast_names(table.config, names, spec.levels, CUTOFF, _target_name(table.config))
     reporter.note(f"{describe_data(table)}; {request.windows} cutoffs")
-    scored: list[Scored] = []
-    for settings in request.settings:
-        config = resolve(settings, facts, table.config)
+    if spec.log and (fault := without_logarithm(panel)):
+        reporter.warning(
+            f"series '{fault[0]}' has the value {fault[1]:g} after the first cutoff, which models "
+            "on logarithms pass over; --no-log reads it"
+        )
+    scored = []
+    for config, settings in zip(configs, request.settings, strict=True):
         reporter.note(f"{describe_config(config)}; on {device.type}")
         limit_threads(config.model.hidden_size, config.training.batch_size)
-        forecaster = _fit(known, config, device, reporter)
+        forecaster, result = fit_validated(known, config, device, reporter)
+        if settings.refit:
+            forecaster = refit(known, config, device, reporter, result.best_epoch)
         quantiles = forecaster.predict_at(panel, index)
-        levels = config.model.quantile_levels
-        scored.append(Scored(name=settings.model, quantiles=quantiles, levels=levels))
-    scored += baseline_forecasts(panel, index, config.windows, levels)
-    if request.output is not None:
-        write_csv(_forecasts(panel, index, scored, config), request.output)
-    return metrics_table(panel, index, config.windows, scored)
-
-
-def _fit(known: Panel, config: RunConfig, device: torch.device, reporter: Reporter) -> Forecaster:
-    """As `train` does: early stopping on the newest windows, then a refit that sees them too."""
-    ends = training_ends(known.lengths, config.windows.horizon)
-    with reporter.training(f"training {config.model.model}") as on_epoch:
-        forecaster, result = fit_forecaster(
-            known, config, device=device, ends=ends, on_epoch=on_epoch
-        )
-    if ends is None or not config.training.refit:
-        return forecaster
-    with reporter.training(f"refitting {config.model.model}") as on_epoch:
-        return fit_forecaster(
-            known, config, device=device, stop_after=result.best_epoch, on_epoch=on_epoch
-        )[0]
+        scored.append(Scored(config.model.model, quantiles, spec.quantile_levels))
+    scored += baseline_forecasts(panel, index, windows, spec.quantile_levels)
+    metrics = metrics_table(panel, index, windows, scored)
+    return metrics, _forecasts(panel, index, scored, configs[0])
 
 
 def _forecasts(
@@ -106,7 +109,11 @@ def _forecasts(
     }
     table = forecast_table(panel, index, models, config.model.levels, config.data)
     last_known = panel.frequency.format(panel.times(index.series, index.cutoffs - 1))
-    target = config.data.target_columns[0] if config.data.id_column else "y"
-    table.insert(2, "cutoff", np.repeat(np.asarray(last_known), horizon))
-    table.insert(3, target, actual_values(panel, index, horizon).ravel())
+    table.insert(2, CUTOFF, np.repeat(np.asarray(last_known), horizon))
+    table.insert(3, _target_name(config.data), actual_values(panel, index, horizon).ravel())
     return table
+
+
+def _target_name(config: DataConfig) -> str:
+    """What the column of actual values is called."""
+    return config.target_columns[0] if config.id_column else "y"

@@ -7,17 +7,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from rnnforecast.artifact import load_artifact
-from rnnforecast.data.panel import Panel
-from rnnforecast.data.reading import parse_table
+from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.data.reading import Table, parse_table
 from rnnforecast.data.source import Source
 from rnnforecast.errors import DataError
 from rnnforecast.runtime import limit_threads, select_device
-from rnnforecast.workflows.train import end_forecasts
+from rnnforecast.workflows.inputs import naming, warn_of_ignored
+from rnnforecast.workflows.outputs import end_forecasts
+from rnnforecast.workflows.reporting import Reporter
 
 
 def forecast(
-    directory: Path, source: Source | None, *, device: str = "auto", alias: str | None = None
+    directory: Path,
+    source: Source | None,
+    reporter: Reporter,
+    *,
+    device: str = "auto",
+    alias: str | None = None,
 ) -> pd.DataFrame:
     """The forecast after the end of each series, those of training where no source is given.
 
@@ -26,30 +32,22 @@ def forecast(
         DataError: The source cannot be read, or has another frequency than the training data.
     """
     artifact = load_artifact(directory, select_device(device))
-    forecaster, panel = artifact.forecaster, artifact.panel
-    config = forecaster.config
+    config = artifact.forecaster.config
     limit_threads(config.model.hidden_size, config.training.batch_size)
-    if source is not None:
-        columns = replace(config.data, separator=None, decimal=None)
-        fresh = parse_table(source, columns).panel
-        _check_frequency(source.name, panel, fresh)
-        panel = fresh.tail(config.windows.lookback)
-    table = end_forecasts(forecaster, panel, alias)
-    unknown = table.iloc[:, 2].isna()
-    if unknown.any():
-        name = table.iloc[:, 0][unknown].iloc[0]
-        raise DataError(
-            f"series '{name}': its last {config.windows.lookback} values are none that "
-            "the model can read (missing, or not positive under --log); train with --no-log"
-        )
-    return table
+    if source is None:
+        return end_forecasts(artifact.forecaster, artifact.panel, alias)
+    table = _read(source, artifact)
+    warn_of_ignored(table, reporter)
+    with naming(table):
+        tail = table.panel.tail(config.windows.lookback)
+        return end_forecasts(artifact.forecaster, tail, alias)
 
 
-def _check_frequency(name: str, trained: Panel, fresh: Panel) -> None:
-    """Both must count the same steps; how times are written may differ."""
-    expected = replace(trained.frequency, offset="", date_only=False)
-    if replace(fresh.frequency, offset="", date_only=False) != expected:
-        raise DataError(
-            f"{name}: one value a {fresh.frequency}, but the model was trained on one a "
-            f"{trained.frequency}; pass data of that frequency or train again"
-        )
+def _read(source: Source, artifact: Artifact) -> Table:
+    """Read by the dialect and formats of the training data; by what the file has, failing that."""
+    trained, frequency = artifact.forecaster.config.data, artifact.panel.frequency
+    try:
+        return parse_table(source, trained, frequency)
+    except DataError:
+        columns = replace(trained, separator=None, decimal=None, time_format=None)
+        return parse_table(source, columns, frequency)

@@ -5,19 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rnnforecast.config import DataConfig, RunConfig
+from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
 from rnnforecast.errors import DataError
+from rnnforecast.forecaster import without_logarithm
 from rnnforecast.workflows.reporting import Reporter
 
 
 def read_series(path: str, asked: DataConfig, reporter: Reporter) -> Table:
     """Read a table; tell of columns left out."""
     table = read_table(path, asked)
+    warn_of_ignored(table, reporter)
+    return table
+
+
+def warn_of_ignored(table: Table, reporter: Reporter) -> None:
+    """Name the columns that were not read."""
     if table.ignored:
         shown = ", ".join(f"'{name}'" for name in table.ignored)
         reporter.warning(f"{table.name}: columns not used: {shown}")
-    return table
+
+
+def check_logarithms(panel: Panel, settings: Settings) -> None:
+    """Raise DataError where logarithms were asked for and a value has none."""
+    fault = without_logarithm(panel) if settings.log else None
+    if fault is not None:
+        raise DataError(
+            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm; drop --log"
+        )
 
 
 @contextmanager

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from rnnforecast.artifact import Artifact, save_artifact
+from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
 from rnnforecast.backtest import (
     Scored,
     baseline_forecasts,
     held_out_origins,
     metrics_table,
     panel_before,
-    training_ends,
 )
 from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.data.files import write_files
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import WindowIndex
-from rnnforecast.data.writing import forecast_table, write_csv
+from rnnforecast.data.writing import to_csv
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.forecaster import Forecaster, fit_forecaster
+from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.runtime import limit_threads, select_device
 from rnnforecast.training.loop import FitResult
-from rnnforecast.workflows.inputs import describe_config, describe_data, naming, read_series
+from rnnforecast.workflows.fitting import fit_validated, refit
+from rnnforecast.workflows.inputs import (
+    check_logarithms,
+    describe_config,
+    describe_data,
+    naming,
+    read_series,
+)
 from rnnforecast.workflows.locking import locked_directory
+from rnnforecast.workflows.outputs import check_forecast_names, end_forecasts
 from rnnforecast.workflows.reporting import Reporter
 
 
@@ -58,72 +65,76 @@ def train(request: TrainRequest, reporter: Reporter) -> pd.DataFrame:
     """
     device = select_device(request.device)
     table = read_series(request.path, request.data, reporter)
-    panel, horizon = table.panel, request.settings.horizon
+    panel, settings = table.panel, request.settings
     with naming(table):
-        origins = held_out_origins(panel, horizon)
-    known = panel_before(panel, origins)
-    config = resolve(request.settings, find_facts(known), table.config)
+        origins = held_out_origins(panel, settings.horizon)
+        known = panel_before(panel, origins)
+        config = resolve(settings, find_facts(known), table.config)
+        check_logarithms(panel, settings)
+    check_forecast_names(table.config, [config.model.model], config.model.levels)
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
     limit_threads(config.model.hidden_size, config.training.batch_size)
     with locked_directory(request.directory):
-        with reporter.training("training") as on_epoch:
-            ends = training_ends(known.lengths, horizon)
-            forecaster, result = fit_forecaster(
-                known, config, device=device, ends=ends, on_epoch=on_epoch
-            )
+        forecaster, result = fit_validated(known, config, device, reporter)
         metrics = _score(forecaster, panel, origins)
         _warn_of_loss(metrics, reporter)
-        if config.training.refit:
-            with reporter.training("refitting on all data") as on_epoch:
-                forecaster, _ = fit_forecaster(
-                    panel, config, device=device, stop_after=result.best_epoch, on_epoch=on_epoch
-                )
-        _write(request.directory, forecaster, table, metrics, result)
+        if settings.refit:
+            config = _suited_to_newest(config, panel, reporter)
+            forecaster = refit(panel, config, device, reporter, result.best_epoch)
+        with naming(table):
+            _write(request.directory, forecaster, table, metrics, result)
     return metrics
 
 
-def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None) -> pd.DataFrame:
-    """The forecast after the last value of each series, as a table."""
-    quantiles = forecaster.predict(panel)
-    index = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
-    model = forecaster.config.model
-    name = alias or model.model
-    return forecast_table(panel, index, {name: quantiles}, model.levels, forecaster.config.data)
+def _suited_to_newest(config: RunConfig, panel: Panel, reporter: Reporter) -> RunConfig:
+    """Without the logarithm where the newest data, unlike the older, have values without one."""
+    fault = without_logarithm(panel) if config.model.log else None
+    if fault is None:
+        return config
+    reporter.warning(
+        f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is kept "
+        "works on plain values, while the scored one worked on logarithms"
+    )
+    return replace(config, model=replace(config.model, log=False))
 
 
 def _score(forecaster: Forecaster, panel: Panel, origins: WindowIndex) -> pd.DataFrame:
     config = forecaster.config
     levels = config.model.quantile_levels
     quantiles = forecaster.predict_at(panel, origins)
-    model = Scored(name=config.model.model, quantiles=quantiles, levels=levels)
+    model = Scored(config.model.model, quantiles, levels)
     baselines = baseline_forecasts(panel, origins, config.windows, levels)
     return metrics_table(panel, origins, config.windows, [model, *baselines])
 
 
 def _warn_of_loss(metrics: pd.DataFrame, reporter: Reporter) -> None:
     """Say so where the model is worse than the seasonal naive."""
-    model = metrics.iloc[0]
-    if model["skill"] < 0:
+    model, naive = metrics.iloc[0], metrics.set_index("model").loc["seasonal-naive"]
+    measure = "mae" if pd.isna(model["skill"]) else "mase"
+    if model[measure] > naive[measure]:
         reporter.warning(
-            f"{model['model']} is worse than the seasonal naive here: its mase is "
-            f"{model['mase']:.3f}, {-model['skill']:.0%} higher"
+            f"{model['model']} is worse than the seasonal naive here: its {measure} is "
+            f"{model[measure]:.4g}, the naive's {naive[measure]:.4g}"
         )
 
 
 def _write(
     directory: Path, forecaster: Forecaster, table: Table, metrics: pd.DataFrame, result: FitResult
 ) -> None:
-    """The tables first and the model last, so that a model file means a whole directory."""
-    config: RunConfig = forecaster.config
+    """All files at once, the model last, so that no reader meets half of a run."""
     history = pd.DataFrame([asdict(record) for record in result.history])
-    tail = table.panel.tail(config.windows.lookback)
+    tail = table.panel.tail(forecaster.config.windows.lookback)
     record = {
         "data": {"name": table.name, "sha256": table.sha256, "values": len(table.panel.values)},
         "best_epoch": result.best_epoch,
         "stop_reason": result.stop_reason,
         "metrics": metrics.astype(object).where(metrics.notna(), None).to_dict("records"),
     }
-    write_csv(end_forecasts(forecaster, tail), directory / "forecasts.csv")
-    write_csv(metrics, directory / "metrics.csv")
-    write_csv(history, directory / "history.csv")
-    save_artifact(Artifact(forecaster=forecaster, panel=tail, record=record), directory)
+    tables = {
+        "forecasts.csv": end_forecasts(forecaster, tail),
+        "metrics.csv": metrics,
+        "history.csv": history,
+    }
+    contents = {directory / name: to_csv(content).encode() for name, content in tables.items()}
+    artifact = Artifact(forecaster=forecaster, panel=tail, record=record)
+    write_files({**contents, directory / MODEL_FILE: pack_artifact(artifact)})

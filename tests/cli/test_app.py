@@ -60,6 +60,14 @@ def test_every_command_has_help_and_stands_in_the_readme() -> None:
             3,
             f"error: {PASSENGERS}: horizon 500 is too long",
         ),
+        (["train", PASSENGERS, "--horizon", "3", "--season", "500"], 2, "error: "),
+        (["train", PASSENGERS, "--horizon", "3", "--lookback", "9" * 20], 2, "error: "),
+        (
+            ["train", PASSENGERS, "--horizon", "3", "--dropout", "0.5"],
+            2,
+            "error: dropout must be 0",
+        ),
+        (["backtest", PASSENGERS, "--horizon", "3", "--output", "a/b.csv"], 2, "error: a/b.csv: "),
         (["backtest", PASSENGERS, "--horizon", "3", "--models", ","], 2, "error: models must be"),
         (["forecast", "absent"], 4, "error: absent/model.safetensors: no such model"),
     ],
@@ -73,12 +81,31 @@ def test_program_ends_with_its_code_and_one_line_when_it_cannot_run(
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_program_ends_with_2_when_an_option_is_unknown() -> None:
-    assert rnnforecast("train", "--no-such-option").returncode == 2
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--no-such-option"], "error: No such option: --no-such-option"),
+        (["train", PASSENGERS], "error: Missing option '--horizon'"),
+        (["train", PASSENGERS, "--horizon", "abc"], "error: Invalid value for '--horizon'"),
+        (["backtest", PASSENGERS, "--horizon", "3", "--windows", "0"], "error: Invalid value"),
+        (["bogus"], "error: No such command 'bogus'"),
+    ],
+)
+def test_program_ends_with_2_and_one_line_when_used_wrongly(
+    arguments: list[str | Path], message: str
+) -> None:
+    run = rnnforecast(*arguments)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith(message) and run.stderr.endswith("Try --help.\n")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_program_shows_its_help_when_called_alone() -> None:
+    assert "backtest" in rnnforecast().stdout
 
 
 def test_debug_shows_a_traceback_before_the_line(tmp_path: Path) -> None:
-    run = rnnforecast("--debug", "forecast", "absent", cwd=tmp_path)
+    run = rnnforecast("forecast", "absent", "--debug", cwd=tmp_path)
     assert run.returncode == 4
     assert "Traceback" in run.stderr
     assert run.stderr.splitlines()[-1].startswith("error: absent")

@@ -87,7 +87,19 @@ def test_forecast_goes_on_where_newer_data_end(trained: Path) -> None:
     assert np.mean(np.abs(forecasts["f"] - actual["passengers"].to_numpy())) < 40
 
 
-def test_forecast_reads_series_it_never_saw(trained: Path) -> None:
+def test_forecast_reads_series_it_never_saw(tmp_path: Path) -> None:
+    flags = ["--horizon", "3", "--epochs", "1", "--no-refit", "--out", "d"]
+    data = SAMPLES / "population.csv"
+    assert rnnforecast("train", data, *flags, cwd=tmp_path).returncode == 0
+    new = pd.DataFrame({"country": "New", "year": range(2000, 2011), "population": 1e6})
+    run = rnnforecast("forecast", "d", "-", cwd=tmp_path, stdin=new.to_csv(index=False).encode())
+    forecasts = pd.read_csv(StringIO(run.stdout))
+    assert list(forecasts["country"]) == ["New"] * 3
+    assert list(forecasts["year"]) == [2011, 2012, 2013]
+    assert np.abs(forecasts["gru"] - 1e6).max() < 1e5
+
+
+def test_forecast_names_the_column_that_newer_data_lack(trained: Path) -> None:
     frame = pd.read_csv(PASSENGERS).rename(columns={"passengers": "others"})
     frame["others"] *= 1000
     data = frame.assign(more=frame["others"] / 7).to_csv(index=False).encode()
@@ -96,12 +108,70 @@ def test_forecast_reads_series_it_never_saw(trained: Path) -> None:
     assert "there is no column 'passengers'; the header has 'month', 'others', 'more'" in run.stderr
 
 
+def test_forecast_refuses_values_that_the_models_logarithm_has_not(trained: Path) -> None:
+    data = PASSENGERS.read_text().replace("1960-12-01,432", "1960-12-01,0").encode()
+    run = rnnforecast("forecast", "d", "-", cwd=trained, stdin=data)
+    assert (run.returncode, run.stdout) == (3, "")
+    assert "error: stdin: series 'passengers' has the value 0, which has no logarithm" in run.stderr
+
+
+def test_train_keeps_a_model_of_plain_values_when_the_newest_have_no_logarithm(
+    tmp_path: Path,
+) -> None:
+    days = pd.date_range("2020-01-01", periods=90).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"ds": days, "y": np.where(np.arange(90) < 80, 100.0, 0.0)})
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    flags = ["--horizon", "10", "--epochs", "3", "--out", "d"]
+    run = rnnforecast("train", "f.csv", *flags, cwd=tmp_path)
+    assert run.returncode == 0
+    assert "warning: series 'y' has the value 0 among its newest" in run.stderr
+    assert "worse than the seasonal naive" not in run.stderr or "mae" in run.stderr
+    forecasts = pd.read_csv(tmp_path / "d" / "forecasts.csv")
+    assert forecasts["gru"].abs().max() < 50
+    run = rnnforecast("train", "f.csv", *flags, "--log", cwd=tmp_path)
+    assert run.returncode == 3
+    assert "which has no logarithm; drop --log" in run.stderr
+
+
+@pytest.mark.parametrize("alias", ["month", "unique_id", ""])
+def test_forecast_refuses_an_alias_that_would_hide_a_column(alias: str, trained: Path) -> None:
+    run = rnnforecast("forecast", "d", "--alias", alias, cwd=trained)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "pass another --alias" in run.stderr
+
+
+def test_forecast_reads_few_newer_rows_by_what_the_model_knows(tmp_path: Path) -> None:
+    """Day before month, business days: five rows alone could be read otherwise."""
+    days = pd.bdate_range("2024-01-01", periods=120)
+    frame = pd.DataFrame({"ds": days.strftime("%d/%m/%Y"), "y": np.arange(120.0) + 5})
+    frame.to_csv(tmp_path / "f.csv", index=False, sep=";")
+    flags = ["--horizon", "5", "--epochs", "1", "--no-refit", "--out", "d"]
+    assert rnnforecast("train", "f.csv", *flags, cwd=tmp_path).returncode == 0
+    for rows, first in ((5, "2024-06-10"), (1, "2024-06-10")):
+        newer = pd.DataFrame({"ds": ["03/06/2024", "04/06/2024", "05/06/2024", "06/06/2024",
+                                     "07/06/2024"][-rows:], "y": 1.0})  # fmt: skip
+        data = newer.to_csv(index=False, sep=";").encode()
+        run = rnnforecast("forecast", "d", "-", cwd=tmp_path, stdin=data)
+        assert run.returncode == 0, run.stderr
+        assert pd.read_csv(StringIO(run.stdout))["ds"].iloc[0] == first
+
+
+def test_forecast_says_so_when_a_pipe_brings_nothing(trained: Path) -> None:
+    run = rnnforecast("forecast", "d", cwd=trained, stdin=b"")
+    assert run.stdout == (trained / "d" / "forecasts.csv").read_text()
+    assert run.stderr.startswith("standard input is empty: forecasting from the series as they")
+    assert rnnforecast("forecast", "d", "-", cwd=trained, stdin=b"").returncode == 3
+
+
 def test_forecast_refuses_data_of_another_frequency(trained: Path) -> None:
     days = pd.date_range("2020-01-01", periods=100).strftime("%Y-%m-%d")
     frame = pd.DataFrame({"month": days, "passengers": np.arange(100.0)})
     run = rnnforecast("forecast", "d", "-", cwd=trained, stdin=frame.to_csv(index=False).encode())
     assert run.returncode == 3
-    assert "one value a day, but the model was trained on one a month" in run.stderr
+    assert (
+        "stdin:3: column 'month': series 'passengers' must, for this model, have a row every"
+        in (run.stderr)
+    )
 
 
 def test_forecast_prints_json_when_asked(trained: Path) -> None:
@@ -161,7 +231,7 @@ def test_two_trainings_write_the_same_bytes_when_the_seed_is_the_same(tmp_path: 
         ("stocks.csv", ["--horizon", "5"], ["symbol", "date"], "2013-03-04"),
         ("demand.csv", ["--horizon", "24"], ["unique_id", "ds"], "2013-10-28T00:00:00"),
         ("population.csv", ["--horizon", "3"], ["country", "year"], 2014),
-        ("weather.csv", ["--horizon", "7", "--model", "bilstm", "--layers", "2"],
+        ("weather.csv", ["--horizon", "7", "--model", "bilstm", "--num-layers", "2"],
          ["unique_id", "date"], "2016-01-01"),
     ],
 )  # fmt: skip

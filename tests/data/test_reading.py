@@ -51,6 +51,7 @@ def test_table_holds_what_was_found_when_the_form_is_long() -> None:
         target_columns=("y",),
         separator=",",
         decimal=".",
+        time_format="ISO8601",
     )
     assert series(table.panel) == {name: [k + 0.5 for k in range(8)] for name in "ab"}
     assert str(table.panel.frequency) == "day"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,51 +15,13 @@ from hypothesis import strategies as st
 from rnnforecast.config import DataConfig
 from rnnforecast.data.reading import FLOAT_PRECISION
 from rnnforecast.data.windows import WindowIndex
-from rnnforecast.data.writing import atomic_write, forecast_table, to_csv, write_csv
-from rnnforecast.errors import RnnForecastError
+from rnnforecast.data.writing import check_names, forecast_table, to_csv
+from rnnforecast.errors import ConfigError
 from tests.data.test_panel import ragged
 
 COLUMNS = DataConfig(id_column="shop", time_column="day", target_columns=("sales",))
 WINDOWS = WindowIndex(series=np.array([1, 0]), cutoffs=np.array([2, 3]))
 QUANTILES = np.arange(20.0).reshape(2, 2, 5)
-
-
-def test_atomic_write_replaces_the_file_when_the_block_ends_well(tmp_path: Path) -> None:
-    path = tmp_path / "f.csv"
-    path.write_text("old")
-    mask = os.umask(0o027)
-    try:
-        with atomic_write(path) as file:
-            file.write(b"new")
-            assert path.read_text() == "old"
-    finally:
-        os.umask(mask)
-    assert path.read_text() == "new"
-    assert os.listdir(tmp_path) == ["f.csv"]
-    assert path.stat().st_mode & 0o777 == 0o640
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(1)])
-def test_atomic_write_leaves_the_old_file_when_the_block_raises(
-    error: BaseException, tmp_path: Path
-) -> None:
-    path = tmp_path / "f.csv"
-    path.write_text("old")
-    with pytest.raises(type(error)), atomic_write(path) as file:
-        file.write(b"half of")
-        raise error
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["f.csv"]
-
-
-def test_atomic_write_raises_in_one_line_when_the_place_cannot_be_written(tmp_path: Path) -> None:
-    for place in (tmp_path / "absent" / "f.csv", tmp_path):
-        with (
-            pytest.raises(RnnForecastError, match=rf"^{place}: .*; free space there or pass an"),
-            atomic_write(place) as file,
-        ):
-            file.write(b"x")
-    assert os.listdir(tmp_path) == []
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1))
@@ -77,9 +37,21 @@ def test_csv_has_a_header_when_there_are_no_rows() -> None:
     assert to_csv(pd.DataFrame({"ds": [], "y": []})) == "ds,y\n"
 
 
-def test_csv_is_written_as_utf_8_with_line_feeds(tmp_path: Path) -> None:
-    write_csv(pd.DataFrame({"id": ["é", "a,b"], "y": [0.1, np.nan]}), tmp_path / "f.csv")
-    assert (tmp_path / "f.csv").read_bytes() == 'id,y\né,0.1\n"a,b",\n'.encode()
+def test_csv_has_line_feeds_and_quotes_where_needed() -> None:
+    frame = pd.DataFrame({"id": ["é", "a,b"], "y": [0.1, np.nan]})
+    assert to_csv(frame) == 'id,y\né,0.1\n"a,b",\n'
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["gru", "ds", "gru"], "two columns of the output would be called 'gru'"),
+        (["id", "ds", ""], "the forecast column needs a name"),
+    ],
+)
+def test_names_are_refused_when_two_columns_would_share_one(names: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_names(names)
 
 
 def test_forecasts_have_a_row_a_window_and_step_under_the_users_names() -> None:
@@ -102,5 +74,5 @@ def test_forecasts_have_a_header_when_there_is_no_window() -> None:
 
 def test_forecasts_name_series_as_nixtla_does_when_there_is_no_id_column() -> None:
     config = replace(COLUMNS, id_column=None)
-    table = forecast_table(ragged([4, 3]), WINDOWS, {"gru": QUANTILES}, (), config)
+    table = forecast_table(ragged([4, 3]), WINDOWS, {"gru": QUANTILES[:, :, :1]}, (), config)
     assert list(table.columns) == ["unique_id", "day", "gru"]

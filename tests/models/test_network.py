@@ -155,7 +155,6 @@ def test_network_trains_and_forecasts_when_cell_is_new(
         clip_norm=1.0,
         clip_value=float("inf"),
         patience=4,
-        refit=False,
         seed=0,
     )
     config = RunConfig(

@@ -38,7 +38,6 @@ CONFIG = TrainConfig(
     clip_norm=math.inf,
     clip_value=math.inf,
     patience=6,
-    refit=False,
     seed=0,
     weight_decay=0.0,
 )
