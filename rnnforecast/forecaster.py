@@ -35,8 +35,8 @@ class Forecaster:
         Raises:
             DataError: The network works on logarithms and a value that it reads has none.
         """
-        fault = without_logarithm(panel.tail(self.config.windows.lookback))
-        if self.config.model.log and fault is not None:
+        tail = panel.tail(self.config.windows.lookback)
+        if self.config.model.log and (fault := without_logarithm(tail)):
             raise DataError(
                 f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
                 "model works on logarithms; train with --no-log"
