@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from rnnforecast.errors import ConfigError
 
+# No size is larger, so that none overflows where torch counts.
+LARGEST = 2**31
+
 
 def _require(condition: bool, name: str, rule: str, value: object) -> None:
     if not condition:
@@ -206,6 +209,7 @@ class Settings:
         for name in (*sizes, "num_layers", "epochs", "patience"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "at least 1", value)
+            _require(value is None or value < LARGEST, name, f"below {LARGEST}", value)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
         _require_optimisation(self.learning_rate, self.clip_norm, self.clip_value, self.seed)
         _require_levels(self.levels)

@@ -12,7 +12,7 @@ from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.config import RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
-from rnnforecast.errors import DataError
+from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.runtime import panel_dtype, seed_everything
 from rnnforecast.training.loop import FitResult, Progress, fit
@@ -51,6 +51,9 @@ class Forecaster:
         Returns:
             In units of the series, levels ascending [window, step, quantile]; NaN for a window
             whose lookback holds no observation.
+
+        Raises:
+            TrainingError: A forecast is beyond all numbers.
         """
         windows = gather_windows(
             panel, index, self.config, device=next(self.network.parameters()).device
@@ -65,7 +68,17 @@ class Forecaster:
                 empty = ~batch.mask.any(1)
                 parts.append(forecast.masked_fill(empty[:, None, None], torch.nan).cpu())
         forecasts: FloatArray = torch.cat(parts).numpy()
-        return np.exp(forecasts) if self.config.model.log else forecasts
+        if self.config.model.log:
+            with np.errstate(over="ignore"):
+                forecasts = np.exp(forecasts)
+        beyond = np.isinf(forecasts).any(axis=(1, 2))
+        if beyond.any():
+            name = panel.ids[int(index.series[np.argmax(beyond)])]
+            raise TrainingError(
+                f"series '{name}': the forecast is infinite, as of a network that has diverged; "
+                "train again with a lower --learning-rate"
+            )
+        return forecasts
 
 
 def fit_forecaster(

@@ -70,7 +70,7 @@ def main() -> NoReturn:
         sys.exit(interruption.exit_code)
     except Exception as error:
         if hasattr(error, "format_message"):  # how typer, of any version, tells of wrong usage
-            _fail(f"{error.format_message()} Try --help.", 2, debug)
+            _fail(f"{error.format_message().rstrip('.')}. Try --help.", 2, debug)
         if _is_of_memory(error):
             remedy = "pass a smaller --batch-size, --lookback or --hidden-size"
             _fail(f"memory ran out; {remedy}", 1, debug)

@@ -41,7 +41,7 @@ def backtest(
     Each network is fitted once, on what lies before the first cutoff.
     """
     form = choose_format(format)
-    check_output(output, None)
+    check_output(output, data)
     names = tuple(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
     if not names:
         raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")

@@ -46,7 +46,7 @@ def forecast(
     Prints one row a series and step: the median, and the bounds of each interval.
     """
     form, reporter = choose_format(format), StderrReporter(quiet=quiet)
-    check_output(output, format)
+    check_output(output, data, format)
     from rnnforecast.workflows.forecast import forecast as run
 
     table = run(directory, _source(data, reporter), reporter, device=device, alias=alias)

@@ -35,10 +35,18 @@ def choose_format(asked: str | None) -> str:
     return asked
 
 
-def check_output(output: Path | None, form: str | None) -> None:
-    """Raise ConfigError where a CSV file cannot be put at `output`, or another format is asked."""
+def check_output(output: Path | None, data: str | None, form: str | None = None) -> None:
+    """Raise ConfigError where a CSV file cannot be put at `output`, or should not.
+
+    Args:
+        output: The file, if any.
+        data: The file that is read, which must stay.
+        form: The format that was asked.
+    """
     if output is None:
         return
+    if data not in (None, "-") and output.exists() and output.samefile(str(data)):
+        raise ConfigError(f"--output {output} is the file that is read; pass another")
     from rnnforecast.data.files import check_place
 
     if form not in (None, "csv"):

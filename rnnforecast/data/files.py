@@ -36,9 +36,13 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
 
 def check_place(path: Path) -> None:
     """Raise ConfigError where a file cannot be put, before work goes into its content."""
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a directory" if path.is_dir() else f"there is no directory {path.parent}"
-        raise ConfigError(f"{path}: {what}; pass the name of a file in a directory that exists")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _temporary(path).unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{path}: {reason}; pass a file in a directory to write to") from None
 
 
 def _temporary(path: Path) -> Path:

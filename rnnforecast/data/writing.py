@@ -17,10 +17,12 @@ from rnnforecast.errors import ConfigError
 def check_names(names: Sequence[str]) -> None:
     """Raise ConfigError where two columns of an output would have one name, or one has none."""
     for name in names:
+        if not name.isprintable():
+            raise ConfigError(f"a column cannot be called {ascii(name)}; rename it")
         if names.count(name) > 1 or not name:
             raise ConfigError(
                 f"two columns of the output would be called '{name}'; rename that column of the "
-                "data, or pass another --alias"
+                "data (or, in forecast, pass another --alias)"
                 if name
                 else "the forecast column needs a name; pass another --alias"
             )

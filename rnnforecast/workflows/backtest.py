@@ -31,7 +31,7 @@ from rnnforecast.workflows.inputs import (
     naming,
     read_series,
 )
-from rnnforecast.workflows.outputs import check_forecast_names
+from rnnforecast.workflows.outputs import check_forecast_names, warn_of_unread
 from rnnforecast.workflows.reporting import Reporter
 
 CUTOFF = "cutoff"
@@ -92,6 +92,7 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> tuple[pd.DataFrame
         if settings.refit:
             forecaster = refit(known, config, device, reporter, result.best_epoch)
         quantiles = forecaster.predict_at(panel, index)
+        warn_of_unread(panel, index, quantiles, reporter)
         scored.append(Scored(config.model.model, quantiles, spec.quantile_levels))
     scored += baseline_forecasts(panel, index, windows, spec.quantile_levels)
     metrics = metrics_table(panel, index, windows, scored)

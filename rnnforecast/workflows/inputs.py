@@ -27,12 +27,15 @@ def warn_of_ignored(table: Table, reporter: Reporter) -> None:
         reporter.warning(f"{table.name}: columns not used: {shown}")
 
 
-def check_logarithms(panel: Panel, settings: Settings) -> None:
-    """Raise DataError where logarithms were asked for and a value has none."""
-    fault = without_logarithm(panel) if settings.log else None
-    if fault is not None:
+def check_logarithms(panel: Panel, settings: Settings, kept: bool = False) -> None:
+    """Raise DataError where a value has no logarithm, but logarithms were asked for.
+
+    The same where a model that works on them is to be `kept` as it is.
+    """
+    if (settings.log or kept) and (fault := without_logarithm(panel)):
+        remedy = "drop --log" if settings.log else "pass --no-log"
         raise DataError(
-            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm; drop --log"
+            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm; {remedy}"
         )
 
 

@@ -16,9 +16,11 @@ def locked_directory(directory: Path) -> Iterator[None]:
     """Make the directory and hold it for the block; the system frees it should the process die.
 
     Raises:
-        ConfigError: The directory cannot be made or written to.
+        ConfigError: The directory cannot be made or written to, or its name not be stored.
         LockedError: Another run holds it.
     """
+    if not str(directory).isprintable():
+        raise ConfigError(f"{ascii(str(directory))} is no name for a directory; pass another --out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / ".lock")

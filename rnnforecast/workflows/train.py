@@ -34,7 +34,11 @@ from rnnforecast.workflows.inputs import (
     read_series,
 )
 from rnnforecast.workflows.locking import locked_directory
-from rnnforecast.workflows.outputs import check_forecast_names, end_forecasts
+from rnnforecast.workflows.outputs import (
+    check_forecast_names,
+    end_forecasts,
+    warn_of_unread,
+)
 from rnnforecast.workflows.reporting import Reporter
 
 
@@ -70,13 +74,13 @@ def train(request: TrainRequest, reporter: Reporter) -> pd.DataFrame:
         origins = held_out_origins(panel, settings.horizon)
         known = panel_before(panel, origins)
         config = resolve(settings, find_facts(known), table.config)
-        check_logarithms(panel, settings)
+        check_logarithms(panel, settings, kept=config.model.log and not settings.refit)
     check_forecast_names(table.config, [config.model.model], config.model.levels)
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
     limit_threads(config.model.hidden_size, config.training.batch_size)
     with locked_directory(request.directory):
         forecaster, result = fit_validated(known, config, device, reporter)
-        metrics = _score(forecaster, panel, origins)
+        metrics = _score(forecaster, panel, origins, reporter)
         _warn_of_loss(metrics, reporter)
         if settings.refit:
             config = _suited_to_newest(config, panel, reporter)
@@ -98,10 +102,14 @@ def _suited_to_newest(config: RunConfig, panel: Panel, reporter: Reporter) -> Ru
     return replace(config, model=replace(config.model, log=False))
 
 
-def _score(forecaster: Forecaster, panel: Panel, origins: WindowIndex) -> pd.DataFrame:
+def _score(
+    forecaster: Forecaster, panel: Panel, origins: WindowIndex, reporter: Reporter
+) -> pd.DataFrame:
+    """The metrics of the model and the baselines, and a word where there are none."""
     config = forecaster.config
     levels = config.model.quantile_levels
     quantiles = forecaster.predict_at(panel, origins)
+    warn_of_unread(panel, origins, quantiles, reporter)
     model = Scored(config.model.model, quantiles, levels)
     baselines = baseline_forecasts(panel, origins, config.windows, levels)
     return metrics_table(panel, origins, config.windows, [model, *baselines])

@@ -61,7 +61,9 @@ def test_every_command_has_help_and_stands_in_the_readme() -> None:
             f"error: {PASSENGERS}: horizon 500 is too long",
         ),
         (["train", PASSENGERS, "--horizon", "3", "--season", "500"], 2, "error: "),
-        (["train", PASSENGERS, "--horizon", "3", "--lookback", "9" * 20], 2, "error: "),
+        (["train", PASSENGERS, "--horizon", "3", "--lookback", "9" * 20], 2, "error: lookback "),
+        (["train", PASSENGERS, "--horizon", "3", "--hidden-size", "9" * 20], 2, "error: hidden"),
+        (["backtest", PASSENGERS, "--horizon", "3", "--output", PASSENGERS], 2, "error: --output"),
         (
             ["train", PASSENGERS, "--horizon", "3", "--dropout", "0.5"],
             2,
@@ -102,6 +104,14 @@ def test_program_ends_with_2_and_one_line_when_used_wrongly(
 
 def test_program_shows_its_help_when_called_alone() -> None:
     assert "backtest" in rnnforecast().stdout
+
+
+def test_train_refuses_a_directory_whose_name_cannot_be_stored(tmp_path: Path) -> None:
+    run = rnnforecast("train", PASSENGERS, "--horizon", "3", "--out", "\udcff", cwd=tmp_path)
+    assert (run.returncode, run.stdout, os.listdir(tmp_path)) == (2, "", [])
+    assert run.stderr.splitlines()[-1] == (
+        r"error: '\udcff' is no name for a directory; pass another --out"
+    )
 
 
 def test_debug_shows_a_traceback_before_the_line(tmp_path: Path) -> None:

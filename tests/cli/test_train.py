@@ -128,16 +128,27 @@ def test_train_keeps_a_model_of_plain_values_when_the_newest_have_no_logarithm(
     assert "worse than the seasonal naive" not in run.stderr or "mae" in run.stderr
     forecasts = pd.read_csv(tmp_path / "d" / "forecasts.csv")
     assert forecasts["gru"].abs().max() < 50
-    run = rnnforecast("train", "f.csv", *flags, "--log", cwd=tmp_path)
-    assert run.returncode == 3
-    assert "which has no logarithm; drop --log" in run.stderr
+    for flag, remedy in (("--log", "drop --log"), ("--no-refit", "pass --no-log")):
+        run = rnnforecast("train", "f.csv", *flags, flag, cwd=tmp_path)
+        assert run.returncode == 3
+        assert f"which has no logarithm; {remedy}" in run.stderr
 
 
-@pytest.mark.parametrize("alias", ["month", "unique_id", ""])
+def test_train_says_so_when_a_gap_leaves_nothing_to_forecast_from(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=120).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"ds": days, "y": np.sin(np.arange(120.0))})
+    frame.drop(index=range(91, 111)).to_csv(tmp_path / "f.csv", index=False)
+    flags = ["--horizon", "9", "--epochs", "1", "--no-refit", "--lookback", "3", "--out", "d"]
+    run = rnnforecast("train", "f.csv", *flags, cwd=tmp_path)
+    assert run.returncode == 0
+    assert "warning: 1 of 1 windows, the first of series 'y', hold no value" in run.stderr
+
+
+@pytest.mark.parametrize("alias", ["month", "unique_id", "", "\udcff"])
 def test_forecast_refuses_an_alias_that_would_hide_a_column(alias: str, trained: Path) -> None:
     run = rnnforecast("forecast", "d", "--alias", alias, cwd=trained)
     assert (run.returncode, run.stdout) == (2, "")
-    assert "pass another --alias" in run.stderr
+    assert run.stderr.startswith("error: ") and len(run.stderr.splitlines()) == 1
 
 
 def test_forecast_reads_few_newer_rows_by_what_the_model_knows(tmp_path: Path) -> None:

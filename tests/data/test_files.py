@@ -56,6 +56,7 @@ def test_write_files_raises_in_one_line_when_the_place_cannot_be_written(tmp_pat
 
 def test_check_place_raises_when_no_file_can_be_put_there(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "absent" / "f.csv"):
-        with pytest.raises(ConfigError, match="pass the name of a file"):
+        with pytest.raises(ConfigError, match="pass a file in a directory to write to$"):
             check_place(place)
     check_place(tmp_path / "f.csv")
+    assert os.listdir(tmp_path) == []

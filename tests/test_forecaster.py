@@ -1,0 +1,83 @@
+"""What a forecaster refuses to say. Fitting is tested with the future hidden and in the open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.windows import WindowIndex
+from rnnforecast.errors import DataError, TrainingError
+from rnnforecast.forecaster import Forecaster, without_logarithm
+from rnnforecast.models.network import ForecastNetwork
+
+
+def forecaster(*, log: bool) -> Forecaster:
+    config = RunConfig(
+        data=DataConfig(time_column="ds", target_columns=("y",)),
+        windows=WindowSpec(lookback=4, horizon=2),
+        model=ModelSpec(model="gru", hidden_size=3, log=log),
+        training=TrainConfig(
+            epochs=1,
+            batches_per_epoch=1,
+            batch_size=1,
+            learning_rate=1e-3,
+            clip_norm=1.0,
+            clip_value=1.0,
+            patience=1,
+            seed=0,
+        ),
+    )
+    return Forecaster(config, ForecastNetwork(config.model, config.windows))
+
+
+def panel(*series: list[float]) -> Panel:
+    return Panel(
+        ids=tuple("abc"[: len(series)]),
+        values=np.concatenate([np.array(values, dtype=float) for values in series]),
+        offsets=np.cumsum([0, *map(len, series)]).astype(np.int64),
+        starts=np.zeros(len(series), dtype=np.int64),
+        frequency=Frequency(unit="step"),
+    )
+
+
+def test_predict_raises_with_series_when_a_forecast_is_infinite() -> None:
+    diverged = forecaster(log=True)
+    with torch.no_grad():
+        diverged.network.skip.bias.fill_(1e6)
+    with pytest.raises(TrainingError, match="^series 'a': the forecast is infinite, as of a netw"):
+        diverged.predict(panel([1, 2, 3, 4], [5, 6, 7, 8]))
+
+
+@pytest.mark.parametrize("value", [0.0, -2.5])
+def test_predict_raises_with_series_when_a_value_read_has_no_logarithm(value: float) -> None:
+    message = rf"^series 'b' has the value {value:g}, which has no logarithm"
+    with pytest.raises(DataError, match=message):
+        forecaster(log=True).predict(panel([1, 2, 3, 4], [5, value, 7, 8]))
+
+
+def test_predict_passes_values_without_logarithm_over_when_they_lie_before_the_lookback() -> None:
+    older = panel([0, 1, 2, 3, 4])
+    expected = forecaster_of_seed().predict(panel([1, 2, 3, 4]))
+    assert forecaster_of_seed().predict(older).tobytes() == expected.tobytes()
+
+
+def forecaster_of_seed() -> Forecaster:
+    torch.manual_seed(0)
+    return forecaster(log=True)
+
+
+def test_predict_at_gives_nan_when_the_lookback_holds_no_observation() -> None:
+    gap = panel([1, *[np.nan] * 6, 2])
+    index = WindowIndex(series=np.array([0, 0]), cutoffs=np.array([1, 6]))
+    quantiles = forecaster(log=False).predict_at(gap, index)
+    assert np.isfinite(quantiles[0]).all()
+    assert np.isnan(quantiles[1]).all()
+
+
+def test_without_logarithm_is_none_when_values_are_positive_or_missing() -> None:
+    assert without_logarithm(panel([1, np.nan, 3])) is None
+    assert without_logarithm(panel([1, 2], [3, -4])) == ("b", -4.0)
