@@ -158,7 +158,7 @@ def _metrics_row(
         "rmsse": metrics.rmsse(actual, point, square),
         "pinball": metrics.pinball(actual, model.quantiles, model.levels),
     }
-    count = int((~np.isnan(actual) & ~np.isnan(point)).sum())
+    count = int(np.count_nonzero(~np.isnan(actual)))
     means = {name: float(metrics.nanmean(values)) for name, values in by_window.items()}
     return {"model": model.name, "n": count, **means, **_coverages(actual, model)}
 

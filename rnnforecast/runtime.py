@@ -7,7 +7,7 @@ import torch
 from rnnforecast.errors import ConfigError
 
 # Units of a layer times windows of a batch up to which one thread was as fast as two.
-ONE_THREAD = 64 * 256
+ONE_THREAD = 64 * 128
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

@@ -21,25 +21,14 @@ from rnnforecast.backtest import (
     training_ends,
 )
 from rnnforecast.config import WindowSpec
-from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError
 from rnnforecast.evaluation import metrics
+from tests.panels import make_panel
 
 NAN = math.nan
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
-
-
-def make_panel(*series: list[float]) -> Panel:
-    lengths = [len(values) for values in series]
-    return Panel(
-        ids=tuple(f"s{place}" for place in range(len(series))),
-        values=np.concatenate([np.array(values, dtype=float) for values in series]),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        starts=np.zeros(len(series), dtype=np.int64),
-        frequency=Frequency(unit="step"),
-    )
 
 
 def ramps(*lengths: int) -> Panel:

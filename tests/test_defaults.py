@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 
-import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from rnnforecast.config import DataConfig, RunConfig, Settings
-from rnnforecast.data.calendar import Frequency
-from rnnforecast.data.panel import Panel
 from rnnforecast.defaults import LONGEST_LOOKBACK, Facts, find_facts, resolve
 from rnnforecast.errors import ConfigError
+from tests.panels import make_panel
 
 NAN = math.nan
 
@@ -182,17 +180,6 @@ def test_resolve_widens_network_and_batches_when_windows_grow(
 ) -> None:
     config = resolved(some_facts(windows=windows))
     assert (config.model.hidden_size, config.training.batch_size) == (hidden_size, batch_size)
-
-
-def make_panel(*series: list[float]) -> Panel:
-    lengths = [len(values) for values in series]
-    return Panel(
-        ids=tuple(f"s{place}" for place in range(len(series))),
-        values=np.concatenate([np.array(values, dtype=float) for values in series]),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        starts=np.zeros(len(series), dtype=np.int64),
-        frequency=Frequency(unit="step"),
-    )
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
-from rnnforecast.data.calendar import Frequency
-from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.models.network import ForecastNetwork
+from tests.panels import make_panel
 
 
 def forecaster(*, log: bool) -> Forecaster:
@@ -34,34 +33,24 @@ def forecaster(*, log: bool) -> Forecaster:
     return Forecaster(config, ForecastNetwork(config.model, config.windows))
 
 
-def panel(*series: list[float]) -> Panel:
-    return Panel(
-        ids=tuple("abc"[: len(series)]),
-        values=np.concatenate([np.array(values, dtype=float) for values in series]),
-        offsets=np.cumsum([0, *map(len, series)]).astype(np.int64),
-        starts=np.zeros(len(series), dtype=np.int64),
-        frequency=Frequency(unit="step"),
-    )
-
-
 def test_predict_raises_with_series_when_a_forecast_is_infinite() -> None:
     diverged = forecaster(log=True)
     with torch.no_grad():
         diverged.network.skip.bias.fill_(1e6)
-    with pytest.raises(TrainingError, match="^series 'a': the forecast is infinite, as of a netw"):
-        diverged.predict(panel([1, 2, 3, 4], [5, 6, 7, 8]))
+    with pytest.raises(TrainingError, match="^series 's0': the forecast is infinite, as of a netw"):
+        diverged.predict(make_panel([1, 2, 3, 4], [5, 6, 7, 8]))
 
 
 @pytest.mark.parametrize("value", [0.0, -2.5])
 def test_predict_raises_with_series_when_a_value_read_has_no_logarithm(value: float) -> None:
-    message = rf"^series 'b' has the value {value:g}, which has no logarithm"
+    message = rf"^series 's1' has the value {value:g}, which has no logarithm"
     with pytest.raises(DataError, match=message):
-        forecaster(log=True).predict(panel([1, 2, 3, 4], [5, value, 7, 8]))
+        forecaster(log=True).predict(make_panel([1, 2, 3, 4], [5, value, 7, 8]))
 
 
 def test_predict_passes_values_without_logarithm_over_when_they_lie_before_the_lookback() -> None:
-    older = panel([0, 1, 2, 3, 4])
-    expected = forecaster_of_seed().predict(panel([1, 2, 3, 4]))
+    older = make_panel([0, 1, 2, 3, 4])
+    expected = forecaster_of_seed().predict(make_panel([1, 2, 3, 4]))
     assert forecaster_of_seed().predict(older).tobytes() == expected.tobytes()
 
 
@@ -71,7 +60,7 @@ def forecaster_of_seed() -> Forecaster:
 
 
 def test_predict_at_gives_nan_when_the_lookback_holds_no_observation() -> None:
-    gap = panel([1, *[np.nan] * 6, 2])
+    gap = make_panel([1, *[np.nan] * 6, 2])
     index = WindowIndex(series=np.array([0, 0]), cutoffs=np.array([1, 6]))
     quantiles = forecaster(log=False).predict_at(gap, index)
     assert np.isfinite(quantiles[0]).all()
@@ -79,5 +68,5 @@ def test_predict_at_gives_nan_when_the_lookback_holds_no_observation() -> None:
 
 
 def test_without_logarithm_is_none_when_values_are_positive_or_missing() -> None:
-    assert without_logarithm(panel([1, np.nan, 3])) is None
-    assert without_logarithm(panel([1, 2], [3, -4])) == ("b", -4.0)
+    assert without_logarithm(make_panel([1, np.nan, 3])) is None
+    assert without_logarithm(make_panel([1, 2], [3, -4])) == ("s1", -4.0)

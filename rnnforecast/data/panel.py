@@ -109,10 +109,12 @@ def build_panel(
         )
     offsets = _offsets(keys, len(ids))
     must = "has" if frequency is None else "must, for this model, have"
-    found = infer_frequency(times, offsets, integer=integer)
     if frequency is not None and integer != (frequency.unit == "step"):
-        raise DataError(f"its times are not one a {frequency}, which the model was trained on")
-    frequency = frequency or found
+        raise DataError(
+            f"the model was trained on times one a {frequency}, which these are not; "
+            "pass data of that frequency or train again"
+        )
+    frequency = frequency or infer_frequency(times, offsets, integer=integer)
     if frequency is None:
         raise DataError(
             "no series has two rows, so the frequency cannot be found; pass a file with more rows"

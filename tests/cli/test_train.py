@@ -125,7 +125,6 @@ def test_train_keeps_a_model_of_plain_values_when_the_newest_have_no_logarithm(
     run = rnnforecast("train", "f.csv", *flags, cwd=tmp_path)
     assert run.returncode == 0
     assert "warning: series 'y' has the value 0 among its newest" in run.stderr
-    assert "worse than the seasonal naive" not in run.stderr or "mae" in run.stderr
     forecasts = pd.read_csv(tmp_path / "d" / "forecasts.csv")
     assert forecasts["gru"].abs().max() < 50
     for flag, remedy in (("--log", "drop --log"), ("--no-refit", "pass --no-log")):
