@@ -106,7 +106,7 @@ def _segment_length(season: int, lookback: int) -> int:
 
 
 def _hidden_size(windows: int) -> int:
-    """Wider networks for more windows: few windows overfit a wide one, and a narrow one is faster."""
+    """Wider networks for more windows: few overfit a wide one, and a narrow one is faster."""
     return 32 if windows < 5_000 else 64 if windows < 30_000 else 128
 
 
