@@ -22,7 +22,7 @@ def _require(condition: bool, name: str, rule: str, value: object) -> None:
 
 
 def _require_levels(levels: tuple[float, ...]) -> None:
-    inside = bool(levels) and all(0 < level < 100 for level in levels)
+    inside = bool(levels) and all(0 < level < 100 and 100 + level < 200 for level in levels)
     _require(inside, "levels", "percentages between 0 and 100", list(levels))
     names = [f"{level:g}" for level in levels]  # of columns: two levels may not share one
     ascending = list(levels) == sorted(levels) and len(set(names)) == len(names)
@@ -105,6 +105,7 @@ class ModelSpec:
         num_layers: Recurrent layers.
         dropout: Share of units dropped between layers.
         segment_length: Observations that one recurrent step reads.
+        head: The form of the forecast, a name from `models/registry.py`.
         levels: Nominal coverages of the forecast intervals, in percent, ascending.
         log: Whether the network works on the logarithm of the series.
     """
@@ -114,6 +115,7 @@ class ModelSpec:
     num_layers: int = 1
     dropout: float = 0.0
     segment_length: int = 1
+    head: str = "quantile"
     levels: tuple[float, ...] = (80.0, 95.0)
     log: bool = False
 
@@ -129,9 +131,13 @@ class ModelSpec:
     @property
     def quantile_levels(self) -> tuple[float, ...]:
         """Ascending quantile levels: the lower bounds, the median, the upper bounds."""
-        lower = [(100 - level) / 200 for level in reversed(self.levels)]
-        upper = [(100 + level) / 200 for level in self.levels]
-        return (*lower, 0.5, *upper)
+        return quantile_levels(self.levels)
+
+
+def quantile_levels(levels: tuple[float, ...]) -> tuple[float, ...]:
+    """The lower bounds, the median and the upper bounds of intervals of these coverages."""
+    lower = [(100 - level) / 200 for level in reversed(levels)]
+    return (*lower, 0.5, *((100 + level) / 200 for level in levels))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +200,7 @@ class Settings:
     num_layers: int = 1
     dropout: float = 0.0
     segment_length: int | None = None
+    head: str = "quantile"
     epochs: int = 25
     batch_size: int | None = None
     learning_rate: float = 2e-3

@@ -73,6 +73,7 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             num_layers=settings.num_layers,
             dropout=settings.dropout,
             segment_length=segment,
+            head=settings.head,
             levels=settings.levels,
             # Errors of positive series mostly grow with the level: the logarithm evens them out.
             log=facts.positive if settings.log is None else settings.log,

@@ -107,6 +107,7 @@ ASKED = {
     "num_layers": st.integers(1, 4),
     "dropout": st.sampled_from([0.0, 0.5]),
     "model": st.sampled_from(["gru", "bilstm"]),
+    "head": st.sampled_from(["normal", "student-t"]),
     "epochs": st.integers(1, 100),
     "learning_rate": st.sampled_from([1e-4, 1.0]),
     "clip_norm": st.sampled_from([0.0, 0.5, math.inf]),

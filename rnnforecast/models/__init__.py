@@ -1,1 +1,1 @@
-"""The recurrent networks and the parts they are composed of."""
+"""The networks and the parts they are composed of."""

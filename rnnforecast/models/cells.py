@@ -8,7 +8,6 @@ input matrices follow Glorot & Bengio 2010; an LSTM's forget gates start open (J
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, Protocol, cast
 
 import torch
@@ -19,12 +18,6 @@ class Cell(Protocol):
     """The class of a recurrent layer, as a row of the registry names it."""
 
     def __call__(self, input_size: int, hidden_size: int) -> nn.Module: ...
-
-
-def load_cell(path: str) -> Cell:
-    """The class at "module:class"."""
-    module, name = path.split(":")
-    return cast(Cell, getattr(import_module(module), name))
 
 
 class TanhRNN(nn.RNN):

@@ -1,4 +1,4 @@
-"""The recurrent stack: layers and directions over sequences of unequal length."""
+"""What reads the steps: layers and directions over sequences of unequal length, or nothing."""
 
 from __future__ import annotations
 
@@ -73,3 +73,16 @@ class RecurrentStack(nn.Module):
                 states = torch.cat([states, reverse(reversed_states, lengths)], dim=-1)
             x = states
         return x, final
+
+
+class ConstantSummary(nn.Module):
+    """Reads nothing, so that the network is its linear skip alone.
+
+    Its summary is a one: what the head makes of it are the same parameters for every window.
+    """
+
+    output_size = 1
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Leave x [batch, time, channel] as it is; the summary is ones [batch, 1]."""
+        return x, x.new_ones(len(x), 1)

@@ -1,4 +1,4 @@
-"""Every model a user can ask for, in one table; nothing here imports torch.
+"""Every model and head a user can ask for, in two tables; nothing here imports torch.
 
 A new cell is one file with a class of torch.nn.GRU's calling convention,
 `(x [batch, time, input_size], state) -> (output [batch, time, hidden_size], state)`, and one row.
@@ -7,6 +7,8 @@ A new cell is one file with a class of torch.nn.GRU's calling convention,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from rnnforecast.errors import ConfigError
 
@@ -17,20 +19,38 @@ class ModelEntry:
 
     Attributes:
         name: What `--model` takes.
-        cell: Where the class of the recurrent layer is: "module:class".
+        cell: Where the class of the recurrent layer is: "module:class"; None reads with none.
         bidirectional: Whether the lookback is read both ways.
         summary: What it is and when to take it.
         reference: The paper it comes from.
     """
 
     name: str
-    cell: str
+    cell: str | None = None
     bidirectional: bool = False
     summary: str
     reference: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadEntry:
+    """A form of the forecast.
+
+    Attributes:
+        name: What `--head` takes.
+        head: Where its class is: "module:class".
+        summary: What it is and when to take it.
+        reference: The paper it comes from.
+    """
+
+    name: str
+    head: str
+    summary: str
+    reference: str
+
+
 _CELLS = "rnnforecast.models.cells:"
+_HEADS = "rnnforecast.models.heads:"
 _BOTH_WAYS = "Schuster & Paliwal 1997, Bidirectional recurrent neural networks"
 
 MODELS: dict[str, ModelEntry] = {
@@ -88,6 +108,35 @@ MODELS: dict[str, ModelEntry] = {
             summary="Plain ReLU network that reads the lookback both ways",
             reference=_BOTH_WAYS,
         ),
+        ModelEntry(
+            name="linear",
+            summary="Linear map from lookback to horizon alone; what a network has to beat",
+            reference="Zeng et al. 2023, Are transformers effective for time series forecasting?",
+        ),
+    )
+}
+
+HEADS: dict[str, HeadEntry] = {
+    entry.name: entry
+    for entry in (
+        HeadEntry(
+            name="quantile",
+            head=_HEADS + "QuantileHead",
+            summary="Free quantiles that cannot cross; the default",
+            reference="Koenker & Bassett 1978, Regression quantiles",
+        ),
+        HeadEntry(
+            name="normal",
+            head=_HEADS + "NormalHead",
+            summary="Normal distribution, log-normal on logarithms",
+            reference="Salinas et al. 2020, DeepAR: probabilistic forecasting",
+        ),
+        HeadEntry(
+            name="student-t",
+            head=_HEADS + "StudentTHead",
+            summary="Student's t distribution; for outliers and heavy tails",
+            reference="Lange et al. 1989, Robust statistical modeling using the t distribution",
+        ),
     )
 }
 
@@ -101,3 +150,20 @@ def find_model(name: str) -> ModelEntry:
     if name not in MODELS:
         raise ConfigError(f"model must be one of {', '.join(MODELS)}, got '{name}'")
     return MODELS[name]
+
+
+def find_head(name: str) -> HeadEntry:
+    """The row called `name`.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in HEADS:
+        raise ConfigError(f"head must be one of {', '.join(HEADS)}, got '{name}'")
+    return HEADS[name]
+
+
+def load_class(path: str) -> Any:
+    """The class at "module:class", imported only now."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)

@@ -1,1 +1,1 @@
-"""Fitting a network: the loop, the losses, the schedule."""
+"""Fitting a network: the loop and the schedule."""

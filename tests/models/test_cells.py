@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from rnnforecast.models import cells
-from rnnforecast.models.cells import load_cell
 from rnnforecast.models.encoders import RecurrentStack
-from rnnforecast.models.registry import MODELS
+from rnnforecast.models.registry import MODELS, load_class
 
 from . import reference
 
-CELL_PATHS = sorted({entry.cell for entry in MODELS.values()})
+CELL_PATHS = sorted({entry.cell for entry in MODELS.values() if entry.cell})
 INPUT, HIDDEN, TIME = 3, 5, 7
 LENGTHS = (7, 4, 1, 6)
 
@@ -25,7 +24,7 @@ def random_stack(path: str, num_layers: int, bidirectional: bool, seed: int = 0)
     """In float64, every weight and bias random, so that no term of an equation is zero."""
     torch.manual_seed(seed)
     stack = RecurrentStack(
-        load_cell(path), INPUT, HIDDEN, num_layers=num_layers, bidirectional=bidirectional
+        load_class(path), INPUT, HIDDEN, num_layers=num_layers, bidirectional=bidirectional
     ).double()
     with torch.no_grad():
         for parameter in stack.parameters():
@@ -118,7 +117,7 @@ def test_stack_equals_torch_module_when_rows_are_full(
 @pytest.mark.parametrize("hidden_size", [1, 8, 33])
 @pytest.mark.parametrize("path", CELL_PATHS)
 def test_cell_recurrent_gates_are_orthogonal_when_new(path: str, hidden_size: int) -> None:
-    cell = load_cell(path)(4, hidden_size)
+    cell = load_class(path)(4, hidden_size)
     for gate in cell.weight_hh_l0.detach().split(hidden_size):
         torch.testing.assert_close(gate @ gate.T, torch.eye(hidden_size), rtol=0, atol=1e-5)
 
@@ -137,7 +136,7 @@ def test_cell_recurrent_gates_differ_when_new(name: str) -> None:
 @pytest.mark.parametrize("path", CELL_PATHS)
 def test_cell_input_gates_fill_glorot_bounds_when_new(path: str) -> None:
     torch.manual_seed(0)
-    cell = load_cell(path)(20, 30)
+    cell = load_class(path)(20, 30)
     bound = math.sqrt(6 / (20 + 30))
     for gate in cell.weight_ih_l0.detach().split(30):
         assert 0.95 * bound < gate.abs().max() <= bound
@@ -145,7 +144,7 @@ def test_cell_input_gates_fill_glorot_bounds_when_new(path: str) -> None:
 
 @pytest.mark.parametrize("path", CELL_PATHS)
 def test_cell_biases_are_zero_but_for_forget_gate_when_new(path: str) -> None:
-    cell = load_cell(path)(4, 3)
+    cell = load_class(path)(4, 3)
     bias = (cell.bias_ih_l0 + cell.bias_hh_l0).detach()
     if isinstance(cell, nn.LSTM):
         input_, forget, candidate, output = bias.split(3)

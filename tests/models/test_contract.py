@@ -1,4 +1,4 @@
-"""What every model of the registry must satisfy; a new row is tested by standing in the table."""
+"""What every model and head must satisfy; a new row is tested by standing in its table."""
 
 from __future__ import annotations
 
@@ -11,24 +11,38 @@ from torch import Tensor
 from rnnforecast.config import ModelSpec, WindowSpec
 from rnnforecast.models.encoders import RecurrentStack
 from rnnforecast.models.network import ForecastNetwork
-from rnnforecast.models.registry import MODELS
+from rnnforecast.models.registry import HEADS, MODELS
 from rnnforecast.runtime import seed_everything
 
 LOOKBACK, HORIZON, SEASON = 14, 5, 4
-ONE_WAY = [name for name, entry in MODELS.items() if not entry.bidirectional]
+RECURRENT = [name for name, entry in MODELS.items() if entry.cell]
+ONE_WAY = [name for name in RECURRENT if not MODELS[name].bidirectional]
 
 every_model = pytest.mark.parametrize("name", MODELS)
+every_recurrent_model = pytest.mark.parametrize("name", RECURRENT)
+every_head = pytest.mark.parametrize("head", HEADS)
 every_segment = pytest.mark.parametrize("segment_length", [1, 4])
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
 def build(
-    name: str, segment_length: int = 1, *, seed: int = 0, hidden_size: int = 6
+    name: str,
+    segment_length: int = 1,
+    *,
+    head: str = "quantile",
+    seed: int = 0,
+    hidden_size: int = 6,
 ) -> ForecastNetwork:
     """A network of two layers, its zero-initialised head perturbed so that states matter."""
     seed_everything(seed)
     network = ForecastNetwork(
-        ModelSpec(model=name, hidden_size=hidden_size, num_layers=2, segment_length=segment_length),
+        ModelSpec(
+            model=name,
+            head=head,
+            hidden_size=hidden_size,
+            num_layers=2,
+            segment_length=segment_length,
+        ),
         WindowSpec(lookback=LOOKBACK, horizon=HORIZON, seasons=(SEASON,)),
     )
     with torch.no_grad():
@@ -48,8 +62,8 @@ def windows(batch: int = 6, *, seed: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def forecast(network: ForecastNetwork, values: Tensor, mask: Tensor) -> Tensor:
-    quantiles, scale = network(values, mask)
-    return scale.inverse(quantiles)
+    parameters, scale = network(values, mask)
+    return scale.inverse(network.head.quantiles(parameters))
 
 
 def read_step_by_step(stack: RecurrentStack, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,7 +102,7 @@ def test_model_states_ignore_later_steps_when_unidirectional(name: str) -> None:
 
 
 @every_segment
-@every_model
+@every_recurrent_model
 @pytest.mark.parametrize("missing", [1, 4, 7, LOOKBACK - 1])
 def test_model_reads_shorter_window_when_first_values_are_masked(
     name: str, segment_length: int, missing: int
@@ -104,7 +118,7 @@ def test_model_reads_shorter_window_when_first_values_are_masked(
     torch.testing.assert_close(summary, shortened, rtol=1e-5, atol=1e-6)
 
 
-@every_model
+@every_recurrent_model
 def test_model_states_do_not_pass_through_padding_when_padding_is_arbitrary(name: str) -> None:
     stack = build(name).encoder
     lengths = torch.tensor([8, 3, 1])
@@ -118,11 +132,12 @@ def test_model_states_do_not_pass_through_padding_when_padding_is_arbitrary(name
 
 
 @every_segment
+@every_head
 @every_model
 def test_model_forecasts_row_alone_as_in_batch_when_rows_differ(
-    name: str, segment_length: int
+    name: str, head: str, segment_length: int
 ) -> None:
-    network = build(name, segment_length)
+    network = build(name, segment_length, head=head)
     values, mask = windows()
     together = forecast(network, values, mask)
     for row in range(len(values)):
@@ -131,22 +146,27 @@ def test_model_forecasts_row_alone_as_in_batch_when_rows_differ(
 
 
 @every_segment
+@every_head
 @every_model
-def test_model_gradient_reaches_every_parameter_when_loss_is_of_all_quantiles(
-    name: str, segment_length: int
+def test_model_gradient_reaches_every_parameter_when_loss_is_the_heads(
+    name: str, head: str, segment_length: int
 ) -> None:
-    network = build(name, segment_length)
-    quantiles, _ = network(*windows())
-    (quantiles * torch.randn_like(quantiles)).sum().backward()
+    network = build(name, segment_length, head=head)
+    parameters, _ = network(*windows())
+    target = torch.randn(parameters.shape[:2])
+    network.head.loss(parameters, target, torch.ones_like(target) > 0).backward()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), parameter_name
         assert parameter.grad.isfinite().all(), parameter_name
 
 
 @every_segment
+@every_head
 @every_model
-def test_model_quantiles_never_cross_when_weights_are_large(name: str, segment_length: int) -> None:
-    network = build(name, segment_length)
+def test_model_quantiles_never_cross_when_weights_are_large(
+    name: str, head: str, segment_length: int
+) -> None:
+    network = build(name, segment_length, head=head)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(3)
@@ -157,12 +177,32 @@ def test_model_quantiles_never_cross_when_weights_are_large(name: str, segment_l
     assert (quantiles.diff(dim=-1) >= 0).all()
 
 
+@every_head
+@every_model
+def test_model_loss_decreases_when_trained_on_a_few_windows(name: str, head: str) -> None:
+    network = build(name, head=head)
+    values, mask = windows(24)
+    target = torch.sin(torch.arange(HORIZON) * torch.pi / 5).expand(24, HORIZON)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        parameters, _ = network(values, mask)
+        loss = network.head.loss(parameters, target, torch.ones_like(target) > 0)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.15
+
+
 @every_segment
+@every_head
 @every_model
 def test_model_forecast_is_bit_equal_when_weights_are_saved_and_loaded(
-    name: str, segment_length: int
+    name: str, head: str, segment_length: int
 ) -> None:
-    network, other = build(name, segment_length), build(name, segment_length, seed=9)
+    network = build(name, segment_length, head=head)
+    other = build(name, segment_length, head=head, seed=9)
     values, mask = windows()
     expected = forecast(network, values, mask)
     assert not torch.equal(forecast(other, values, mask), expected)
@@ -183,7 +223,7 @@ def test_model_weights_are_equal_when_seed_is_equal(name: str, segment_length: i
     assert any(not torch.equal(weights[key], others[key]) for key in weights)
 
 
-@every_model
+@every_recurrent_model
 def test_model_stack_passes_gradcheck_when_double(name: str) -> None:
     stack = build(name, hidden_size=3).encoder.double()
     with torch.no_grad():
@@ -200,7 +240,7 @@ def test_model_stack_passes_gradcheck_when_double(name: str) -> None:
 
 
 @needs_gpu
-@every_model
+@every_recurrent_model
 def test_model_stack_matches_cpu_when_on_gpu_in_double(name: str) -> None:
     stack = build(name).encoder.double().train()  # cuDNN differentiates in training mode only
     x, lengths = torch.randn(4, 9, 2, dtype=torch.float64), torch.tensor([9, 5, 1, 7])
@@ -221,11 +261,16 @@ def test_model_stack_matches_cpu_when_on_gpu_in_double(name: str) -> None:
 
 @needs_gpu
 @every_segment
+@every_head
 @every_model
-def test_model_forecast_is_close_to_cpu_when_on_gpu(name: str, segment_length: int) -> None:
+def test_model_forecast_is_close_to_cpu_when_on_gpu(
+    name: str, head: str, segment_length: int
+) -> None:
     """To 1% of a window's spread: cuDNN multiplies in TF32, whose mantissa has ten bits."""
-    network = build(name, segment_length)
+    network = build(name, segment_length, head=head)
     values, mask = windows()
-    expected, _ = network(values, mask)
-    quantiles, _ = network.cuda()(values.cuda(), mask.cuda())
+    expected = network.head.quantiles(network(values, mask)[0])
+    parameters, _ = network.cuda()(values.cuda(), mask.cuda())
+    quantiles = network.head.quantiles(parameters)
+    assert quantiles.is_cuda
     torch.testing.assert_close(quantiles.cpu(), expected, rtol=1e-2, atol=1e-2)

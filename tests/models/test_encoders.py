@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rnnforecast.models.cells import GRU
-from rnnforecast.models.encoders import RecurrentStack, last_step, reverse
+from rnnforecast.models.encoders import ConstantSummary, RecurrentStack, last_step, reverse
 
 
 @st.composite
@@ -50,3 +50,10 @@ def test_stack_final_joins_both_ends_when_bidirectional() -> None:
     for row, length in enumerate(lengths.tolist()):
         assert torch.equal(final[row, :3], states[row, length - 1, :3])
         assert torch.equal(final[row, 3:], states[row, 0, 3:])
+
+
+def test_constant_summary_is_one_when_steps_are_any() -> None:
+    x = torch.randn(3, 5, 2)
+    states, summary = ConstantSummary()(x, torch.tensor([5, 1, 3]))
+    assert torch.equal(states, x)
+    assert torch.equal(summary, torch.ones(3, ConstantSummary.output_size))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,9 +15,10 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.evaluation.baselines import seasonal_naive
 from rnnforecast.forecaster import fit_forecaster
 from rnnforecast.models.network import ForecastNetwork, LinearSkip
-from rnnforecast.models.registry import MODELS, ModelEntry
+from rnnforecast.models.registry import HEADS, MODELS, ModelEntry
 
 LOOKBACK, HORIZON, SEASON = 14, 6, 4
+WITHOUT_CELL = [name for name, entry in MODELS.items() if entry.cell is None]
 
 
 class ToyCell(nn.Module):
@@ -37,17 +40,22 @@ class ToyCell(nn.Module):
         return torch.stack(outputs, dim=1), h
 
 
-def build(model: str = "gru", *, segment_length: int = 1, season: int = SEASON) -> ForecastNetwork:
+def build(model: str = "gru", *, season: int = SEASON, **changed: Any) -> ForecastNetwork:
     torch.manual_seed(0)
-    spec = ModelSpec(model=model, hidden_size=8, segment_length=segment_length)
+    spec = ModelSpec(**{"model": model, "hidden_size": 8, **changed})
     windows = WindowSpec(lookback=LOOKBACK, horizon=HORIZON, seasons=(season,))
     return ForecastNetwork(spec, windows).eval()
 
 
 def forecast(network: ForecastNetwork, values: Tensor, mask: Tensor) -> Tensor:
     with torch.no_grad():
-        quantiles, scale = network(values, mask)
-    return scale.inverse(quantiles)
+        parameters, scale = network(values, mask)
+    return scale.inverse(network.head.quantiles(parameters))
+
+
+def naive_season(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """What the seasonal naive forecasts after the history [step]."""
+    return seasonal_naive(history, np.array([len(history)]), horizon, season).point[0]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +69,7 @@ def test_linear_skip_is_seasonal_naive_exactly_when_new(
     with torch.no_grad():
         actual = LinearSkip(lookback, horizon, season)(values).numpy()
     for row in range(5):
-        expected = seasonal_naive(values[row].double().numpy(), horizon, season)
+        expected = naive_season(values[row].double().numpy(), horizon, season)
         np.testing.assert_array_equal(actual[row], expected)
 
 
@@ -82,7 +90,7 @@ def test_network_median_is_seasonal_naive_when_untrained(
     network = build(name, segment_length=segment_length, season=season)
     mask = torch.ones(values.shape, dtype=torch.bool)
     median = forecast(network, torch.from_numpy(values), mask)[..., 2].numpy()
-    expected = [seasonal_naive(row, HORIZON, season) for row in values]
+    expected = [naive_season(row, HORIZON, season) for row in values]
     np.testing.assert_allclose(median, expected, rtol=0, atol=1e-5)
 
 
@@ -121,8 +129,31 @@ def test_network_forecast_is_level_when_window_has_no_spread(
 def test_network_keeps_digits_when_level_is_large() -> None:
     values = 1e12 + torch.arange(LOOKBACK, dtype=torch.float64)[None] % SEASON * 1e10
     median = forecast(build(), values, torch.ones(1, LOOKBACK, dtype=torch.bool))[0, :, 2]
-    expected = seasonal_naive(values[0].numpy(), HORIZON, SEASON)
+    expected = naive_season(values[0].numpy(), HORIZON, SEASON)
     np.testing.assert_allclose(median.numpy(), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", WITHOUT_CELL)
+def test_network_spreads_are_those_of_any_window_when_it_has_no_cell(name: str, head: str) -> None:
+    network = build(name, head=head)
+    values, mask = torch.randn(5, LOOKBACK), torch.ones(5, LOOKBACK, dtype=torch.bool)
+    nn.init.normal_(network.head.median.bias)
+    with torch.no_grad():
+        parameters, scale = network(values, mask)
+        quantiles = network.head.quantiles(parameters)
+        median = network.skip(scale.apply(values)) + network.head.median.bias
+    torch.testing.assert_close(quantiles[..., 2], median)
+    widths = quantiles - quantiles[..., 2:3]
+    torch.testing.assert_close(widths, widths[:1].expand_as(widths), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WITHOUT_CELL)
+def test_network_ignores_recurrent_settings_when_it_has_no_cell(name: str) -> None:
+    small, large = build(name), build(name, segment_length=4, hidden_size=64, num_layers=3)
+    assert small.state_dict().keys() == large.state_dict().keys()
+    for weights, others in zip(small.parameters(), large.parameters(), strict=True):
+        assert torch.equal(weights, others)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
