@@ -1,0 +1,134 @@
+"""The models of statsforecast behind the interface of the baselines."""
+
+from __future__ import annotations
+
+import math
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from rnnforecast.errors import ConfigError
+from rnnforecast.evaluation.baselines import seasonal_naive
+from rnnforecast.evaluation.statistical import STATISTICAL
+
+NAN = math.nan
+SEASON, HORIZON = 4, 6
+NAMES = list(STATISTICAL)
+
+
+@pytest.fixture
+def models() -> ModuleType:
+    return pytest.importorskip("statsforecast.models")
+
+
+def quarters(length: int = 60, noise: float = 1.0) -> np.ndarray:
+    """A rising line with a season of four."""
+    rng = np.random.default_rng(7)
+    times = np.arange(length)
+    return 100 + times + 10 * np.sin(np.pi * times / 2) + noise * rng.normal(size=length)
+
+
+def test_statistical_lists_three_models_when_asked() -> None:
+    assert NAMES == ["auto-ets", "auto-theta", "auto-arima"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_statistical_names_the_remedy_when_statsforecast_is_absent(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "statsforecast", None)
+    remedy = rf"^{name} needs statsforecast; run: pip install 'rnnforecast\[baselines\]'$"
+    with pytest.raises(ConfigError, match=remedy):
+        STATISTICAL[name](quarters(), np.array([50]), HORIZON, SEASON)
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("name", NAMES)
+def test_statistical_beats_the_seasonal_naive_when_the_series_is_a_line_with_a_season(
+    name: str,
+) -> None:
+    series, cutoffs = quarters(), np.array([44, 50])
+    point, deviation = STATISTICAL[name](series, cutoffs, HORIZON, SEASON)
+    actual = series[cutoffs[:, None] + np.arange(HORIZON)]
+    copied = seasonal_naive(series, cutoffs, HORIZON, SEASON).point
+    assert np.abs(point - actual).mean() < 0.5 * np.abs(copied - actual).mean()
+    assert point.shape == deviation.shape == (2, HORIZON)
+    # The noise has a deviation of 1, and no model can know the next value better.
+    assert ((deviation > 0.5) & (deviation < 5)).all()
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("name", NAMES)
+def test_statistical_sees_only_the_past_when_the_future_is_changed(name: str) -> None:
+    series, cutoffs = quarters(), np.array([30, 41])
+    changed = series.copy()
+    changed[cutoffs[0] :] = 1e9
+    before, after = (STATISTICAL[name](y, cutoffs, HORIZON, SEASON) for y in (series, changed))
+    np.testing.assert_array_equal(before.point[0], after.point[0])
+    np.testing.assert_array_equal(before.deviation[0], after.deviation[0])
+    assert (before.point[1] != after.point[1]).all()
+    alone = STATISTICAL[name](series[:41], cutoffs[1:], HORIZON, SEASON)
+    np.testing.assert_array_equal(before.point[1:], alone.point)
+    np.testing.assert_array_equal(before.deviation[1:], alone.deviation)
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("name", NAMES)
+def test_statistical_fills_gaps_and_counts_steps_from_the_last_value_when_values_miss(
+    name: str,
+) -> None:
+    """Leading gaps are cut, inner ones lie on the line between, those at the end are forecast."""
+    whole = quarters()[:40]
+    whole[20] = (whole[19] + whole[21]) / 2
+    gaps = np.concatenate([[NAN, NAN], whole, [NAN, NAN]])
+    gaps[22] = NAN
+    expected = STATISTICAL[name](whole, np.array([40]), HORIZON + 2, SEASON)
+    found = STATISTICAL[name](gaps, np.array([44]), HORIZON, SEASON)
+    np.testing.assert_allclose(found.point, expected.point[:, 2:], rtol=1e-9)
+    # The intervals of theta are quantiles of a simulation, whose draws depend on the steps.
+    tolerance = 0.2 if name == "auto-theta" else 1e-9
+    np.testing.assert_allclose(found.deviation, expected.deviation[:, 2:], rtol=tolerance)
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "series",
+    [
+        pytest.param(np.full(30, NAN), id="nothing observed"),
+        pytest.param(np.array([NAN, 3.0, NAN]), id="one value"),
+        pytest.param(np.array([1.0, 4.0]), id="two values"),
+        pytest.param(np.full(30, 3.0), id="constant"),
+        pytest.param(np.zeros(30), id="zeros"),
+        pytest.param(np.array([1.0, 5.0, 2.0, 8.0, 3.0]), id="barely a season"),
+    ],
+)
+def test_statistical_is_defined_as_the_baselines_are_when_a_fit_is_hopeless(
+    name: str, series: np.ndarray
+) -> None:
+    cutoffs = np.array([len(series)])
+    point, deviation = STATISTICAL[name](series, cutoffs, HORIZON, SEASON)
+    naive = seasonal_naive(series, cutoffs, HORIZON, SEASON)
+    np.testing.assert_array_equal(np.isnan(point), np.isnan(naive.point))
+    assert np.isfinite(deviation).all() and (deviation >= 0).all()
+    if np.nanmin(naive.point, initial=np.inf) == np.nanmax(naive.point, initial=-np.inf):
+        np.testing.assert_allclose(point, naive.point)
+
+
+@pytest.mark.parametrize("outcome", ["raises", "not finite"])
+def test_statistical_falls_back_to_the_seasonal_naive_when_a_fit_fails(
+    outcome: str, models: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forecast(self: object, y: np.ndarray, h: int, level: list[int]) -> dict[str, np.ndarray]:
+        if outcome == "raises":
+            raise ZeroDivisionError
+        return dict.fromkeys(("mean", "lo-95", "hi-95"), np.full(h, NAN))
+
+    monkeypatch.setattr(models.AutoETS, "forecast", forecast)
+    series, cutoffs = quarters(), np.array([20, 33])
+    found = STATISTICAL["auto-ets"](series, cutoffs, HORIZON, SEASON)
+    expected = seasonal_naive(series, cutoffs, HORIZON, SEASON)
+    np.testing.assert_array_equal(found.point, expected.point)
+    np.testing.assert_array_equal(found.deviation, expected.deviation)
