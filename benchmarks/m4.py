@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rnnforecast.evaluation.metrics import mase, nanmean, seasonal_scale, smape
+from rnnforecast.evaluation.metrics import POINT_METRICS, nanmean, seasonal_scale
+from rnnforecast.evaluation.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,17 @@ def score(
     histories = dict(tuple(train.groupby("unique_id")["y"]))
     ids = joined["unique_id"].to_numpy()[:: part.horizon]
     scale = np.array([seasonal_scale(histories[name].to_numpy(), part.season) for name in ids])
-    percent = float(nanmean(smape(actual, forecast)))
-    scaled = float(nanmean(mase(actual, forecast, scale)))
+    windows = Windows(
+        actual=actual,
+        quantiles=forecast[..., None],
+        levels=(0.5,),
+        absolute_scale=scale,
+        square_scale=np.full_like(scale, np.nan),
+    )
+    metrics = {metric.name: metric for metric in POINT_METRICS}
+    percent, scaled = (
+        float(nanmean(metrics[name].by_window(windows))) for name in ("smape", "mase")
+    )
     return percent, scaled, (percent / part.naive2_smape + scaled / part.naive2_mase) / 2
 
 

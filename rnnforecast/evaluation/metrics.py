@@ -1,77 +1,73 @@
-"""Metrics of forecasts, in the units of the series; error = forecast - actual.
+"""Metrics of forecasts as means of terms, one term a window and step; error = forecast - actual.
 
-Every function takes arrays [window, step], where a window is a series from one cutoff on, and
-returns one value a window over the steps that were observed, NaN where it is not defined. A
-metric of many windows is the mean of those that are defined. Percentages are in percent.
+A window is a series from one cutoff on. A step whose actual value or forecast is missing has no
+term and is left out of every mean; where no step is left, the metric is NaN. A metric of many
+windows is the mean of those that are defined. Each metric states its unit; a percentage is in
+percent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from rnnforecast.arrays import FloatArray
+from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.evaluation.windows import Windows, coverages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """One row of `rnnforecast metrics`.
+
+    Attributes:
+        name: The column of the table of metrics.
+        summary: What it is and its unit.
+        undefined: What is left out, and where it is NaN.
+        reference: The paper it comes from.
+    """
+
+    name: str
+    summary: str
+    undefined: str
+    reference: str
+
+
+def _only(mean: FloatArray) -> FloatArray:
+    return mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Definition):
+    """A definition that can be computed.
+
+    Attributes:
+        terms: What is averaged [window, step], NaN where undefined, all at the same places.
+        combine: From the mean of each term to the metric, elementwise.
+    """
+
+    terms: Callable[[Windows], tuple[FloatArray, ...]]
+    combine: Callable[..., FloatArray] = _only
+
+    def by_window(self, windows: Windows) -> FloatArray:
+        """The metric of each window [window]."""
+        return self.combine(*(nanmean(term) for term in self.terms(windows)))
 
 
 def nanmean(values: FloatArray) -> FloatArray:
     """The mean over the last axis of what is not NaN; NaN where nothing is."""
     known = ~np.isnan(values)
-    count = known.sum(-1)
-    total = np.where(known, values, 0.0).sum(-1)
-    mean: FloatArray = np.full(count.shape, np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean
+    return ratio(np.where(known, values, 0.0).sum(-1), known.sum(-1))
 
 
-def mae(actual: FloatArray, forecast: FloatArray) -> FloatArray:
-    """Mean absolute error."""
-    return nanmean(np.abs(forecast - actual))
-
-
-def rmse(actual: FloatArray, forecast: FloatArray) -> FloatArray:
-    """Root of the mean squared error."""
-    return np.sqrt(nanmean((forecast - actual) ** 2))
-
-
-def smape(actual: FloatArray, forecast: FloatArray) -> FloatArray:
-    """200 |error| / (|actual| + |forecast|), from 0 to 200 (Makridakis et al. 2020, M4).
-
-    A step on which both are 0 counts 0.
-    """
-    size = np.abs(actual) + np.abs(forecast)
-    return nanmean(200 * _ratio(np.abs(forecast - actual), size, at_zero=0.0))
-
-
-def mape(actual: FloatArray, forecast: FloatArray) -> FloatArray:
-    """100 |error| / |actual|; steps on which the actual value is 0 are left out."""
-    return nanmean(100 * _ratio(np.abs(forecast - actual), np.abs(actual)))
-
-
-def wape(actual: FloatArray, forecast: FloatArray) -> FloatArray:
-    """100 times the sum of |error| over the sum of |actual|; NaN where all actual values are 0."""
-    size = np.where(np.isnan(forecast), np.nan, np.abs(actual))
-    return 100 * _ratio(mae(actual, forecast), nanmean(size))
-
-
-def mase(actual: FloatArray, forecast: FloatArray, scale: FloatArray) -> FloatArray:
-    """Mean absolute error over `scale`, the in-sample one of the seasonal naive (Hyndman 2006).
-
-    Args:
-        actual: [window, step].
-        forecast: [window, step].
-        scale: `seasonal_scale` of each window's history [window].
-    """
-    return _ratio(mae(actual, forecast), scale)
-
-
-def rmsse(actual: FloatArray, forecast: FloatArray, scale: FloatArray) -> FloatArray:
-    """Root mean squared error over `scale`, that of the seasonal naive (M5).
-
-    Args:
-        actual: [window, step].
-        forecast: [window, step].
-        scale: `seasonal_scale` of order 2 of each window's history [window].
-    """
-    return _ratio(rmse(actual, forecast), scale)
+def ratio(
+    numerator: FloatArray, denominator: FloatArray | IntArray, at_zero: float = np.nan
+) -> FloatArray:
+    """numerator / denominator, and `at_zero` where the denominator is 0."""
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    out: FloatArray = np.full(shape, at_zero)
+    return np.divide(numerator, denominator, out=out, where=denominator != 0)
 
 
 def seasonal_scale(history: FloatArray, season: int, order: int = 1) -> float:
@@ -79,31 +75,213 @@ def seasonal_scale(history: FloatArray, season: int, order: int = 1) -> float:
 
     NaN where no two observed values lie a season apart.
     """
-    errors = np.abs(history[season:] - history[:-season]) ** order
-    return float(nanmean(errors) ** (1 / order))
+    return float(seasonal_scales(history, np.array([len(history)]), season, order)[0])
 
 
-def pinball(actual: FloatArray, quantiles: FloatArray, levels: tuple[float, ...]) -> FloatArray:
-    """Mean quantile loss over levels, without the factor 2 (Koenker & Bassett 1978).
+def seasonal_scales(
+    series: FloatArray, cutoffs: IntArray, season: int, order: int = 1
+) -> FloatArray:
+    """`seasonal_scale` of what lies before each cutoff of one series.
 
     Args:
-        actual: [window, step].
-        quantiles: [window, step, quantile].
-        levels: The level of each quantile.
+        series: [time].
+        cutoffs: Positions in `series`, each the first that is not history [window].
+        season: Steps in a season.
+        order: 1 for mean absolute, 2 for root mean square errors.
+
+    Returns:
+        [window]; no bit depends on what lies at the cutoff or after it.
     """
-    error = actual[..., None] - quantiles
-    level = np.asarray(levels)
-    return nanmean(np.maximum(level * error, (level - 1) * error).mean(-1))
+    errors = np.abs(series[season:] - series[:-season]) ** order
+    known = ~np.isnan(errors)
+    totals = np.concatenate([[0.0], np.cumsum(np.where(known, errors, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    ends = np.maximum(cutoffs - season, 0)
+    means: FloatArray = ratio(totals[ends], counts[ends]) ** (1 / order)
+    return means
 
 
-def coverage(actual: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
-    """Percent of the actual values that lie within [lower, upper]."""
-    unknown = np.isnan(actual) | np.isnan(lower) | np.isnan(upper)
-    inside = ((lower <= actual) & (actual <= upper)).astype(float)
-    return nanmean(100 * np.where(unknown, np.nan, inside))
+def _root(mean: FloatArray) -> FloatArray:
+    return np.sqrt(mean)
 
 
-def _ratio(numerator: FloatArray, denominator: FloatArray, at_zero: float = np.nan) -> FloatArray:
-    """numerator / denominator, and `at_zero` where the denominator is 0."""
-    out = np.where(np.isnan(numerator), np.nan, at_zero)
-    return np.divide(numerator, denominator, out=out, where=denominator != 0)
+def _smape(windows: Windows) -> tuple[FloatArray, ...]:
+    size = np.abs(windows.actual) + np.abs(windows.forecast)
+    return (200 * ratio(np.abs(windows.error), size, at_zero=0.0),)
+
+
+def _weighted(loss: FloatArray, windows: Windows) -> tuple[FloatArray, FloatArray]:
+    """The terms of the sum of a loss over that of the actual values it was suffered on."""
+    return loss, np.where(np.isnan(loss), np.nan, np.abs(windows.actual))
+
+
+def _crps(windows: Windows) -> tuple[FloatArray, ...]:
+    """The integral as a sum: each level stands for what is nearer to it than to another."""
+    levels = np.asarray(windows.levels)
+    edges = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
+    return (2 * windows.pinball @ np.diff(edges),)
+
+
+_MISSING = "missing steps are left out"
+_NO_SCALE = f"{_MISSING}; NaN where no two values a season apart differ before the cutoff"
+_POINT_ONLY = f"{_MISSING}; NaN for a model without intervals"
+_HYNDMAN = "Hyndman & Koehler 2006, Another look at measures of forecast accuracy"
+_M4 = "Makridakis et al. 2020, The M4 competition: 100,000 time series and 61 methods"
+_CALIBRATION = "Gneiting et al. 2007, Probabilistic forecasts, calibration and sharpness"
+
+POINT_METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="mae",
+        summary="mean absolute error, in units of the series",
+        undefined=_MISSING,
+        reference=_HYNDMAN,
+        terms=lambda windows: (np.abs(windows.error),),
+    ),
+    Metric(
+        name="rmse",
+        summary="root of the mean squared error, in units of the series",
+        undefined=_MISSING,
+        reference=_HYNDMAN,
+        terms=lambda windows: (windows.error**2,),
+        combine=_root,
+    ),
+    Metric(
+        name="bias",
+        summary="mean of forecast - actual, in units of the series; above 0 is too high",
+        undefined=_MISSING,
+        reference="Hyndman & Athanasopoulos 2021, Forecasting: principles and practice",
+        terms=lambda windows: (windows.error,),
+    ),
+    Metric(
+        name="mape",
+        summary="mean of |error| / |actual|, in percent",
+        undefined=f"{_MISSING}, and those whose actual value is 0",
+        reference=_HYNDMAN,
+        terms=lambda windows: (100 * ratio(np.abs(windows.error), np.abs(windows.actual)),),
+    ),
+    Metric(
+        name="smape",
+        summary="mean of 2 |error| / (|actual| + |forecast|), in percent, from 0 to 200",
+        undefined=f"{_MISSING}; one whose actual value and forecast are 0 counts 0",
+        reference=_M4,
+        terms=_smape,
+    ),
+    Metric(
+        name="wape",
+        summary="sum of |error| over sum of |actual|, in percent",
+        undefined=f"{_MISSING}; NaN where all actual values are 0",
+        reference="Kolassa & Schütz 2007, Advantages of the MAD/mean ratio over the MAPE",
+        terms=lambda windows: _weighted(100 * np.abs(windows.error), windows),
+        combine=ratio,
+    ),
+    Metric(
+        name="mase",
+        summary="mean absolute error over the in-sample one of the seasonal naive",
+        undefined=_NO_SCALE,
+        reference=_HYNDMAN,
+        terms=lambda windows: (ratio(np.abs(windows.error), windows.absolute_scale[:, None]),),
+    ),
+    Metric(
+        name="rmsse",
+        summary="root mean squared error over the in-sample one of the seasonal naive",
+        undefined=_NO_SCALE,
+        reference=_HYNDMAN,
+        terms=lambda windows: (ratio(windows.error, windows.square_scale[:, None]) ** 2,),
+        combine=_root,
+    ),
+)
+
+QUANTILE_METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="pinball",
+        summary="mean quantile loss over the levels, without the factor 2, in units of the series",
+        undefined=_POINT_ONLY,
+        reference="Koenker & Bassett 1978, Regression quantiles",
+        terms=lambda windows: (windows.pinball.mean(-1),),
+    ),
+    Metric(
+        name="wql",
+        summary="twice the sum of the quantile loss over sum of |actual|, mean over the levels",
+        undefined=f"{_POINT_ONLY}, and where all actual values are 0",
+        reference="Rangapuram et al. 2021, End-to-end learning of coherent forecasts",
+        terms=lambda windows: _weighted(2 * windows.pinball.mean(-1), windows),
+        combine=ratio,
+    ),
+    Metric(
+        name="crps",
+        summary="twice the integral of the quantile loss over the levels, in units of the series",
+        undefined=_POINT_ONLY,
+        reference=(
+            "Laio & Tamea 2007, Verification tools for probabilistic forecasts; "
+            "Gneiting & Ranjan 2011, Comparing density forecasts"
+        ),
+        terms=_crps,
+    ),
+)
+
+
+def interval_metrics(coverage: float) -> tuple[Metric, ...]:
+    """What is told of the interval that should cover `coverage` percent."""
+
+    def inside(windows: Windows) -> tuple[FloatArray, ...]:
+        lower, upper = windows.bounds(coverage)
+        unknown = np.isnan(windows.actual + lower + upper)
+        held = (lower <= windows.actual) & (windows.actual <= upper)
+        return (np.where(unknown, np.nan, 100.0 * held),)
+
+    def width(windows: Windows) -> tuple[FloatArray, ...]:
+        lower, upper = windows.bounds(coverage)
+        return (np.where(np.isnan(windows.actual), np.nan, upper - lower),)
+
+    def scaled_score(windows: Windows) -> tuple[FloatArray, ...]:
+        lower, upper = windows.bounds(coverage)
+        outside = np.maximum(lower - windows.actual, 0) + np.maximum(windows.actual - upper, 0)
+        score = upper - lower + 200 / (100 - coverage) * outside
+        return (ratio(score, windows.absolute_scale[:, None]),)
+
+    of = f"of the {coverage:g} % interval"
+    return (
+        Metric(
+            name=f"coverage-{coverage:g}",
+            summary=f"actual values within the bounds {of}, in percent; best near {coverage:g}",
+            undefined=_POINT_ONLY,
+            reference=_CALIBRATION,
+            terms=inside,
+        ),
+        Metric(
+            name=f"width-{coverage:g}",
+            summary=f"mean width {of}, in units of the series",
+            undefined=_POINT_ONLY,
+            reference=_CALIBRATION,
+            terms=width,
+        ),
+        Metric(
+            name=f"msis-{coverage:g}",
+            summary=f"mean interval score {of} over the in-sample error of the seasonal naive",
+            undefined=f"{_NO_SCALE}, and for a model without intervals",
+            reference="Gneiting & Raftery 2007, Strictly proper scoring rules; scaled as in M4",
+            terms=scaled_score,
+        ),
+    )
+
+
+def metrics_for(levels: Sequence[float]) -> tuple[Metric, ...]:
+    """The columns of a table of metrics in their order, for quantiles of these levels."""
+    kinds = zip(*map(interval_metrics, reversed(coverages(levels))), strict=True)
+    return POINT_METRICS + QUANTILE_METRICS + tuple(metric for kind in kinds for metric in kind)
+
+
+COMPARISONS: tuple[Definition, ...] = (
+    Definition(
+        name="skill",
+        summary="1 - mase / mase of the seasonal naive; above 0 is better than that",
+        undefined="NaN where the mase of the seasonal naive is 0 or NaN",
+        reference="Murphy 1988, Skill scores based on the mean square error",
+    ),
+    Definition(
+        name="owa",
+        summary="mean of smape and mase, each over that of Naive2; below 1 is better than that",
+        undefined="NaN where the smape or mase of Naive2 is 0 or NaN",
+        reference=_M4,
+    ),
+)

@@ -1,0 +1,185 @@
+"""Intervals that hold: forecasts are widened by what the newest windows show to be needed.
+
+The half-widths of each interval, from the median to its lower and to its upper bound, are
+multiplied by one factor a step and nominal coverage. Split conformal prediction (Vovk et al. 2005;
+Romano et al. 2019, with the ratio of Johansson et al. 2014 as score) finds the factors from windows
+that no weight was fitted to; adaptive conformal inference (Gibbs & Candès 2021; Angelopoulos et al.
+2023) then follows how often the outcome lay outside from one cutoff to the next.
+
+An interval is counted from the innermost, 0, outwards, so that its coverages ascend. Quantiles
+[window, step, quantile] ascend; the middle one is the median.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnforecast.arrays import FloatArray, IntArray
+
+# Fewer scores a step tell less of the step than all steps together.
+LEAST_SCORES = 100
+# An outcome beyond all half-widths, as those of a constant series, calls for no width without end.
+LARGEST_FACTOR = 10.0
+# A level that underflows still has a logarithm.
+SMALLEST = np.finfo(np.float64).smallest_normal
+# Of what so many windows show that share no step, half is believed.
+CREDIBLE = 30
+# By how much the logarithm of a factor rises if every outcome of a cutoff lies outside.
+RATE = 0.1
+
+
+def bounds(quantiles: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The median [window, step], the lower and the upper bounds [window, step, interval]."""
+    middle = quantiles.shape[-1] // 2
+    lower = quantiles[..., :middle][..., ::-1]
+    return quantiles[..., middle], lower, quantiles[..., middle + 1 :]
+
+
+def conformity(actual: FloatArray, quantiles: FloatArray, *, log: bool = False) -> FloatArray:
+    """How many half-widths the actual value lies from the median [window, step, interval].
+
+    0 where it is the median, infinite where a half-width of 0 keeps it out, NaN where it or the
+    forecast is unknown.
+
+    Args:
+        actual: [window, step].
+        quantiles: [window, step, quantile].
+        log: Whether half-widths are those of logarithms; a value that has none lies outside.
+    """
+    if log:
+        with np.errstate(divide="ignore"):
+            actual = np.log(np.maximum(actual, 0))
+            quantiles = np.log(np.maximum(quantiles, SMALLEST))
+    median, lower, upper = bounds(quantiles)
+    error = (actual - median)[..., None]
+    width = np.where(error > 0, upper - median[..., None], median[..., None] - lower)
+    out = np.where(error == 0, 0.0, np.where(np.isnan(error + width), np.nan, np.inf))
+    with np.errstate(over="ignore"):
+        return np.divide(np.abs(error), width, out=out, where=width > 0)
+
+
+def split_factors(
+    scores: FloatArray, coverages: Sequence[float], weights: FloatArray
+) -> FloatArray:
+    """The factors under which `coverages` percent of the scored outcomes lie inside.
+
+    Of n scores of weight 1 that is the ⌈(n + 1) coverage⌉-th smallest, the largest where there is
+    no such one (Vovk et al. 2005; with weights, Barber et al. 2023). Each step has its own; where
+    it has fewer than a hundred scores, all steps share one. The less the scores weigh, the closer
+    a factor stays to 1, the model's own half-widths.
+
+    Args:
+        scores: `conformity` of windows that the model was not fitted to [window, step, interval].
+        coverages: Nominal ones, in percent, ascending.
+        weights: How much of a window that shares no step with another each one is [window].
+
+    Returns:
+        [step, interval]; 1 where there is no score.
+    """
+    _, steps, intervals = scores.shape
+    if (~np.isnan(scores)).sum(axis=0).min() < LEAST_SCORES:
+        pooled = scores.reshape(-1, 1, intervals)
+        factors = _weighted_factors(pooled, coverages, np.repeat(weights / steps, steps))
+        return np.repeat(factors, steps, axis=0)
+    return _weighted_factors(scores, coverages, weights)
+
+
+def _weighted_factors(
+    scores: FloatArray, coverages: Sequence[float], weights: FloatArray
+) -> FloatArray:
+    order = np.argsort(scores, axis=0)
+    known = ~np.isnan(np.take_along_axis(scores, order, axis=0))
+    below = np.cumsum(np.where(known, weights[order], 0.0), axis=0)
+    total, count = below[-1], known.sum(axis=0)
+    wished = (total + 1) * np.asarray(coverages) / 100
+    # Sums of equal weights may miss a whole number by their last bit.
+    place = np.minimum((below < wished * (1 - 1e-12)).sum(axis=0), np.maximum(count - 1, 0))
+    chosen = np.take_along_axis(order, place[None], axis=0)
+    factors = np.take_along_axis(scores, chosen, axis=0)[0]
+    credibility = total / (total + CREDIBLE)
+    bounded = np.clip(factors, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    shrunk: FloatArray = np.where(count > 0, bounded, 1.0) ** credibility
+    return shrunk
+
+
+def widen(quantiles: FloatArray, factors: FloatArray, *, log: bool = False) -> FloatArray:
+    """Multiply the half-widths of each interval, and keep an outer one around the inner ones.
+
+    Args:
+        quantiles: [window, step, quantile].
+        factors: [step, interval].
+        log: Whether half-widths are those of logarithms.
+    """
+    median, lower, upper = bounds(quantiles)
+    median = median[..., None]
+    if log:
+        # Relative to it, so that it stays as it is to the last bit.
+        shares = np.maximum(quantiles, SMALLEST) / np.maximum(median, SMALLEST)
+        with np.errstate(over="ignore"):
+            return median * np.exp(widen(np.log(shares), factors))
+    below = np.maximum.accumulate((median - lower) * factors, axis=-1)
+    above = np.maximum.accumulate((upper - median) * factors, axis=-1)
+    return np.concatenate([(median - below)[..., ::-1], median, median + above], axis=-1)
+
+
+def outside(actual: FloatArray, quantiles: FloatArray) -> FloatArray:
+    """1 where the actual value is beyond an interval, 0 where it is not [window, step, interval].
+
+    NaN where it or the forecast is unknown.
+    """
+    _, lower, upper = bounds(quantiles)
+    value = actual[..., None]
+    beyond = ((value < lower) | (value > upper)).astype(float)
+    return np.where(np.isnan(value + lower + upper), np.nan, beyond)
+
+
+class AdaptiveFactors:
+    """Factors that follow, from cutoff to cutoff, how often outcomes lay outside.
+
+    An outcome counts from the first cutoff at which it is known: that of step k after k values.
+    The logarithm of a factor rises where more lay outside than should, and falls where fewer did.
+    """
+
+    def __init__(self, factors: FloatArray, coverages: Sequence[float], stride: int) -> None:
+        """Start from `factors` [step, interval], for cutoffs `stride` values apart."""
+        steps = len(factors)
+        self.start = factors
+        self.shift = np.zeros_like(factors)
+        self.allowed = 1 - np.asarray(coverages) / 100
+        self.delay: IntArray = np.arange(steps) // stride + 1
+        # The longer the delay, the more cutoffs repeat each other before it is seen to be enough.
+        self.rate = RATE / np.sqrt(self.delay)[:, None]
+        shape = (int(self.delay.max()) + 1, *factors.shape)
+        self.outside, self.count = np.zeros(shape), np.zeros(shape)
+        self.cutoff = 0
+
+    @property
+    def factors(self) -> FloatArray:
+        """Those of the present cutoff [step, interval]."""
+        return self.start * np.exp(self.shift)
+
+    def restart(self, factors: FloatArray) -> None:
+        """Go on from new factors, which know what has been learnt; outcomes may still arrive."""
+        self.start, self.shift = factors, np.zeros_like(factors)
+
+    def observe(self, outside: FloatArray) -> None:
+        """Take in which outcomes of the present cutoff lay outside [window, step, interval].
+
+        1 for outside, 0 for inside, NaN for unknown; the windows of a cutoff may come in parts.
+        """
+        slot = self.cutoff % len(self.outside)
+        self.outside[slot] += np.nansum(outside, axis=0)
+        self.count[slot] += (~np.isnan(outside)).sum(axis=0)
+
+    def advance(self) -> None:
+        """Go on to the next cutoff, where more outcomes are known."""
+        self.cutoff += 1
+        slots, steps = (self.cutoff - self.delay) % len(self.outside), np.arange(len(self.delay))
+        count = self.count[slots, steps]
+        excess = self.outside[slots, steps] / np.maximum(count, 1) - self.allowed
+        shift = self.shift + np.where(count > 0, self.rate * excess, 0.0)
+        self.shift = np.clip(shift, -np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR))
+        slot = self.cutoff % len(self.outside)
+        self.outside[slot], self.count[slot] = 0.0, 0.0
