@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rnnforecast.errors import ConfigError, OutputError
@@ -18,31 +19,66 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         OutputError: One cannot be written; then none is.
     """
     temporaries: dict[Path, Path] = {}
-    path = Path()
     try:
         for path, content in contents.items():
-            temporaries[path] = _temporary(path)
-            _write_through(temporaries[path], content)
+            with _naming(path):
+                temporaries[path] = _temporary(path)
+                _write_through(temporaries[path], content)
         for path in contents:
-            os.replace(temporaries[path], path)
-            del temporaries[path]
-    except OSError as error:
-        remedy = "free space there" if error.errno == errno.ENOSPC else "pass another place"
-        raise OutputError(f"{path}: {error.strerror or error}; {remedy}") from None
+            with _naming(path):
+                os.replace(temporaries[path], path)
+                del temporaries[path]
     finally:
         for temporary in temporaries.values():
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """What writes a file piece by piece, which takes the place of `path` at the end of the block.
+
+    Raises:
+        OutputError: It cannot be written. As after any other error, `path` is as it was.
+    """
+    with _naming(path):
+        path = path.resolve()
+        temporary = _temporary(path)
+    try:
+        with temporary.open("wb") as file:
+
+            def write(content: bytes) -> None:
+                with _naming(path):
+                    file.write(content)
+
+            yield write
+            with _naming(path):
+                file.flush()
+                os.fsync(file.fileno())
+        with _naming(path):
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def check_place(path: Path) -> None:
     """Raise ConfigError where a file cannot be put, before work goes into its content."""
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "is no file that could be replaced")
         _temporary(path).unlink()
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"{path}: {reason}; pass a file in a directory to write to") from None
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say of a failure which file it befell, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "free space there" if error.errno == errno.ENOSPC else "pass another place"
+        raise OutputError(f"{path}: {error.strerror or error}; {remedy}") from None
 
 
 def _temporary(path: Path) -> Path:

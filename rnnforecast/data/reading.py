@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -16,13 +15,12 @@ import pandas as pd
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.config import DataConfig
 from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.cells import Cells, open_cells
 from rnnforecast.data.panel import Panel, RowError, build_panel
-from rnnforecast.data.schema import MISSING, SAMPLE_ROWS, find_columns
-from rnnforecast.data.source import Source, check_rectangular, find_separator, open_source
-from rnnforecast.data.timestamps import parse_times
+from rnnforecast.data.schema import MISSING, find_columns
+from rnnforecast.data.source import Source, open_source
+from rnnforecast.data.timestamps import Times, parse_times
 from rnnforecast.errors import DataError
-
-Fail = Callable[[int, str, str], DataError]
 
 # Errors are squared, and levels exponentiated: beyond this a double would overflow.
 LARGEST = 1e100
@@ -53,6 +51,46 @@ class Table:
     ignored: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The used columns of a table, each cell read.
+
+    Attributes:
+        cells: The table.
+        config: The columns and the dialect, with nothing left open.
+        frame: Ids and times as text, targets as numbers, one row a row of the table.
+        times: The times as numbers.
+    """
+
+    cells: Cells
+    config: DataConfig
+    frame: pd.DataFrame
+    times: Times
+
+    @property
+    def values(self) -> FloatArray:
+        """The targets, one column after the other [target * row]."""
+        return self.frame[list(self.config.target_columns)].to_numpy().ravel(order="F")
+
+    def series(self) -> tuple[IntArray, tuple[str, ...]]:
+        """For each of `values` the index of its series, and the ids in order of appearance."""
+        column = self.config.id_column
+        if column is None:
+            ids = self.config.target_columns
+            return np.repeat(np.arange(len(ids)), len(self.frame)), ids
+        texts = self.frame[column]
+        blank = (texts == "").to_numpy()
+        if blank.any():
+            problem = "the id is empty; name the series or remove the row"
+            raise self.cells.fault(int(np.argmax(blank)), problem, column)
+        keys, names = pd.factorize(texts)
+        return keys.astype(np.int64), tuple(str(name) for name in names)
+
+    def fault(self, place: int, problem: str) -> DataError:
+        """An error that names the line of one of `values`, and the time column."""
+        return self.cells.fault(place % len(self.frame), problem, self.config.time_column)
+
+
 def read_table(path: str, asked: DataConfig) -> Table:
     """Read the series in the CSV file at `path` ("-": standard input).
 
@@ -64,109 +102,100 @@ def read_table(path: str, asked: DataConfig) -> Table:
 
 def parse_table(source: Source, asked: DataConfig, frequency: Frequency | None = None) -> Table:
     """As `read_table`, from bytes already at hand; `frequency` holds the times to a known one."""
-    separator = asked.separator or find_separator(source)
-    header, sample = _sample(source, separator)
-    decimal = asked.decimal or _find_decimal(sample, separator)
-    check_rectangular(source, separator)
-    read_text = partial(_read_text, source, separator, header)
+    rows = find_rows(source, asked)
+    keys, ids = rows.series()
     try:
-        config = find_columns(sample, asked, decimal, read_text)
+        panel = build_panel(
+            keys=keys,
+            ids=ids,
+            times=np.tile(rows.times.times, len(rows.config.target_columns)),
+            values=rows.values,
+            integer=rows.times.integer,
+            offset=rows.times.offset,
+            frequency=frequency,
+        )
     except RowError as error:
-        line = source.line_of(error.row, separator)
-        raise DataError(f"{source.name}:{line}: {error}") from None
+        raise rows.fault(error.row, str(error)) from None
     except DataError as error:
         raise DataError(f"{source.name}: {error}") from None
-    config = replace(config, separator=separator, decimal=decimal)
-    if asked.time_column is None:
-        _check_header(source, config)
-    frame = _parse(source, config, header)
-    used = (config.id_column, config.time_column, *config.target_columns)
-    ignored = tuple(name for name in header if name not in used)
-    panel, time_format = _panel(source, config, frame, frequency)
-    config = replace(config, time_format=time_format)
     return Table(
-        panel=panel, config=config, name=source.name, sha256=source.sha256, ignored=ignored
+        panel=panel,
+        config=rows.config,
+        name=source.name,
+        sha256=source.sha256,
+        ignored=ignored_columns(rows),
     )
 
 
-def _sample(source: Source, separator: str) -> tuple[list[str], pd.DataFrame]:
-    """The header and the first rows as text; rows of another width are left for later checks."""
-    rows = list(islice(source.rows(separator), SAMPLE_ROWS + 1))
-    first, header = rows[0][0], [name.strip() for name in rows[0][1]]
-    whole = [cells for _, cells in rows[1:] if len(cells) == len(header)]
-    if len(rows) == 1:
-        raise DataError(f"{source.name}: there is a header but no row; add rows below it")
-    if len(header) == 1:
-        raise DataError(
-            f"{source.name}:{first}: the header is a single column, '{header[0]}'; "
-            "pass --sep, or remove the lines above the header"
-        )
-    if not whole:
-        line, cells = rows[1]
-        raise DataError(
-            f"{source.name}:{line}: {len(cells)} cells, but the header has {len(header)}; "
-            "complete the row or pass --sep"
-        )
-    return header, pd.DataFrame(whole, columns=pd.Index(header, dtype="str"), dtype="str")
+def ignored_columns(rows: Rows) -> tuple[str, ...]:
+    """The columns that are neither id, time nor target."""
+    used = (rows.config.id_column, rows.config.time_column, *rows.config.target_columns)
+    return tuple(name for name in rows.cells.header if name not in used)
 
 
-def _find_decimal(sample: pd.DataFrame, separator: str) -> str:
-    """A comma where cells such as 1,5 occur and none such as 1.5 does."""
-    if separator == ",":
-        return "."
-    cells = pd.Series(sample.to_numpy().ravel(), dtype="str").str.strip()
-    comma = bool(cells.str.fullmatch(r"[+-]?\d+,\d+").any())
-    point = bool(cells.str.fullmatch(r"[+-]?\d+\.\d+").any())
-    return "," if comma and not point else "."
+def find_rows(source: Source, asked: DataConfig) -> Rows:
+    """The rows of a table of series, whose columns are found."""
+    cells = open_cells(source, asked)
+    try:
+        config = find_columns(cells.sample, asked, cells.decimal, cells.text)
+    except RowError as error:
+        raise cells.fault(error.row, str(error)) from None
+    except DataError as error:
+        raise DataError(f"{source.name}: {error}") from None
+    if asked.time_column is None:
+        _check_header(cells, str(config.time_column))
+    return read_rows(cells, config)
 
 
-def _check_header(source: Source, config: DataConfig) -> None:
+def read_rows(cells: Cells, config: DataConfig) -> Rows:
+    """Read the columns that `config` names."""
+    config = replace(config, separator=cells.separator, decimal=cells.decimal)
+    frame = _parse(cells, config)
+    times = read_times(cells, config, frame[config.time_column])
+    for name in config.target_columns:
+        _check_size(frame[name].to_numpy(), partial(cells.fault, column=name))
+    config = replace(config, time_format=times.time_format)
+    return Rows(cells=cells, config=config, frame=frame, times=times)
+
+
+def read_times(cells: Cells, config: DataConfig, texts: pd.Series[str]) -> Times:
+    """A column of times as numbers; the column is `config.time_column`, in `config.time_format`."""
+    column, time_format = str(config.time_column), config.time_format
+    try:
+        parsed = parse_times(texts, time_format)
+    except DataError as error:
+        raise DataError(f"{cells.source.name}: column '{column}': {error}") from None
+    if isinstance(parsed, int):
+        raise cells.fault(parsed, _no_time(texts.iloc[parsed], time_format), column)
+    return parsed
+
+
+def _check_header(cells: Cells, name: str) -> None:
     """Raise DataError where the first line holds a row rather than names."""
-    assert config.separator is not None and config.time_column is not None
-    name = config.time_column
     try:
         names = isinstance(parse_times(pd.Series([name], dtype="str")), int)
     except DataError:
         names = False
     if not names:
-        line = source.line_of(-1, config.separator)
-        raise DataError(
-            f"{source.name}:{line}: the first line has values such as '{name}' rather than names; "
-            "add a header line or pass --time-col"
+        raise cells.fault(
+            -1,
+            f"the first line has values such as '{name}' rather than names; "
+            "add a header line or pass --time-col",
         )
 
 
-def _read_text(
-    source: Source, separator: str, header: list[str], columns: Sequence[str]
-) -> pd.DataFrame:
-    """All rows of some columns as text, without the spaces around it."""
-    frame = pd.read_csv(
-        io.BytesIO(source.data),
-        sep=separator,
-        header=0,
-        names=header,
-        usecols=list(columns),
-        dtype="str",
-        keep_default_na=False,
-        skipinitialspace=True,
-        index_col=False,
-    )
-    stripped: pd.DataFrame = frame.apply(lambda cells: cells.str.strip())
-    return stripped
-
-
-def _parse(source: Source, config: DataConfig, header: list[str]) -> pd.DataFrame:
+def _parse(cells: Cells, config: DataConfig) -> pd.DataFrame:
     """The used columns: id and time as text, targets as numbers."""
     targets = list(config.target_columns)
     texts = [name for name in (config.id_column, config.time_column) if name is not None]
     missing = [*MISSING, *config.na_values]
     try:
         frame = pd.read_csv(
-            io.BytesIO(source.data),
-            sep=config.separator,
+            io.BytesIO(cells.source.data),
+            sep=cells.separator,
             header=0,
-            names=header,
-            decimal=config.decimal or ".",
+            names=cells.header,
+            decimal=cells.decimal,
             usecols=[*texts, *targets],
             dtype={**dict.fromkeys(texts, "str"), **dict.fromkeys(targets, "float64")},
             keep_default_na=False,
@@ -176,29 +205,26 @@ def _parse(source: Source, config: DataConfig, header: list[str]) -> pd.DataFram
             float_precision=FLOAT_PRECISION,
         )
     except (ValueError, OverflowError):
-        return _parse_cells(source, config, header)
+        return _parse_cells(cells, config)
     for name in texts:
         frame[name] = frame[name].str.strip()
     return frame
 
 
-def _parse_cells(source: Source, config: DataConfig, header: list[str]) -> pd.DataFrame:
+def _parse_cells(cells: Cells, config: DataConfig) -> pd.DataFrame:
     """As `_parse`, cell by cell; raises DataError for the first target that is no number."""
-    assert config.separator is not None
-    frame = _read_text(source, config.separator, header, header)
+    frame = cells.text(cells.header)
     targets = list(config.target_columns)
-    cells = frame[targets]
-    missing = cells.isin([*MISSING, *config.na_values])
-    points = cells.apply(lambda texts: texts.str.replace(config.decimal or ".", ".", regex=False))
+    found = frame[targets]
+    missing = found.isin([*MISSING, *config.na_values])
+    points = found.apply(lambda texts: texts.str.replace(cells.decimal, ".", regex=False))
     bad = ~(missing | points.apply(lambda texts: texts.str.fullmatch(NUMBER))).to_numpy(dtype=bool)
     if bad.any():
         row = int(np.argmax(bad.any(axis=1)))
         name = targets[int(np.argmax(bad[row]))]
-        line = source.line_of(row, config.separator)
-        problem = "the header is repeated here; remove the row"
-        if list(frame.iloc[row]) != header:
-            problem = f"column '{name}': {_not_a_number(str(cells[name].iloc[row]))}"
-        raise DataError(f"{source.name}:{line}: {problem}")
+        if list(frame.iloc[row]) == cells.header:
+            raise cells.fault(row, "the header is repeated here; remove the row")
+        raise cells.fault(row, _not_a_number(str(found[name].iloc[row])), name)
     frame[targets] = points.mask(missing, "nan").astype("float64")
     return frame
 
@@ -207,45 +233,6 @@ def _not_a_number(cell: str) -> str:
     if re.fullmatch(r"[+-]?\d[\d.,' ]*", cell):
         return f"'{cell}' is not a number; pass --decimal, or write it without thousands separators"
     return f"'{cell}' is not a number; pass --na-values '{cell}' or correct the cell"
-
-
-def _panel(
-    source: Source, config: DataConfig, frame: pd.DataFrame, frequency: Frequency | None
-) -> tuple[Panel, str | None]:
-    """Check the cells, join wide columns to one long table; the panel and the times' format."""
-    assert config.separator is not None and config.time_column is not None
-    separator = config.separator
-
-    def fail(row: int, column: str, problem: str) -> DataError:
-        line = source.line_of(row, separator)
-        return DataError(f"{source.name}:{line}: column '{column}': {problem}")
-
-    texts = frame[config.time_column]
-    try:
-        parsed = parse_times(texts, config.time_format)
-    except DataError as error:
-        raise DataError(f"{source.name}: column '{config.time_column}': {error}") from None
-    if isinstance(parsed, int):
-        raise fail(parsed, config.time_column, _no_time(texts.iloc[parsed], config.time_format))
-    for name in config.target_columns:
-        _check_size(frame[name].to_numpy(), partial(fail, column=name))
-    keys, ids = _series_keys(config, frame, fail)
-    values = np.concatenate([frame[name].to_numpy() for name in config.target_columns])
-    try:
-        panel = build_panel(
-            keys=keys,
-            ids=ids,
-            times=np.tile(parsed.times, len(config.target_columns)),
-            values=values,
-            integer=parsed.integer,
-            offset=parsed.offset,
-            frequency=frequency,
-        )
-    except RowError as error:
-        raise fail(error.row % len(frame), config.time_column, str(error)) from None
-    except DataError as error:
-        raise DataError(f"{source.name}: {error}") from None
-    return panel, parsed.time_format
 
 
 def _check_size(values: FloatArray, fail: Callable[..., DataError]) -> None:
@@ -264,19 +251,3 @@ def _no_time(cell: str, time_format: str | None) -> str:
     if time_format is not None:
         return f"'{cell}' is not in the format '{time_format}'; correct it or --time-format"
     return f"'{cell}' is no time in the format of the other rows; correct it or pass --time-format"
-
-
-def _series_keys(
-    config: DataConfig, frame: pd.DataFrame, fail: Fail
-) -> tuple[IntArray, tuple[str, ...]]:
-    """For each row the index of its series, and the ids in order of appearance."""
-    if config.id_column is None:
-        keys = np.repeat(np.arange(len(config.target_columns)), len(frame))
-        return keys, config.target_columns
-    texts = frame[config.id_column]
-    blank = (texts == "").to_numpy()
-    if blank.any():
-        row = int(np.argmax(blank))
-        raise fail(row, config.id_column, "the id is empty; name the series or remove the row")
-    keys, ids = pd.factorize(texts)
-    return keys.astype(np.int64), tuple(str(name) for name in ids)

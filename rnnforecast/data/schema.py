@@ -51,11 +51,11 @@ def find_columns(
     """
     _check_named(list(sample.columns), asked)
     missing = (*MISSING, *asked.na_values)
-    kinds = {str(name): _kind(sample[name], missing, decimal) for name in sample.columns}
+    kinds = {str(name): kind_of(sample[name], missing, decimal) for name in sample.columns}
     named = (asked.time_column, *asked.target_columns)
     unnamed = {name: kind for name, kind in kinds.items() if name not in named}
-    identifier = asked.id_column or _by_name(unnamed, ID_NAMES)
-    time = asked.time_column or _find_time(kinds, exclude=(identifier, *asked.target_columns))
+    identifier = asked.id_column or by_name(unnamed, ID_NAMES)
+    time = asked.time_column or find_time(kinds, exclude=(identifier, *asked.target_columns))
     rest = [name for name in kinds if name not in (identifier, time)]
     if identifier is None and bool(read_text([time])[time].duplicated().any()):
         candidates = [name for name in rest if name not in asked.target_columns]
@@ -67,7 +67,7 @@ def find_columns(
     if identifier is not None and len(targets) > 1:
         raise DataError(
             f"with the id column '{identifier}' one target column can be read, "
-            f"got {_listed(targets)}; pass one --target-col"
+            f"got {listed(targets)}; pass one --target-col"
         )
     return replace(asked, id_column=identifier, time_column=time, target_columns=targets)
 
@@ -75,40 +75,45 @@ def find_columns(
 def _check_named(columns: Sequence[str], asked: DataConfig) -> None:
     repeated = {name for name in columns if columns.count(name) > 1}
     if repeated:
-        raise DataError(f"the header repeats the column {_listed(sorted(repeated))}; rename one")
+        raise DataError(f"the header repeats the column {listed(sorted(repeated))}; rename one")
     for name in (asked.id_column, asked.time_column, *asked.target_columns):
         if name is not None and name not in columns:
             raise DataError(
-                f"there is no column '{name}'; the header has {_listed(columns)}: "
+                f"there is no column '{name}'; the header has {listed(columns)}: "
                 "name one of these, or rename it"
             )
     asked_for = [asked.id_column, asked.time_column, *asked.target_columns]
     twice = {name for name in asked_for if name is not None and asked_for.count(name) > 1}
     if twice:
         raise DataError(
-            f"column {_listed(sorted(twice))} is asked for twice; "
+            f"column {listed(sorted(twice))} is asked for twice; "
             "--id-col, --time-col and --target-col must name different columns"
         )
 
 
-def _find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
+def find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
+    """The column of times, whole numbers where no column reads as times.
+
+    Raises:
+        DataError: None or several could be it.
+    """
     open_kinds = {name: kind for name, kind in kinds.items() if name not in exclude}
     candidates = [name for name, kind in open_kinds.items() if kind.time]
     if not candidates:
         candidates = [name for name, kind in open_kinds.items() if kind.whole]
-        named = _by_name(dict.fromkeys(candidates), TIME_NAMES)
+        named = by_name(dict.fromkeys(candidates), TIME_NAMES)
         first_is_step = candidates[:1] == list(open_kinds)[:1] and len(candidates) == 1
         candidates = [named] if named else candidates if first_is_step else []
     if len(candidates) > 1:
-        named = _by_name(dict.fromkeys(candidates), TIME_NAMES)
+        named = by_name(dict.fromkeys(candidates), TIME_NAMES)
         candidates = [named] if named else candidates
     if not candidates:
-        named = _by_name(open_kinds, TIME_NAMES)
+        named = by_name(open_kinds, TIME_NAMES)
         candidates = [named] if named else []
     if len(candidates) != 1:
-        found = f"could be {_listed(candidates)}" if candidates else "was not found"
+        found = f"could be {listed(candidates)}" if candidates else "was not found"
         raise DataError(
-            f"the time column {found} among the columns {_listed(list(kinds))}; pass --time-col"
+            f"the time column {found} among the columns {listed(list(kinds))}; pass --time-col"
         )
     return candidates[0]
 
@@ -119,7 +124,7 @@ def _find_id(
     """The column that, with the time, tells all rows apart, and leaves one to forecast."""
     others = [str(name) for name in rows.columns if name != time]
     if not targets:
-        target = others[0] if len(others) == 1 else _by_name(dict.fromkeys(others), TARGET_NAMES)
+        target = others[0] if len(others) == 1 else by_name(dict.fromkeys(others), TARGET_NAMES)
         others = [name for name in others if name != target]
     texts = [name for name in others if not kinds[name].number]
     codes = [name for name in others if kinds[name].whole and _is_code(rows[name])]
@@ -134,7 +139,7 @@ def _find_id(
             "series; remove one of the rows or pass --id-col",
         )
     if len(found) > 1:
-        raise DataError(f"the id column could be {_listed(found)}; pass --id-col")
+        raise DataError(f"the id column could be {listed(found)}; pass --id-col")
     return found[0]
 
 
@@ -145,22 +150,23 @@ def _is_code(cells: pd.Series[str]) -> bool:
 
 def _find_targets(kinds: dict[str, Kind], rest: Sequence[str], wide: bool) -> tuple[str, ...]:
     numbers = [name for name in rest if kinds[name].number]
-    named = _by_name(dict.fromkeys(rest), TARGET_NAMES)
+    named = by_name(dict.fromkeys(rest), TARGET_NAMES)
     if named is not None:
         return (named,)
     if len(rest) == 1:
         return (rest[0],)
     if not numbers or (len(numbers) > 1 and not wide):
-        found = f"could be {_listed(numbers)}" if numbers else "was not found"
+        found = f"could be {listed(numbers)}" if numbers else "was not found"
         raise DataError(
-            f"the target column {found} among {_listed(rest)}; pass --target-col"
+            f"the target column {found} among {listed(rest)}; pass --target-col"
             if rest
             else "the table has no column to forecast; pass a file with a target column"
         )
     return tuple(numbers)
 
 
-def _kind(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind:
+def kind_of(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind:
+    """What the cells of a sample can be read as."""
     observed = cells.str.strip()
     observed = observed[~observed.isin(missing)]
     if observed.empty:
@@ -177,11 +183,13 @@ def _kind(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind:
     return Kind(number=number, whole=whole, time=time)
 
 
-def _by_name(columns: dict[str, Kind] | dict[str, None], names: Sequence[str]) -> str | None:
+def by_name(columns: dict[str, Kind] | dict[str, None], names: Sequence[str]) -> str | None:
+    """The first of `names` that is a column, in whatever case it is written."""
     lowered = {name.strip().lower(): name for name in reversed(list(columns))}
     return next((lowered[name] for name in names if name in lowered), None)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, the first eight of them."""
     shown = ", ".join(f"'{name}'" for name in names[:8])
     return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnforecast.arrays import IntArray
+from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.data.panel import Panel
 
 
@@ -62,6 +62,20 @@ def windows_between(first: IntArray, last: IntArray) -> WindowIndex:
     series = np.repeat(np.arange(len(counts)), counts)
     before = np.repeat(np.cumsum(counts) - counts, counts)
     return WindowIndex(series=series, cutoffs=np.arange(len(series)) - before + first[series])
+
+
+def by_series(index: WindowIndex) -> list[tuple[int, IntArray]]:
+    """Each series of the index with the places of its windows."""
+    order = np.argsort(index.series, kind="stable")
+    series, begins = np.unique(index.series[order], return_index=True)
+    return list(zip(series.tolist(), np.split(order, begins)[1:], strict=True))
+
+
+def actual_values(panel: Panel, index: WindowIndex, horizon: int) -> FloatArray:
+    """What followed each cutoff [window, step]."""
+    positions = panel.offsets[index.series, None] + index.cutoffs[:, None] + np.arange(horizon)
+    actual: FloatArray = panel.values[positions]
+    return actual
 
 
 class WindowGatherer:

@@ -74,7 +74,7 @@ def id_name(config: DataConfig) -> str:
     return config.id_column or "unique_id"
 
 
-def to_csv(frame: pd.DataFrame) -> str:
+def to_csv(frame: pd.DataFrame, *, header: bool = True) -> str:
     """A table as CSV text: a header even for no rows, floats that round-trip, LF."""
-    text: str = frame.to_csv(index=False, lineterminator="\n")
+    text: str = frame.to_csv(index=False, header=header, lineterminator="\n")
     return text

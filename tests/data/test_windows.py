@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
+from rnnforecast.data.windows import (
+    WindowGatherer,
+    WindowIndex,
+    actual_values,
+    by_series,
+    windows_between,
+)
 from tests.data.test_panel import ragged
+from tests.panels import make_panel
 
 CPU = torch.device("cpu")
 
@@ -84,3 +91,30 @@ def test_thinned_windows_are_spread_evenly_when_there_are_too_many(most: int, ke
     assert len(thinned) == kept
     assert len(set(thinned.cutoffs.tolist())) == kept
     assert kept == 1 or np.ptp(np.diff(thinned.cutoffs)) <= 1
+
+
+@given(st.lists(st.integers(0, 5), max_size=12))
+def test_by_series_gives_each_series_its_places_in_order_when_windows_are_in_any(
+    series: list[int],
+) -> None:
+    index = WindowIndex(
+        series=np.array(series, dtype=np.int64), cutoffs=np.arange(len(series), dtype=np.int64)
+    )
+    found = [(name, places.tolist()) for name, places in by_series(index)]
+    assert found == [
+        (name, [place for place, other in enumerate(series) if other == name])
+        for name in sorted(set(series))
+    ]
+
+
+def test_actual_values_are_what_followed_when_windows_are_of_several_series() -> None:
+    panel = make_panel([0, 1, 2, 3], [10, 11, np.nan, 13, 14])
+    index = WindowIndex(series=np.array([0, 1, 1]), cutoffs=np.array([2, 1, 3]))
+    actual = actual_values(panel, index, 2)
+    np.testing.assert_array_equal(actual, [[2, 3], [11, np.nan], [13, 14]])
+
+
+def test_actual_values_are_a_copy_when_they_are_changed() -> None:
+    panel = make_panel([0, 1, 2, 3])
+    actual_values(panel, WindowIndex(series=np.array([0]), cutoffs=np.array([1])), 2)[:] = 9
+    np.testing.assert_array_equal(panel.values, [0, 1, 2, 3])

@@ -37,6 +37,13 @@ def test_csv_has_a_header_when_there_are_no_rows() -> None:
     assert to_csv(pd.DataFrame({"ds": [], "y": []})) == "ds,y\n"
 
 
+def test_csv_parts_make_one_table_when_only_the_first_has_a_header() -> None:
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "y": [0.5, np.nan, 2.0]})
+    parts = to_csv(frame[:1]) + to_csv(frame[1:2], header=False) + to_csv(frame[2:], header=False)
+    assert parts == to_csv(frame)
+    assert to_csv(frame[:0], header=False) == ""
+
+
 def test_csv_has_line_feeds_and_quotes_where_needed() -> None:
     frame = pd.DataFrame({"id": ["é", "a,b"], "y": [0.1, np.nan]})
     assert to_csv(frame) == 'id,y\né,0.1\n"a,b",\n'

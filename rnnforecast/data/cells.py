@@ -1,0 +1,96 @@
+"""A table as text: its dialect found, its cells not yet read, and faults named by line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import pandas as pd
+
+from rnnforecast.config import DataConfig
+from rnnforecast.data.schema import SAMPLE_ROWS
+from rnnforecast.data.source import Source, check_rectangular, find_separator
+from rnnforecast.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """A table whose dialect is known, before any cell is read as more than text.
+
+    Attributes:
+        source: Its bytes.
+        separator: Between cells.
+        decimal: The decimal mark.
+        header: The names of the columns.
+        sample: The first rows, as text.
+    """
+
+    source: Source
+    separator: str
+    decimal: str
+    header: list[str]
+    sample: pd.DataFrame
+
+    def text(self, columns: Sequence[str]) -> pd.DataFrame:
+        """All rows of some columns as text, without the spaces around it."""
+        frame = pd.read_csv(
+            io.BytesIO(self.source.data),
+            sep=self.separator,
+            header=0,
+            names=self.header,
+            usecols=list(columns),
+            dtype="str",
+            keep_default_na=False,
+            skipinitialspace=True,
+            index_col=False,
+        )
+        stripped: pd.DataFrame = frame.apply(lambda cells: cells.str.strip())
+        return stripped
+
+    def fault(self, row: int, problem: str, column: str | None = None) -> DataError:
+        """An error that names the line of a row, -1 for the header, and the column."""
+        line = self.source.line_of(row, self.separator)
+        place = "" if column is None else f" column '{column}':"
+        return DataError(f"{self.source.name}:{line}:{place} {problem}")
+
+
+def open_cells(source: Source, asked: DataConfig) -> Cells:
+    """Find the dialect, and check that every row has as many cells as the header."""
+    separator = asked.separator or find_separator(source)
+    header, sample = _sample(source, separator)
+    decimal = asked.decimal or _find_decimal(sample, separator)
+    check_rectangular(source, separator)
+    return Cells(source=source, separator=separator, decimal=decimal, header=header, sample=sample)
+
+
+def _sample(source: Source, separator: str) -> tuple[list[str], pd.DataFrame]:
+    """The header and the first rows as text; rows of another width are left for later checks."""
+    rows = list(islice(source.rows(separator), SAMPLE_ROWS + 1))
+    first, header = rows[0][0], [name.strip() for name in rows[0][1]]
+    whole = [cells for _, cells in rows[1:] if len(cells) == len(header)]
+    if len(rows) == 1:
+        raise DataError(f"{source.name}: there is a header but no row; add rows below it")
+    if len(header) == 1:
+        raise DataError(
+            f"{source.name}:{first}: the header is a single column, '{header[0]}'; "
+            "pass --sep, or remove the lines above the header"
+        )
+    if not whole:
+        line, cells = rows[1]
+        raise DataError(
+            f"{source.name}:{line}: {len(cells)} cells, but the header has {len(header)}; "
+            "complete the row or pass --sep"
+        )
+    return header, pd.DataFrame(whole, columns=pd.Index(header, dtype="str"), dtype="str")
+
+
+def _find_decimal(sample: pd.DataFrame, separator: str) -> str:
+    """A comma where cells such as 1,5 occur and none such as 1.5 does."""
+    if separator == ",":
+        return "."
+    cells = pd.Series(sample.to_numpy().ravel(), dtype="str").str.strip()
+    comma = bool(cells.str.fullmatch(r"[+-]?\d+,\d+").any())
+    point = bool(cells.str.fullmatch(r"[+-]?\d+\.\d+").any())
+    return "," if comma and not point else "."
