@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from rnnforecast import __version__
+from rnnforecast.arrays import FloatArray
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency, Unit
 from rnnforecast.data.panel import Panel
@@ -24,7 +26,7 @@ from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.network import ForecastNetwork
 
 MODEL_FILE = "model.safetensors"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KEY = "rnnforecast"
 UNREADABLE = (
     SafetensorError,
@@ -38,7 +40,7 @@ UNREADABLE = (
     AttributeError,
     RuntimeError,
 )
-NETWORK, LOOKBACK = "network.", "lookback."
+NETWORK, LOOKBACK, FACTORS = "network.", "lookback.", "intervals.factors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,8 @@ def pack_artifact(artifact: Artifact) -> bytes:
         f"{NETWORK}{name}": weights.detach().cpu().contiguous()
         for name, weights in artifact.forecaster.network.state_dict().items()
     }
+    if artifact.forecaster.factors is not None:
+        tensors[FACTORS] = torch.from_numpy(artifact.forecaster.factors)
     for name in ("values", "offsets", "starts"):
         tensors[f"{LOOKBACK}{name}"] = torch.from_numpy(getattr(panel, name))
     content: bytes = save(tensors, {KEY: json.dumps(header, sort_keys=True, ensure_ascii=False)})
@@ -101,9 +105,11 @@ def load_artifact(directory: Path, device: torch.device) -> Artifact:
             network = ForecastNetwork(config.model, config.windows)
         network.load_state_dict(_under(NETWORK, tensors), assign=True)
         panel, record = _panel(header, tensors), header["record"]
+        factors = _factors(config, tensors)
     except UNREADABLE as error:
         raise _damaged(path, error) from None
-    return Artifact(forecaster=Forecaster(config, network.to(device)), panel=panel, record=record)
+    forecaster = Forecaster(config, network.to(device), factors)
+    return Artifact(forecaster=forecaster, panel=panel, record=record)
 
 
 def _panel(header: dict[str, Any], tensors: dict[str, Tensor]) -> Panel:
@@ -127,6 +133,23 @@ def _panel(header: dict[str, Any], tensors: dict[str, Tensor]) -> Panel:
     if not ids or panel.offsets[0] != 0 or panel.lengths.min() < 1:
         raise ValueError("a series has no values")
     return panel
+
+
+def _factors(config: RunConfig, tensors: dict[str, Tensor]) -> FloatArray | None:
+    """The factors of the intervals, if any.
+
+    Raises:
+        ValueError: They do not fit the configuration.
+    """
+    if FACTORS not in tensors:
+        return None
+    factors: FloatArray = tensors[FACTORS].numpy()
+    expected = (config.windows.horizon, len(config.model.levels))
+    if factors.shape != expected or factors.dtype != np.float64:
+        raise ValueError("the factors of the intervals do not fit the model")
+    if not (np.isfinite(factors) & (factors >= 0)).all():
+        raise ValueError("a factor of the intervals is no size")
+    return factors
 
 
 def _config(fields: dict[str, Any]) -> RunConfig:

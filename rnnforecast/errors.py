@@ -6,6 +6,7 @@ RnnForecastError      1
 ├── DataError         3    a file that cannot be read as series, or series that cannot be used
 ├── ArtifactError     4    a model file that is missing, unreadable or incompatible
 ├── TrainingError     5    training that diverged
+├── GateError         6    a metric that is not as good as was asked for
 └── LockedError      75    another run is writing to the same directory
 
 A message is one line: what is wrong, where (file, line, column, series), and the remedy.
@@ -34,6 +35,10 @@ class ArtifactError(RnnForecastError):
 
 class TrainingError(RnnForecastError):
     exit_code = 5
+
+
+class GateError(RnnForecastError):
+    exit_code = 6
 
 
 class LockedError(RnnForecastError):

@@ -13,10 +13,10 @@ from rnnforecast.config import RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
 from rnnforecast.errors import DataError, TrainingError
+from rnnforecast.evaluation.intervals import widen
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.runtime import panel_dtype, seed_everything
 from rnnforecast.training.loop import FitResult, Progress, fit
-from rnnforecast.training.losses import pinball_loss
 
 VALIDATION_WINDOWS = 4096
 PREDICTION_BATCH = 1024
@@ -24,13 +24,33 @@ PREDICTION_BATCH = 1024
 
 @dataclass(frozen=True)
 class Forecaster:
-    """Forecasts any panel of the frequency it was trained on, series it never saw included."""
+    """Forecasts any panel of the frequency it was trained on, series it never saw included.
+
+    Attributes:
+        config: The network and how it was trained.
+        network: With its weights.
+        factors: What `predict` multiplies the half-widths of each interval by [step, interval];
+            None leaves them as they are.
+    """
 
     config: RunConfig
     network: ForecastNetwork
+    factors: FloatArray | None = None
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self.config.model.model
+
+    @property
+    def log(self) -> bool:
+        """Whether the network works on logarithms, so that half-widths are those of these."""
+        return self.config.model.log
 
     def predict(self, panel: Panel) -> FloatArray:
         """Quantiles of the horizon after the last value of each series [series, step, quantile].
+
+        Their intervals are calibrated.
 
         Raises:
             DataError: The network works on logarithms and a value that it reads has none.
@@ -41,12 +61,15 @@ class Forecaster:
                 f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
                 "model works on logarithms; train with --no-log"
             )
-        return self.predict_at(
+        quantiles = self.predict_at(
             panel, WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
         )
+        if self.factors is None:
+            return quantiles
+        return widen(quantiles, self.factors, log=self.log)
 
     def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
-        """Quantiles after the cutoff of each window, from what lies before it.
+        """Quantiles after the cutoff of each window, from what lies before it, not calibrated.
 
         Returns:
             In units of the series, levels ascending [window, step, quantile]; NaN for a window
@@ -63,7 +86,8 @@ class Forecaster:
         with torch.inference_mode():
             for places in torch.split(torch.arange(len(index)), PREDICTION_BATCH):
                 batch = windows.gather(places)
-                quantiles, scale = self.network(batch.values, batch.mask)
+                parameters, scale = self.network(batch.values, batch.mask)
+                quantiles = self.network.head.quantiles(parameters)
                 forecast = scale.inverse(quantiles).double()
                 empty = ~batch.mask.any(1)
                 parts.append(forecast.masked_fill(empty[:, None, None], torch.nan).cpu())
@@ -111,12 +135,11 @@ def fit_forecaster(
         raise DataError("no series has two values to learn from; pass longer series")
     generator = seed_everything(config.training.seed)
     network = ForecastNetwork(config.model, config.windows).to(device)
-    levels = config.model.quantile_levels
 
     def loss(windows: WindowGatherer, places: Tensor) -> Tensor:
         batch = windows.gather(places)
-        quantiles, scale = network(batch.values, batch.mask)
-        return pinball_loss(quantiles, scale.apply(batch.target), batch.target_mask, levels)
+        parameters, scale = network(batch.values, batch.mask)
+        return network.head.loss(parameters, scale.apply(batch.target), batch.target_mask)
 
     train = gather_windows(seen, index, config, device=device)
     validate = None

@@ -5,7 +5,7 @@
     1       __main__                                    python -m rnnforecast
     2       cli/                                        the command line; alone prints and exits
     3       workflows/                                  one function a command, joins the parts
-    4       artifact                                    the model file
+    4       artifact, contenders, scoreboard            the model file; who is compared, and how
     5       backtest, forecaster, defaults              where data, models and metrics meet
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
     7       config, runtime, arrays                     settings that check themselves; the machine
@@ -46,14 +46,14 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"workflows"},
-    {"artifact"},
+    {"artifact", "contenders", "scoreboard"},
     {"backtest", "forecaster", "defaults"},
     {"data", "models", "training", "evaluation"},
     {"config", "runtime", "arrays"},
     {"errors"},
     {""},
 )
-HEAVY = {"torch", "pandas", "numpy", "sklearn", "safetensors"}
+HEAVY = {"torch", "pandas", "numpy", "scipy", "sklearn", "safetensors"}
 WITHOUT_TORCH = {"cli", "evaluation", "data", "config", "errors", "defaults", "backtest"}
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"),
@@ -67,11 +67,12 @@ WITHOUT_DOCSTRING = {
     "rnnforecast.__main__": {""},
     "rnnforecast.errors": {
         *("RnnForecastError", "OutputError", "ConfigError", "DataError"),
-        *("ArtifactError", "TrainingError", "LockedError"),
+        *("ArtifactError", "TrainingError", "GateError", "LockedError"),
     },
     "rnnforecast.cli.options": {"ColumnOptions.data_config", "FitOptions.settings"},
     "rnnforecast.cli.reporter": {
         *("StderrReporter.note", "StderrReporter.warning", "StderrReporter.training"),
+        "StderrReporter.counting",
     },
     "rnnforecast.models.cells": {
         f"{cell}.reset_parameters" for cell in ("TanhRNN", "ReLURNN", "GRU", "LSTM")

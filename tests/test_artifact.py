@@ -44,7 +44,7 @@ TRAINING = TrainConfig(
 
 
 def make_artifact(**changed: Any) -> Artifact:
-    """A network with random weights and a panel of two ragged series, one with a gap."""
+    """A calibrated network with random weights, and two ragged series, one with a gap."""
     model = ModelSpec(**{"model": "gru", "hidden_size": 4, "segment_length": 2, **changed})
     config = RunConfig(
         data=DataConfig(id_column="shop", time_column="day", target_columns=("sold",)),
@@ -65,7 +65,9 @@ def make_artifact(**changed: Any) -> Artifact:
         frequency=Frequency(unit="microsecond", count=86_400_000_000, date_only=True),
     )
     record = {"best_epoch": 4, "metrics": [{"model": "gru", "mase": None, "mae": 0.1 + 0.2}]}
-    return Artifact(forecaster=Forecaster(config, network), panel=panel, record=record)
+    factors = np.geomspace(0.1, 10, 3 * len(model.levels)).reshape(3, -1)
+    forecaster = Forecaster(config, network, factors)
+    return Artifact(forecaster=forecaster, panel=panel, record=record)
 
 
 def save_artifact(artifact: Artifact, directory: Path) -> None:
@@ -109,6 +111,28 @@ def test_load_artifact_forecasts_bit_equal_when_settings_differ(
     loaded = load_artifact(tmp_path, CPU)
     expected = artifact.forecaster.predict(artifact.panel)
     assert loaded.forecaster.predict(loaded.panel).tobytes() == expected.tobytes()
+
+
+def test_load_artifact_gives_back_the_factors_when_saved_before(tmp_path: Path) -> None:
+    artifact = make_artifact()
+    save_artifact(artifact, tmp_path)
+    loaded, saved = load_artifact(tmp_path, CPU), load_file(tmp_path / MODEL_FILE)
+    assert loaded.forecaster.factors is not None and artifact.forecaster.factors is not None
+    assert loaded.forecaster.factors.tobytes() == artifact.forecaster.factors.tobytes()
+    np.testing.assert_array_equal(saved["intervals.factors"], artifact.forecaster.factors)
+
+
+def test_load_artifact_leaves_half_widths_as_they_are_when_no_factors_were_saved(
+    tmp_path: Path,
+) -> None:
+    calibrated = make_artifact()
+    artifact = replace(calibrated, forecaster=replace(calibrated.forecaster, factors=None))
+    save_artifact(artifact, tmp_path)
+    loaded = load_artifact(tmp_path, CPU)
+    assert loaded.forecaster.factors is None
+    expected = artifact.forecaster.predict(artifact.panel)
+    assert loaded.forecaster.predict(loaded.panel).tobytes() == expected.tobytes()
+    assert (expected != calibrated.forecaster.predict(artifact.panel)).any()
 
 
 def test_load_artifact_gives_back_configuration_panel_and_record_when_saved_before(
@@ -158,13 +182,13 @@ def test_model_file_loads_with_safetensors_alone_when_saved(tmp_path: Path) -> N
     save_artifact(artifact, tmp_path)
     tensors = load_file(tmp_path / MODEL_FILE)
     weights = artifact.forecaster.network.state_dict()
-    lookback = {"lookback.values", "lookback.offsets", "lookback.starts"}
-    assert set(tensors) == {f"network.{name}" for name in weights} | lookback
+    others = {"lookback.values", "lookback.offsets", "lookback.starts", "intervals.factors"}
+    assert set(tensors) == {f"network.{name}" for name in weights} | others
     for name, value in weights.items():
         assert torch.equal(tensors[f"network.{name}"], value)
     with safe_open(tmp_path / MODEL_FILE, framework="np") as file:
         header = json.loads(file.metadata()[KEY])
-    assert header["schema_version"] == 1
+    assert header["schema_version"] == 2
     assert header["ids"] == list(artifact.panel.ids)
     assert set(header["versions"]) >= {"rnnforecast", "torch"}
 
@@ -240,6 +264,16 @@ def test_load_artifact_names_both_versions_when_the_schema_is_another(
     header |= {"schema_version": 99, "versions": {"rnnforecast": "9.8.7"}}
     message = load_damaged(packed(header, tensors), tmp_path)
     assert "schema 99 was written by rnnforecast 9.8.7, this is " in message
+
+
+def test_load_artifact_says_to_train_again_when_the_schema_is_that_before_calibration(
+    content: bytes, tmp_path: Path
+) -> None:
+    header, tensors = unpacked(content, tmp_path)
+    header |= {"schema_version": 1, "versions": {"rnnforecast": "0.1.0"}}
+    assert "schema 1 was written by rnnforecast 0.1.0" in load_damaged(
+        packed(header, tensors), tmp_path
+    )
 
 
 Header = dict[str, Any]
@@ -388,6 +422,16 @@ CHANGES = {
             ("lookback.starts", "absent", None),
             ("lookback.starts", "too short", torch.tensor([0])),
             ("lookback.starts", "of floats", torch.tensor([0.0, 1.0])),
+            ("intervals.factors", "single", torch.ones(3, 2)),
+            ("intervals.factors", "of integers", torch.ones(3, 2, dtype=torch.int64)),
+            ("intervals.factors", "of halves", torch.ones(3, 2, dtype=torch.bfloat16)),
+            ("intervals.factors", "transposed", torch.ones(2, 3, dtype=torch.float64)),
+            ("intervals.factors", "too long", torch.ones(4, 2, dtype=torch.float64)),
+            ("intervals.factors", "flat", torch.ones(6, dtype=torch.float64)),
+            ("intervals.factors", "empty", torch.ones(0, dtype=torch.float64)),
+            ("intervals.factors", "negative", -torch.ones(3, 2, dtype=torch.float64)),
+            ("intervals.factors", "infinite", torch.ones(3, 2, dtype=torch.float64) * torch.inf),
+            ("intervals.factors", "unknown", torch.ones(3, 2, dtype=torch.float64) * torch.nan),
         )
     },
     "a tensor too many": lambda header, tensors: tensors.update({"network.more": torch.zeros(1)}),

@@ -1,38 +1,34 @@
-"""Rolling origins: which cutoffs are scored, what models may see, and the table of metrics."""
+"""Rolling origins: which cutoffs are scored, and what models may see before them."""
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnforecast.backtest import (
-    Scored,
-    actual_values,
-    baseline_forecasts,
+    BLOCK,
+    Origins,
     held_out_origins,
-    metrics_table,
     panel_before,
     training_ends,
+    validation_windows,
 )
-from rnnforecast.config import WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError
-from rnnforecast.evaluation import metrics
 from tests.panels import make_panel
-
-NAN = math.nan
-LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 
 def ramps(*lengths: int) -> Panel:
     return make_panel(*[[float(value) for value in range(length)] for length in lengths])
+
+
+def all_windows(origins: Origins) -> WindowIndex:
+    return origins.windows(np.arange(len(origins)))
 
 
 def pairs(index: WindowIndex) -> list[tuple[int, int]]:
@@ -43,7 +39,7 @@ def pairs(index: WindowIndex) -> list[tuple[int, int]]:
     ("lengths", "horizon", "windows", "step", "expected"),
     [
         pytest.param((10,), 3, 1, 1, [(0, 7)], id="one window"),
-        pytest.param((10, 8), 2, 2, 2, [(0, 6), (0, 8), (1, 4), (1, 6)], id="ragged"),
+        pytest.param((10, 8), 2, 2, 2, [(0, 6), (1, 4), (0, 8), (1, 6)], id="ragged"),
         pytest.param((12,), 2, 3, 1, [(0, 8), (0, 9), (0, 10)], id="windows overlap"),
         pytest.param((20,), 2, 2, 5, [(0, 13), (0, 18)], id="windows apart"),
         pytest.param((20, 7, 8), 4, 1, 1, [(0, 16), (2, 4)], id="short series left out"),
@@ -58,7 +54,8 @@ def test_held_out_origins_are_the_newest_cutoffs_when_series_are_long_enough(
     step: int,
     expected: list[tuple[int, int]],
 ) -> None:
-    assert pairs(held_out_origins(ramps(*lengths), horizon, windows, step)) == expected
+    origins = held_out_origins(ramps(*lengths), horizon, windows, step)
+    assert pairs(all_windows(origins)) == expected
 
 
 @pytest.mark.parametrize(
@@ -110,7 +107,7 @@ def test_held_out_origins_hold_their_promises_when_lengths_are_any(
 ) -> None:
     panel = ramps(*lengths)
     try:
-        index = held_out_origins(panel, horizon, windows, step)
+        origins = held_out_origins(panel, horizon, windows, step)
     except DataError as error:
         assert max(lengths) - horizon - (windows - 1) * step < 2
         remedy = re.search(r"--(horizon|windows) of at most (\d+)", str(error))
@@ -123,7 +120,8 @@ def test_held_out_origins_hold_their_promises_when_lengths_are_any(
             with pytest.raises(DataError):
                 held_out_origins(panel, horizon, int(remedy[2]) + 1, step)
         return
-    assert len(index) and len(index) % windows == 0
+    index = all_windows(origins)
+    assert len(index) == len(origins) == windows * len(origins.series) > 0
     for series in np.unique(index.series):
         cutoffs = index.cutoffs[index.series == series]
         assert cutoffs[-1] + horizon == lengths[series]
@@ -156,171 +154,96 @@ def test_training_ends_are_none_when_no_series_leaves_anything(
     assert training_ends(np.array(lengths), horizon) is None
 
 
-def test_panel_before_ends_at_the_first_cutoff_when_a_series_is_scored() -> None:
-    panel = ramps(6, 4)
-    known = panel_before(panel, WindowIndex(series=np.array([0, 0]), cutoffs=np.array([5, 3])))
-    np.testing.assert_array_equal(known.values, [0, 1, 2, 0, 1, 2, 3])
-    np.testing.assert_array_equal(known.lengths, [3, 4])
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=5),
+    horizon=st.integers(1, 10),
+    most=st.integers(1, 30),
+)
+def test_validation_windows_lie_after_the_training_ends_when_lengths_are_any(
+    lengths: list[int], horizon: int, most: int
+) -> None:
+    ends = training_ends(np.array(lengths), horizon)
+    expected = [
+        (series, cutoff)
+        for series, length in enumerate(lengths)
+        if ends is not None and ends[series] < length
+        for cutoff in range(ends[series], length - horizon + 1)
+    ]
+    found = pairs(validation_windows(np.array(lengths), horizon, most))
+    assert len(found) == min(most, len(expected))
+    assert set(found) <= set(expected)
+    assert found == sorted(set(found))
+    if len(expected) <= most:
+        assert found == expected
+
+
+def test_validation_windows_are_spread_over_all_series_when_they_are_too_many() -> None:
+    index = validation_windows(np.full(10, 200), 5, 20)
+    np.testing.assert_array_equal(np.bincount(index.series), np.full(10, 2))
+
+
+@st.composite
+def any_origins(draw: st.DrawFn) -> Origins:
+    """Cutoffs of some series of a panel."""
+    scored = draw(st.lists(st.integers(0, 400), min_size=1, max_size=30, unique=True))
+    last = draw(st.lists(st.integers(50, 99), min_size=len(scored), max_size=len(scored)))
+    return Origins(
+        series=np.array(sorted(scored)),
+        last=np.array(last),
+        count=draw(st.integers(1, 30)),
+        stride=draw(st.integers(1, 9)),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(origins=any_origins())
+def test_origins_count_every_series_and_cutoff_once_when_taken_in_blocks(origins: Origins) -> None:
+    blocks = list(origins.blocks(0, origins.count))
+    places = np.concatenate(blocks)
+    np.testing.assert_array_equal(places, np.arange(len(origins)))
+    assert all(len(block) == BLOCK for block in blocks[:-1]) and 0 < len(blocks[-1]) <= BLOCK
+    found = [pair for block in blocks for pair in pairs(origins.windows(block))]
+    assert found == [
+        (series, last - back * origins.stride)
+        for back in reversed(range(origins.count))
+        for series, last in zip(origins.series.tolist(), origins.last.tolist(), strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(origins=any_origins(), data=st.data())
+def test_origins_give_the_cutoffs_of_a_rank_when_blocks_begin_and_end_at_any(
+    origins: Origins, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, origins.count - 1))
+    last = data.draw(st.integers(first, origins.count))
+    ranks = []
+    for places in origins.blocks(first, last):
+        index = origins.windows(places)
+        for rank, (series, cutoff) in zip(origins.ranks(places), pairs(index), strict=True):
+            assert cutoff == origins.cutoffs(rank)[origins.series.tolist().index(series)]
+            ranks.append(rank)
+    assert ranks == [rank for rank in range(first, last) for _ in origins.series]
+
+
+def test_panel_before_ends_at_the_cutoffs_of_a_rank_when_series_are_scored() -> None:
+    panel = ramps(6, 4, 5)
+    origins = Origins(series=np.array([0, 2]), last=np.array([5, 4]), count=3, stride=1)
+    known = panel_before(panel, origins)
+    np.testing.assert_array_equal(known.values, [0, 1, 2, 0, 1, 2, 3, 0, 1])
     assert known.ids == panel.ids
+    for rank, lengths in enumerate([[3, 4, 2], [4, 4, 3], [5, 4, 4]]):
+        np.testing.assert_array_equal(panel_before(panel, origins, rank).lengths, lengths)
+    np.testing.assert_array_equal(panel.lengths, [6, 4, 5])
 
 
-def test_panel_before_is_bit_equal_when_the_future_is_changed() -> None:
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_panel_before_is_bit_equal_when_the_future_is_changed(rank: int) -> None:
     panel, changed = ramps(12, 9), ramps(12, 9)
-    index = held_out_origins(panel, 2, 2, 2)
-    for series, cutoff in pairs(index):
-        changed.series(series)[cutoff:] = 1e9
-    first, second = panel_before(panel, index), panel_before(changed, index)
+    origins = held_out_origins(panel, 2, 3, 2)
+    for series, cutoff in zip(origins.series, origins.cutoffs(rank), strict=True):
+        changed.series(int(series))[cutoff:] = 1e9
+    first, second = panel_before(panel, origins, rank), panel_before(changed, origins, rank)
     assert first.values.tobytes() == second.values.tobytes()
     assert first.offsets.tobytes() == second.offsets.tobytes()
-
-
-def test_actual_values_are_what_followed_when_windows_are_of_several_series() -> None:
-    panel = make_panel([0, 1, 2, 3], [10, 11, NAN, 13, 14])
-    index = WindowIndex(series=np.array([0, 1, 1]), cutoffs=np.array([2, 1, 3]))
-    actual = actual_values(panel, index, 2)
-    np.testing.assert_array_equal(actual, [[2, 3], [11, NAN], [13, 14]])
-
-
-def test_baseline_forecasts_see_only_the_past_when_the_future_is_changed() -> None:
-    panel, changed = ramps(12, 9), ramps(12, 9)
-    index = held_out_origins(panel, 3)
-    for series, cutoff in pairs(index):
-        changed.series(series)[cutoff:] = 1e9
-    windows = WindowSpec(lookback=4, horizon=3, seasons=(2,))
-    for first, second in zip(
-        baseline_forecasts(panel, index, windows, LEVELS),
-        baseline_forecasts(changed, index, windows, LEVELS),
-        strict=True,
-    ):
-        assert first.quantiles.tobytes() == second.quantiles.tobytes()
-
-
-def test_baseline_forecasts_stand_for_every_level_when_levels_are_several() -> None:
-    panel = make_panel([1, 2, 3, 4, 5, 6, 7])
-    index = WindowIndex(series=np.array([0, 0]), cutoffs=np.array([4, 5]))
-    windows = WindowSpec(lookback=4, horizon=2, seasons=(2,))
-    scored = {model.name: model for model in baseline_forecasts(panel, index, windows, LEVELS)}
-    assert list(scored) == ["seasonal-naive", "naive", "drift"]
-    np.testing.assert_array_equal(scored["seasonal-naive"].point, [[3, 4], [4, 5]])
-    np.testing.assert_array_equal(scored["naive"].point, [[4, 4], [5, 5]])
-    np.testing.assert_array_equal(scored["drift"].point, [[5, 6], [6, 7]])
-    for model in scored.values():
-        assert model.quantiles.shape == (2, 2, len(LEVELS))
-        assert not model.intervals
-        np.testing.assert_array_equal(model.quantiles, model.quantiles[..., :1].repeat(5, axis=2))
-
-
-def table_of(
-    panel: Panel,
-    index: WindowIndex,
-    quantiles: np.ndarray,
-    *,
-    season: int = 1,
-    levels: tuple[float, ...] = LEVELS,
-) -> pd.DataFrame:
-    windows = WindowSpec(lookback=4, horizon=quantiles.shape[1], seasons=(season,))
-    model = Scored(name="gru", quantiles=quantiles, levels=levels)
-    baselines = baseline_forecasts(panel, index, windows, levels)
-    return metrics_table(panel, index, windows, [model, *baselines]).set_index("model")
-
-
-def test_metrics_table_has_one_row_a_model_when_models_and_baselines_are_scored() -> None:
-    panel = make_panel([1, 2, 4, 8, 16])
-    index = held_out_origins(panel, 2)
-    quantiles = np.array([[[0, 8, 9, 9, 9], [0, 1, 9, 10, 16.0]]])
-    table = table_of(panel, index, quantiles)
-    assert table.index.tolist() == ["gru", "seasonal-naive", "naive", "drift"]
-    assert ",".join(table.columns) == (
-        "n,mae,rmse,smape,mape,wape,mase,rmsse,pinball,coverage-80,coverage-95,skill"
-    )
-    gru = table.loc["gru"]
-    assert gru["n"] == 2
-    assert gru["mae"] == pytest.approx((1 + 7) / 2)
-    assert gru["mase"] == pytest.approx(4 / 1.5)
-    assert gru["skill"] == pytest.approx(1 - 4 / ((4 + 12) / 2))
-    assert (gru["coverage-80"], gru["coverage-95"]) == (50, 100)
-
-
-def test_metrics_table_gives_the_seasonal_naive_no_skill_and_no_coverage_when_scored() -> None:
-    panel = make_panel([1, 2, 4, 8, 16, 5, 3], [5, 9, 2, 7, 7, 1, 8])
-    index = held_out_origins(panel, 2)
-    table = table_of(panel, index, np.zeros((2, 2, 5)), season=2)
-    assert table.loc["seasonal-naive", "skill"] == 0
-    assert table.loc[["seasonal-naive", "naive", "drift"], ["coverage-80"]].isna().all(axis=None)
-    assert table.loc["gru", "skill"] < 1
-
-
-def test_metrics_table_counts_only_values_held_against_a_forecast_when_some_are_missing() -> None:
-    panel = make_panel([1, 2, 4, NAN, 16], [1, 2, 4, 8, 16], [3, 2, 4, 1, 6])
-    index = held_out_origins(panel, 2)
-    quantiles = np.ones((3, 2, 5))
-    quantiles[2] = NAN
-    table = table_of(panel, index, quantiles)
-    assert table["n"].tolist() == [3, 3, 3, 3]
-    assert table.loc["gru", "mae"] == pytest.approx(np.mean([15, (7 + 15) / 2]))
-
-
-def test_metrics_table_is_the_mean_over_windows_when_they_differ_in_scale() -> None:
-    panel = make_panel([1, 2, 1, 2, 3], [1000, 2000, 1000, 2000, 9000])
-    index = held_out_origins(panel, 1)
-    table = table_of(panel, index, np.zeros((2, 1, 5)))
-    assert table.loc["gru", "mase"] == pytest.approx((3 / 1 + 9000 / 1000) / 2)
-    assert table.loc["gru", "mae"] == pytest.approx((3 + 9000) / 2)
-
-
-def test_metrics_table_leaves_scaled_errors_undefined_when_histories_are_constant() -> None:
-    panel = make_panel([5, 5, 5, 5, 6], [2, 2, 2, 2, 2])
-    table = table_of(panel, held_out_origins(panel, 1), np.full((2, 1, 5), 5.0))
-    assert table[["mase", "rmsse", "skill"]].isna().all(axis=None)
-    assert table["mae"].notna().all()
-
-
-def test_metrics_table_passes_constant_histories_over_when_others_vary() -> None:
-    panel = make_panel([5, 5, 5, 5, 6], [1, 2, 1, 2, 3])
-    table = table_of(panel, held_out_origins(panel, 1), np.full((2, 1, 5), 5.0))
-    assert table.loc["gru", "mase"] == pytest.approx(2)
-    assert table.loc["gru", "skill"] == pytest.approx(-1)
-
-
-def test_metrics_table_leaves_skill_undefined_when_the_seasonal_naive_is_perfect() -> None:
-    panel = make_panel([1, 2, 1, 3, 3])
-    table = table_of(panel, held_out_origins(panel, 1), np.full((1, 1, 5), 3.0))
-    assert table.loc["seasonal-naive", "mase"] == 0
-    assert table["skill"].isna().all()
-
-
-@pytest.mark.parametrize(
-    ("levels", "expected"),
-    [
-        ((0.1, 0.5, 0.9), ["coverage-80"]),
-        ((0.025, 0.1, 0.5, 0.9, 0.975), ["coverage-80", "coverage-95"]),
-        ((0.0025, 0.05, 0.5, 0.95, 0.9975), ["coverage-90", "coverage-99.5"]),
-        ((0.5,), []),
-    ],
-)
-def test_metrics_table_names_coverage_by_level_when_levels_are_any(
-    levels: tuple[float, ...], expected: list[str]
-) -> None:
-    panel = make_panel([1, 2, 4, 8, 16])
-    quantiles = np.zeros((1, 1, len(levels)))
-    table = table_of(panel, held_out_origins(panel, 1), quantiles, levels=levels)
-    assert [name for name in table.columns if name.startswith("coverage")] == expected
-
-
-def test_metrics_table_agrees_with_the_metrics_when_windows_are_many() -> None:
-    rng = np.random.default_rng(0)
-    panel = make_panel(*[list(rng.normal(size=30)) for _ in range(4)])
-    index = held_out_origins(panel, 3, windows=2, step=3)
-    quantiles = np.sort(rng.normal(size=(8, 3, 5)), axis=-1)
-    row = table_of(panel, index, quantiles, season=2).loc["gru"]
-    actual = actual_values(panel, index, 3)
-    for name in ("mae", "rmse", "smape", "mape", "wape"):
-        expected = getattr(metrics, name)(actual, quantiles[..., 2]).mean()
-        assert row[name] == pytest.approx(expected)
-    assert row["pinball"] == pytest.approx(metrics.pinball(actual, quantiles, LEVELS).mean())
-    scales = [
-        metrics.seasonal_scale(panel.series(series)[:cutoff], 2, 2)
-        for series, cutoff in pairs(index)
-    ]
-    rmsse = metrics.rmsse(actual, quantiles[..., 2], np.array(scales)).mean()
-    assert row["rmsse"] == pytest.approx(rmsse)

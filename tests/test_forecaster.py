@@ -1,6 +1,8 @@
-"""What a forecaster refuses to say. Fitting is tested with the future hidden and in the open."""
+"""What a forecaster says and refuses to say. Fitting is tested with the future hidden and open."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError, TrainingError
+from rnnforecast.evaluation.intervals import widen
 from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.models.network import ForecastNetwork
 from tests.panels import make_panel
@@ -70,3 +73,28 @@ def test_predict_at_gives_nan_when_the_lookback_holds_no_observation() -> None:
 def test_without_logarithm_is_none_when_values_are_positive_or_missing() -> None:
     assert without_logarithm(make_panel([1, np.nan, 3])) is None
     assert without_logarithm(make_panel([1, 2], [3, -4])) == ("s1", -4.0)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_predict_multiplies_half_widths_by_the_factors_when_it_has_some(log: bool) -> None:
+    panel = make_panel([1, 2, 3, 4], [5, 6, np.nan, 8])
+    plain = forecaster(log=log)
+    factors = np.array([[2.0, 3.0], [0.5, 1.0]])
+    calibrated = replace(plain, factors=factors)
+    quantiles, widened = plain.predict(panel), calibrated.predict(panel)
+    np.testing.assert_array_equal(widened, widen(quantiles, factors, log=log))
+    logarithms = (np.log(each) if log else each for each in (quantiles, widened))
+    before, after = ((upper - lower) for lower, upper in map(inner_bounds, logarithms))
+    np.testing.assert_allclose(after, before * factors[:, 0])
+    assert widened[..., 2].tobytes() == quantiles[..., 2].tobytes()
+    index = WindowIndex(series=np.arange(2), cutoffs=panel.lengths)
+    assert calibrated.predict_at(panel, index).tobytes() == quantiles.tobytes()
+
+
+def inner_bounds(quantiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return quantiles[..., 1], quantiles[..., 3]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_forecaster_is_called_as_its_model_when_it_is_compared(log: bool) -> None:
+    assert (forecaster(log=log).name, forecaster(log=log).log) == ("gru", log)

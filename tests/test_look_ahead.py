@@ -1,7 +1,8 @@
-"""Nothing sees the future: what lies after a cutoff changes no weight and no forecast, to the bit.
+"""Nothing sees the future: what lies after a cutoff changes nothing said before it, to the bit.
 
-Everything after each series' cutoff is set to 1e9 and the whole way of `rnnforecast backtest`, from
-the rules that read the data to the forecasts, is gone again.
+Everything after each series' cutoff is set to 1e9 and the whole way of `rnnforecast backtest` is
+gone again: from the rules that read the data, through fitting and calibration, to the forecasts and
+intervals of every network and baseline.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,24 +19,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnforecast import backtest as origins
 from rnnforecast import forecaster as fitting
-from rnnforecast.arrays import FloatArray
-from rnnforecast.backtest import held_out_origins, training_ends
+from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.backtest import Origins, held_out_origins
 from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.contenders import Contender
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
-from rnnforecast.data.writing import to_csv
-from rnnforecast.defaults import find_facts, resolve
+from rnnforecast.evaluation.baselines import BASELINES, PointAndDeviation, naive
+from rnnforecast.evaluation.intervals import AdaptiveFactors
+from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.normalisation import WindowScale
 from rnnforecast.models.registry import MODELS
-from rnnforecast.training.loop import EpochRecord
+from rnnforecast.training.loop import EpochRecord, FitResult
 from rnnforecast.workflows import backtest as workflow
+from rnnforecast.workflows import fitting as fits_of_workflow
 
-HORIZON, CUTOFFS, FUTURE = 3, 2, 1e9
+# At a stride shorter than the horizon, an outcome may be known two cutoffs later only.
+HORIZON, CUTOFFS, STRIDE, REFIT, FUTURE = 3, 4, 2, 2, 1e9
 LENGTHS = (48, 61, 40)
+WINDOW_ROWS = len(LENGTHS) * HORIZON
 
 
 def generated_panel() -> Panel:
@@ -56,82 +61,172 @@ def generated_panel() -> Panel:
     )
 
 
-def with_other_future(panel: Panel, cutoffs: np.ndarray) -> Panel:
-    """The panel with 1e9 from `cutoffs` [series] on."""
+def with_other_future(panel: Panel, rank: int, series: tuple[int, ...] = (0, 1, 2)) -> Panel:
+    """The panel with 1e9 from the cutoffs of this rank on, in some of the series."""
     values = panel.values.copy()
-    for series, cutoff in enumerate(cutoffs):
-        values[panel.offsets[series] + cutoff : panel.offsets[series + 1]] = FUTURE
+    cutoffs = held_out_origins(panel, HORIZON, CUTOFFS, STRIDE).cutoffs(rank)
+    for place in series:
+        values[panel.offsets[place] + cutoffs[place] : panel.offsets[place + 1]] = FUTURE
     return replace(panel, values=values)
 
 
-def first_cutoffs(index: WindowIndex) -> np.ndarray:
-    return index.cutoffs.reshape(-1, CUTOFFS)[:, 0]
-
-
-def last_cutoffs(index: WindowIndex) -> np.ndarray:
-    return index.cutoffs.reshape(-1, CUTOFFS)[:, -1]
-
-
 @dataclass(frozen=True)
-class Run:
+class Fit:
     config: RunConfig
     best_epoch: int
     losses: list[tuple[float, float | None]]
     weights: dict[str, Tensor]
-    forecasts: FloatArray
 
 
-def run(panel: Panel, model: str) -> Run:
-    """Fit, refit and forecast as workflows/backtest.py does, the lookback left to the rules."""
+@dataclass(frozen=True)
+class Run:
+    """Every network that `rnnforecast backtest` has fitted, and its output, every cell as text."""
+
+    fits: list[Fit]
+    output: pd.DataFrame
+
+    def forecasts(self, first: int, last: int) -> pd.DataFrame:
+        """What was said from the cutoffs of rank `first` to before rank `last`."""
+        rows = self.output[first * WINDOW_ROWS : last * WINDOW_ROWS]
+        return rows.drop(columns="y").reset_index(drop=True)
+
+
+class Silent:
+    """A reporter that tells nothing."""
+
+    def note(self, message: str) -> None: ...
+
+    def warning(self, message: str) -> None: ...
+
+    @contextmanager
+    def counting(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        yield lambda done: None
+
+    @contextmanager
+    def training(self, title: str) -> Iterator[Callable[[EpochRecord, int], None]]:
+        yield lambda record, epochs: None
+
+
+def write_panel(panel: Panel, path: Path) -> None:
+    """In long form, one row a day; a missing value is an empty cell."""
+    days = [pd.date_range("2024-01-01", periods=length) for length in panel.lengths]
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat(panel.ids, panel.lengths),
+            "ds": np.concatenate([day.strftime("%Y-%m-%d") for day in days]),
+            "y": panel.values,
+        }
+    )
+    frame.to_csv(path, index=False)
+
+
+def run(panel: Panel, directory: Path, model: str, **asked: Any) -> Run:
+    """Run `rnnforecast backtest` on a file of the panel, lookback and season left to the rules."""
     settings = Settings(
-        horizon=HORIZON, model=model, hidden_size=4, epochs=3, batch_size=16, patience=2
+        horizon=HORIZON,
+        model=model,
+        season=asked.pop("season", None),
+        hidden_size=4,
+        epochs=3,
+        batch_size=16,
+        patience=2,
     )
-    index = held_out_origins(panel, HORIZON, CUTOFFS, HORIZON)
-    known = origins.panel_before(panel, index)
-    config = resolve(settings, find_facts(known), DataConfig(time_column="ds"))
-    ends = training_ends(known.lengths, HORIZON)
-    assert ends is not None
-    device = torch.device("cpu")
-    _, result = fitting.fit_forecaster(known, config, device=device, ends=ends)
-    forecaster, _ = fitting.fit_forecaster(
-        known, config, device=device, stop_after=result.best_epoch
+    data, output = directory / "data.csv", directory / "output.csv"
+    write_panel(panel, data)
+    request = workflow.BacktestRequest(
+        path=str(data),
+        data=DataConfig(),
+        settings=(settings,),
+        windows=CUTOFFS,
+        step=STRIDE,
+        refit_every=REFIT,
+        output=output,
+        device="cpu",
+        **asked,
     )
-    return Run(
-        config=config,
-        best_epoch=result.best_epoch,
-        losses=[(record.train_loss, record.validation_loss) for record in result.history],
-        weights=forecaster.network.state_dict(),
-        forecasts=forecaster.predict_at(panel, index).reshape(-1, CUTOFFS, HORIZON, 5),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        fits = recorded_fits(patch)
+        workflow.backtest(request, Silent())
+    return Run(fits, pd.read_csv(output, dtype=str, keep_default_na=False))
 
 
-def assert_blind_to_future(model: str) -> None:
+def recorded_fits(patch: pytest.MonkeyPatch) -> list[Fit]:
+    """What receives every fit of the workflow."""
+    fit_forecaster, fits = fits_of_workflow.fit_forecaster, list[Fit]()
+
+    def fit(panel: Panel, config: RunConfig, **given: Any) -> tuple[Forecaster, FitResult]:
+        forecaster, result = fit_forecaster(panel, config, **given)
+        losses = [(record.train_loss, record.validation_loss) for record in result.history]
+        weights = forecaster.network.state_dict()
+        fits.append(Fit(config, result.best_epoch, losses, weights))
+        return forecaster, result
+
+    patch.setattr(fits_of_workflow, "fit_forecaster", fit)
+    return fits
+
+
+def assert_blind_to_future(directory: Path, model: str, **asked: Any) -> None:
     """Raise AssertionError unless the future of no cutoff reaches what was said before it."""
     panel = generated_panel()
-    index = held_out_origins(panel, HORIZON, CUTOFFS, HORIZON)
-    one = run(panel, model)
-    assert np.isfinite(one.forecasts).all()
-    for cutoffs, seen in ((first_cutoffs(index), 1), (last_cutoffs(index), CUTOFFS)):
-        other = run(with_other_future(panel, cutoffs), model)
-        assert other.config == one.config, "the rules see the future"
-        assert other.losses == one.losses, "training sees the future"
-        assert other.best_epoch == one.best_epoch, "early stopping sees the future"
-        for name, weights in one.weights.items():
-            assert torch.equal(other.weights[name], weights), f"{name} sees the future"
-        before, after = one.forecasts[:, :seen], other.forecasts[:, :seen]
-        assert before.tobytes() == after.tobytes(), "forecasts see the future"
+    one = run(panel, directory, model, **asked)
+    assert len(one.output) == CUTOFFS * WINDOW_ROWS
+    for rank in range(CUTOFFS):
+        other = run(with_other_future(panel, rank), directory, model, **asked)
+        before = 2 * (1 + rank // REFIT)  # each time once to find the epoch, once on all data
+        for fit, again in zip(one.fits[:before], other.fits[:before], strict=True):
+            assert again.config == fit.config, "the rules see the future"
+            assert again.losses == fit.losses, "training sees the future"
+            assert again.best_epoch == fit.best_epoch, "early stopping sees the future"
+            for name, weights in fit.weights.items():
+                assert torch.equal(again.weights[name], weights), f"{name} sees the future"
+        said, again = one.forecasts(0, rank + 1), other.forecasts(0, rank + 1)
+        for name in said:
+            assert said[name].equals(again[name]), f"{name} sees the future"
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_model_is_bit_equal_when_everything_after_cutoffs_changes(model: str) -> None:
-    assert_blind_to_future(model)
+def test_backtest_is_bit_equal_when_everything_after_cutoffs_changes(
+    model: str, tmp_path: Path
+) -> None:
+    assert_blind_to_future(tmp_path, model)
 
 
-def test_later_cutoff_reads_newer_values_when_they_change() -> None:
+def test_baselines_are_bit_equal_when_everything_after_cutoffs_changes(tmp_path: Path) -> None:
+    pytest.importorskip("statsforecast")
+    assert_blind_to_future(tmp_path, "linear", season=4, baselines=("auto-ets", "auto-theta"))
+
+
+def test_backtest_says_something_of_every_contender_when_it_is_held_blind(tmp_path: Path) -> None:
+    output = run(generated_panel(), tmp_path, "gru", season=4).output
+    assert list(output.columns[:4]) == ["unique_id", "ds", "cutoff", "y"]
+    for name in ("gru", *BASELINES, "naive2"):
+        columns = [name, *(f"{name}-{side}-{level}" for side in ("lo", "hi") for level in (80, 95))]
+        assert np.isfinite(output[columns].astype(float)).all(axis=None)
+
+
+def test_later_cutoff_reads_newer_values_when_they_change(tmp_path: Path) -> None:
     panel = generated_panel()
-    index = held_out_origins(panel, HORIZON, CUTOFFS, HORIZON)
-    other = run(with_other_future(panel, first_cutoffs(index)), "gru")
-    assert (run(panel, "gru").forecasts[:, 1] != other.forecasts[:, 1]).all()
+    one = run(panel, tmp_path, "gru").forecasts(1, CUTOFFS)
+    other = run(with_other_future(panel, 0), tmp_path, "gru").forecasts(1, CUTOFFS)
+    assert (one["gru"] != other["gru"]).all()
+
+
+def test_intervals_follow_the_outcomes_of_other_series_when_these_are_known(
+    tmp_path: Path,
+) -> None:
+    """The outcomes of c move the intervals of a, whose own values and weights stay."""
+    panel = generated_panel()
+    runs = [run(data, tmp_path, "gru") for data in (panel, with_other_future(panel, 0, (2,)))]
+    one, other = (each.forecasts(1, REFIT).query("unique_id == 'a'") for each in runs)
+    for name in ("gru", "naive", "mean"):
+        assert one[name].equals(other[name])
+        width, wider = (
+            table[f"{name}-hi-80"].astype(float) - table[f"{name}-lo-80"].astype(float)
+            for table in (one, other)
+        )
+        known = np.arange(HORIZON) < STRIDE
+        assert (wider[known] > width[known]).all()
+        assert (wider[~known] == width[~known]).all()
 
 
 def leaking_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,92 +264,66 @@ def lookback_past_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def training_past_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """A panel that is not cut before it is trained on."""
-    monkeypatch.setattr(origins, "panel_before", lambda panel, index: panel)
+    monkeypatch.setattr(workflow, "panel_before", lambda panel, origins, rank=0: panel)
+
+
+def calibrating_past_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Factors by windows that end a horizon too late."""
+    factors_of, panel_before, whole = workflow.factors_of, workflow.panel_before, list[Panel]()
+
+    def remember(panel: Panel, origins: Origins, rank: int = 0) -> Panel:
+        whole[:] = [panel]
+        return panel_before(panel, origins, rank)
+
+    def of_later(
+        contender: Contender, known: Panel, index: WindowIndex, config: RunConfig
+    ) -> FloatArray:
+        later = WindowIndex(series=index.series, cutoffs=index.cutoffs + HORIZON)
+        return factors_of(contender, whole[0], later, config)
+
+    monkeypatch.setattr(workflow, "panel_before", remember)
+    monkeypatch.setattr(workflow, "factors_of", of_later)
+
+
+def adapting_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals that take in the outcomes of a step one cutoff before they are known."""
+    advance = AdaptiveFactors.advance
+
+    def advance_too_far(self: AdaptiveFactors) -> None:
+        self.delay = np.maximum(np.arange(HORIZON) // STRIDE, 1)
+        advance(self)
+
+    monkeypatch.setattr(AdaptiveFactors, "advance", advance_too_far)
+
+
+def baseline_past_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline that copies the first value it is to forecast."""
+
+    def naive_one_later(
+        series: FloatArray, cutoffs: IntArray, horizon: int, season: int
+    ) -> PointAndDeviation:
+        return naive(series, cutoffs + 1, horizon, season)
+
+    monkeypatch.setitem(BASELINES, "naive", naive_one_later)
 
 
 @pytest.mark.parametrize(
     ("leak", "message"),
     [
-        (leaking_network, "forecasts see the future"),
-        (lookback_past_cutoff, "forecasts see the future"),
-        (training_past_cutoff, "see the future|sees the future"),
+        (leaking_network, "^gru sees the future"),
+        (lookback_past_cutoff, "^gru sees the future"),
+        (training_past_cutoff, "sees? the future"),
+        (calibrating_past_cutoff, "^gru-lo-80 sees the future"),
+        (adapting_too_early, "^gru-lo-80 sees the future"),
+        (baseline_past_cutoff, "^naive sees the future"),
     ],
 )
 def test_look_ahead_is_caught_when_future_leaks(
     monkeypatch: pytest.MonkeyPatch,
     leak: Callable[[pytest.MonkeyPatch], None],
     message: str,
+    tmp_path: Path,
 ) -> None:
     leak(monkeypatch)
     with pytest.raises(AssertionError, match=message):
-        assert_blind_to_future("gru")
-
-
-class Silent:
-    """A reporter that tells nothing."""
-
-    def note(self, message: str) -> None: ...
-
-    def warning(self, message: str) -> None: ...
-
-    @contextmanager
-    def training(self, title: str) -> Iterator[Callable[[EpochRecord, int], None]]:
-        yield lambda record, epochs: None
-
-
-def write_panel(panel: Panel, path: Path) -> None:
-    """In long form, one row a day; a missing value is an empty cell."""
-    days = [pd.date_range("2024-01-01", periods=length) for length in panel.lengths]
-    frame = pd.DataFrame(
-        {
-            "unique_id": np.repeat(panel.ids, panel.lengths),
-            "ds": np.concatenate([day.strftime("%Y-%m-%d") for day in days]),
-            "y": panel.values,
-        }
-    )
-    frame.to_csv(path, index=False)
-
-
-def backtest_file(panel: Panel, directory: Path, name: str) -> pd.DataFrame:
-    """The forecasts that `rnnforecast backtest` writes, every cell as text."""
-    path = directory / f"{name}.csv"
-    write_panel(panel, path)
-    settings = tuple(
-        Settings(horizon=HORIZON, model=model, epochs=2, hidden_size=4) for model in MODELS
-    )
-    request = workflow.BacktestRequest(
-        path=str(path),
-        data=DataConfig(),
-        settings=settings,
-        windows=CUTOFFS,
-        device="cpu",
-    )
-    _, forecasts = workflow.backtest(request, Silent())
-    return pd.read_csv(StringIO(to_csv(forecasts)), dtype=str, keep_default_na=False)
-
-
-def test_backtest_output_is_equal_at_first_cutoff_when_file_differs_after_it(
-    tmp_path: Path,
-) -> None:
-    panel = generated_panel()
-    index = held_out_origins(panel, HORIZON, CUTOFFS, HORIZON)
-    one = backtest_file(panel, tmp_path, "original")
-    other = backtest_file(with_other_future(panel, first_cutoffs(index)), tmp_path, "changed")
-    assert list(one.columns[:4]) == ["unique_id", "ds", "cutoff", "y"]
-    assert set(MODELS) | {"seasonal-naive", "naive", "drift"} < set(one.columns)
-    assert len(one) == len(LENGTHS) * CUTOFFS * HORIZON
-    at_first = one["cutoff"] == one.groupby("unique_id")["cutoff"].transform("min")
-    assert at_first.sum() == len(LENGTHS) * HORIZON
-    said = one.columns.drop("y")
-    pd.testing.assert_frame_equal(one.loc[at_first, said], other.loc[at_first, said])
-    assert (other["y"] == repr(FUTURE)).all()
-    assert (one.loc[~at_first, "gru"] != other.loc[~at_first, "gru"]).all()
-
-
-def test_backtest_output_differs_when_workflow_trains_past_cutoff(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workflow, "panel_before", lambda panel, index: panel)
-    monkeypatch.setattr(f"{__name__}.MODELS", {"gru": MODELS["gru"]})
-    with pytest.raises(AssertionError, match="DataFrame.* are different"):
-        test_backtest_output_is_equal_at_first_cutoff_when_file_differs_after_it(tmp_path)
+        assert_blind_to_future(tmp_path, "gru")

@@ -1,0 +1,147 @@
+"""What takes part in a comparison: networks and baselines, by one interface, calibrated alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Protocol
+
+import numpy as np
+
+from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.config import WindowSpec
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.windows import WindowIndex, actual_values, by_series
+from rnnforecast.evaluation.baselines import Baseline
+from rnnforecast.evaluation.intervals import (
+    AdaptiveFactors,
+    conformity,
+    outside,
+    split_factors,
+    widen,
+)
+
+
+class Contender(Protocol):
+    """What gives quantiles of every window; `Forecaster` is one."""
+
+    @property
+    def name(self) -> str:
+        """What its forecasts are called."""
+
+    @property
+    def log(self) -> bool:
+        """Whether its half-widths are those of logarithms."""
+
+    def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
+        """Quantiles of what follows each cutoff [window, step, quantile], not yet calibrated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineContender:
+    """A baseline whose errors are taken to be normal.
+
+    Attributes:
+        name: What its forecasts are called.
+        baseline: Gives point forecasts and the deviation of their errors.
+        windows: The horizon and the season.
+        levels: Quantile levels.
+        log: Never on logarithms.
+    """
+
+    name: str
+    baseline: Baseline
+    windows: WindowSpec
+    levels: tuple[float, ...]
+    log: bool = False
+
+    def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
+        """Quantiles of what follows each cutoff [window, step, quantile]."""
+        normal = np.array([NormalDist().inv_cdf(level) for level in self.levels])
+        quantiles = np.empty((len(index), self.windows.horizon, len(self.levels)))
+        for series, places in by_series(index):
+            point, deviation = self.baseline(
+                panel.series(series),
+                index.cutoffs[places],
+                self.windows.horizon,
+                self.windows.season,
+            )
+            quantiles[places] = point[..., None] + deviation[..., None] * normal
+        return quantiles
+
+
+def calibration(
+    contender: Contender,
+    panel: Panel,
+    index: WindowIndex,
+    coverages: Sequence[float],
+    horizon: int,
+) -> FloatArray:
+    """The factors of a contender's half-widths by windows that it was not fitted to.
+
+    Args:
+        contender: Not fitted to what follows the cutoffs.
+        panel: Where the windows are.
+        index: The windows; with none, every factor is 1.
+        coverages: Nominal ones, in percent, ascending.
+        horizon: Steps of each window.
+
+    Returns:
+        [step, interval].
+    """
+    if not len(index):
+        return np.ones((horizon, len(coverages)))
+    actual = actual_values(panel, index, horizon)
+    scores = conformity(actual, contender.predict_at(panel, index), log=contender.log)
+    return split_factors(scores, coverages, _weights(index, horizon))
+
+
+def _weights(index: WindowIndex, horizon: int) -> FloatArray:
+    """How much of a window that shares no step with others of its series each one is [window]."""
+    weights = np.empty(len(index))
+    for _, places in by_series(index):
+        apart = np.ptp(index.cutoffs[places]) / horizon + 1
+        weights[places] = min(apart / len(places), 1.0)
+    return weights
+
+
+class Calibrated:
+    """A contender whose intervals follow, from cutoff to cutoff, what has come to be known.
+
+    The cutoffs of one rank count as one time; where series end at different times, those of a
+    rank lie apart by as much.
+    """
+
+    def __init__(
+        self, contender: Contender, factors: FloatArray, coverages: Sequence[float], stride: int
+    ) -> None:
+        """Start from `factors` [step, interval], for cutoffs `stride` values apart."""
+        self.contender = contender
+        self.adaptive = AdaptiveFactors(factors, coverages, stride)
+
+    def restart(self, contender: Contender, factors: FloatArray) -> None:
+        """Go on with a contender that was fitted anew, and its factors."""
+        self.contender = contender
+        self.adaptive.restart(factors)
+
+    def forecast(
+        self, panel: Panel, index: WindowIndex, ranks: IntArray, actual: FloatArray
+    ) -> FloatArray:
+        """Calibrated quantiles [window, step, quantile]; outcomes count from when they are known.
+
+        Args:
+            panel: Where the windows are.
+            index: The windows, in the order of cutoffs.
+            ranks: The rank of the cutoff of each window, no earlier than those of the last call.
+            actual: What followed each cutoff [window, step].
+        """
+        quantiles = self.contender.predict_at(panel, index)
+        for rank in np.unique(ranks):
+            while self.adaptive.cutoff < rank:
+                self.adaptive.advance()
+            here = ranks == rank
+            factors = self.adaptive.factors
+            quantiles[here] = widen(quantiles[here], factors, log=self.contender.log)
+            self.adaptive.observe(outside(actual[here], quantiles[here]))
+        return quantiles
