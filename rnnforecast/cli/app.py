@@ -11,8 +11,11 @@ import typer
 
 from rnnforecast import __version__
 from rnnforecast.cli.backtest import backtest
+from rnnforecast.cli.evaluate import evaluate
 from rnnforecast.cli.forecast import forecast
+from rnnforecast.cli.metrics import metrics
 from rnnforecast.cli.models import models
+from rnnforecast.cli.selftest import selftest
 from rnnforecast.cli.train import train
 from rnnforecast.errors import RnnForecastError
 
@@ -21,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, forecast, backtest, models):
+for command in (train, forecast, backtest, evaluate, models, metrics, selftest):
     app.command()(command)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
-from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
+from rnnforecast.cli.render import check_output, choose_format, print_scored
 from rnnforecast.cli.reporter import StderrReporter
 from rnnforecast.errors import ConfigError
 
@@ -20,11 +20,25 @@ def backtest(
     fit: options.FitOptions,
     columns: options.ColumnOptions,
     models: Annotated[str, typer.Option(help="Networks to compare, such as gru,bilstm.")] = "gru",
+    baselines: Annotated[
+        str,
+        typer.Option(
+            help="Statistical models to compare as well: auto-ets, auto-theta, auto-arima "
+            "(pip install 'rnnforecast[baselines]')."
+        ),
+    ] = "",
     windows: Annotated[int, typer.Option(min=1, help="Cutoffs of each series.")] = 3,
     step: Annotated[
         int | None,
         typer.Option(min=1, help="Values between two cutoffs [default: the horizon]"),
     ] = None,
+    refit: Annotated[
+        str,
+        typer.Option(
+            help="Fit anew before every Nth cutoff: a number, or never.", metavar="N|never"
+        ),
+    ] = "never",
+    by: options.By = "model",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -32,21 +46,23 @@ def backtest(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    fail_if: options.FailIf = None,
     device: options.Device = "auto",
     format: options.Format = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Compare networks and baselines from several cutoffs on, by what happened after each.
 
-    Each network is fitted once, on what lies before the first cutoff.
+    A network is fitted on what lies before the first cutoff, and anew if --refit says so. At every
+    cutoff it reads all values before it.
     """
     form = choose_format(format)
     check_output(output, data)
-    names = tuple(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
-    if not names:
+    settings = tuple(fit.settings(horizon, name) for name in options.parse_names(models))
+    if not settings:
         raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")
-    settings = tuple(fit.settings(horizon, name) for name in names)
     asked = columns.data_config()
+    options.check_grouping(by)
     from rnnforecast.workflows.backtest import BacktestRequest
     from rnnforecast.workflows.backtest import backtest as run
 
@@ -54,11 +70,23 @@ def backtest(
         path=data,
         data=asked,
         settings=settings,
+        baselines=options.parse_names(baselines),
         windows=windows,
         step=step,
+        refit_every=_refit_every(refit),
+        by=by,
+        fail_if=tuple(fail_if or ()),
+        output=output,
         device=device,
     )
-    metrics, forecasts = run(request, StderrReporter(quiet=quiet))
-    print_table(metrics, form)
-    if output is not None:
-        write_output(forecasts, output)
+    print_scored(run(request, StderrReporter(quiet=quiet)), form)
+
+
+def _refit_every(text: str) -> int | None:
+    """The number in "5" or "every 5"; None for "never"."""
+    count = text.removeprefix("every").strip()
+    if text == "never":
+        return None
+    if not count.isascii() or not count.isdigit() or int(count) < 1:
+        raise ConfigError(f"refit must be a number of cutoffs or never, got '{text}'")
+    return int(count)

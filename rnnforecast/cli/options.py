@@ -16,7 +16,7 @@ import typer
 
 from rnnforecast.config import DataConfig, Settings
 from rnnforecast.errors import ConfigError
-from rnnforecast.models.registry import MODELS, find_model
+from rnnforecast.models.registry import HEADS, MODELS, find_head, find_model
 
 COLUMNS, NETWORK, TRAINING, OUTPUT = "Columns", "Network", "Training", "Output"
 
@@ -72,9 +72,45 @@ Quiet = Annotated[
 ]
 
 
+GROUPINGS = ("model", "series", "step", "cutoff")
+By = Annotated[
+    str,
+    typer.Option(
+        help="A row of the table is a model, or a model's series, step or cutoff.",
+        metavar="|".join(GROUPINGS),
+        rich_help_panel=OUTPUT,
+    ),
+]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="End with 6 if a network's metrics meet this, such as 'mase>1' or 'skill<0'.",
+        metavar="CONDITION",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names such as "gru,bilstm", each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def check_grouping(by: str) -> None:
+    """Raise ConfigError where tables have no such rows."""
+    if by not in GROUPINGS:
+        raise ConfigError(f"by must be one of {', '.join(GROUPINGS)}, got '{by}'")
+
+
 def complete_model(incomplete: str) -> list[tuple[str, str]]:
     """Names of models for shell completion, with their summaries."""
     rows = MODELS.values()
+    return [(row.name, row.summary) for row in rows if row.name.startswith(incomplete)]
+
+
+def complete_head(incomplete: str) -> list[tuple[str, str]]:
+    """Names of heads for shell completion, with their summaries."""
+    rows = HEADS.values()
     return [(row.name, row.summary) for row in rows if row.name.startswith(incomplete)]
 
 
@@ -154,6 +190,14 @@ class FitOptions:
             rich_help_panel=NETWORK,
         ),
     ] = None
+    head: Annotated[
+        str,
+        typer.Option(
+            help=f"Form of the forecast: {', '.join(HEADS)}.",
+            autocompletion=complete_head,
+            rich_help_panel=NETWORK,
+        ),
+    ] = Settings.head
     log: Annotated[
         bool | None,
         typer.Option(
@@ -189,19 +233,11 @@ class FitOptions:
             rich_help_panel=TRAINING,
         ),
     ] = Settings.patience
-    refit: Annotated[
-        bool,
-        typer.Option(
-            "--refit/--no-refit",
-            help="Fit again on all data once the number of epochs is known.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = True
     seed: Annotated[
         int, typer.Option(help="Of initial weights and window order.", rich_help_panel=TRAINING)
     ] = 0
 
-    def settings(self, horizon: int, model: str) -> Settings:
+    def settings(self, horizon: int, model: str, *, refit: bool = True) -> Settings:
         return Settings(
             horizon=horizon,
             model=find_model(model).name,
@@ -213,13 +249,14 @@ class FitOptions:
             num_layers=self.num_layers,
             dropout=self.dropout,
             segment_length=self.segment_length,
+            head=find_head(self.head).name,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             clip_norm=self.clip_norm,
             clip_value=self.clip_value,
             patience=self.patience,
-            refit=self.refit,
+            refit=refit,
             seed=self.seed,
         )
 

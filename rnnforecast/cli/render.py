@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rnnforecast.errors import ConfigError, OutputError
+from rnnforecast.errors import ConfigError, GateError, OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+    from rnnforecast.workflows.scoring import Scored
+
 FORMATS = ("table", "csv", "json")
 ABSENT = "-"
+SECONDARY = frozenset(
+    ("n", "windows", "rmse", "bias", "mape", "wape", "rmsse")
+    + ("pinball", "wql", "crps", "width", "msis")
+)
 
 
 def choose_format(asked: str | None) -> str:
@@ -60,6 +66,26 @@ def write_output(table: pd.DataFrame, output: Path) -> None:
     from rnnforecast.data.writing import to_csv
 
     write_files({output: to_csv(table).encode()})
+
+
+def print_scored(scored: Scored, form: str) -> None:
+    """Write a table of metrics to standard output; on a terminal, the main ones.
+
+    Raises:
+        GateError: The run fails a gate.
+        OutputError: Standard output takes no more.
+    """
+    metrics = scored.metrics
+    if form == "table":
+        metrics = metrics[[name for name in metrics.columns if _is_main(str(name))]]
+    print_table(metrics, form)
+    if scored.failure is not None:
+        raise GateError(scored.failure)
+
+
+def _is_main(column: str) -> bool:
+    """Whether a metric is shown on a terminal, where there is no room for all."""
+    return column.split("-")[0] not in SECONDARY
 
 
 def print_table(table: pd.DataFrame, form: str) -> None:
@@ -118,13 +144,14 @@ def _rich_table(cells: list[list[str]]) -> Table:
     """The first row is the header; columns of numbers are flush right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
     for place, name in enumerate(cells[0]):
         numeric = all(row[place][-1:].isdigit() or row[place] == ABSENT for row in cells[1:])
-        table.add_column(name, justify="right" if numeric else "left")
+        table.add_column(Text(name), justify="right" if numeric else "left")
     for row in cells[1:]:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it is, not as markup
     return table
 
 

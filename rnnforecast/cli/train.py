@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
-from rnnforecast.cli.render import choose_format, print_table
+from rnnforecast.cli.render import choose_format, print_scored
 from rnnforecast.cli.reporter import StderrReporter
 
 
@@ -32,6 +32,15 @@ def train(
             show_default=False,
         ),
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit/--no-refit",
+            help="Fit again on all data once the number of epochs is known.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = True,
+    fail_if: options.FailIf = None,
     device: options.Device = "auto",
     format: options.Format = None,
     quiet: options.Quiet = False,
@@ -40,10 +49,11 @@ def train(
 
     The directory receives model.safetensors, forecasts.csv, metrics.csv and history.csv. The
     metrics are those of the newest HORIZON values, which the scored network has not seen; the
-    network that is kept has been fitted again on everything.
+    network that is kept has been fitted again on everything. Where --fail-if is met, DIR stays as
+    it was.
     """
     form = choose_format(format)
-    settings, asked = fit.settings(horizon, model), columns.data_config()
+    settings, asked = fit.settings(horizon, model, refit=refit), columns.data_config()
     from rnnforecast.workflows.train import TrainRequest
     from rnnforecast.workflows.train import train as run
 
@@ -52,9 +62,10 @@ def train(
         directory=out or _default_directory(data, model),
         data=asked,
         settings=settings,
+        fail_if=tuple(fail_if or ()),
         device=device,
     )
-    print_table(run(request, StderrReporter(quiet=quiet)), form)
+    print_scored(run(request, StderrReporter(quiet=quiet)), form)
 
 
 def _default_directory(data: str, model: str) -> Path:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from rnnforecast.backtest import (
-    Scored,
-    actual_values,
-    baseline_forecasts,
-    held_out_origins,
-    metrics_table,
-    panel_before,
-)
+from rnnforecast.arrays import FloatArray
+from rnnforecast.backtest import Origins, held_out_origins, panel_before
 from rnnforecast.config import DataConfig, RunConfig, Settings
-from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import WindowIndex
-from rnnforecast.data.writing import forecast_table
+from rnnforecast.contenders import BaselineContender, Calibrated, Contender
+from rnnforecast.data.files import replacing
+from rnnforecast.data.reading import Table
+from rnnforecast.data.writing import forecast_table, id_name, to_csv
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.evaluation.baselines import BASELINES
 from rnnforecast.forecaster import without_logarithm
 from rnnforecast.runtime import limit_threads, select_device
-from rnnforecast.workflows.fitting import fit_validated, refit
+from rnnforecast.scoreboard import Block, Scoreboard, group_by
+from rnnforecast.workflows.fitting import (
+    baseline_contenders,
+    calibration_windows,
+    factors_of,
+    fit_validated,
+    refit,
+    suited_to,
+)
 from rnnforecast.workflows.inputs import (
     check_logarithms,
     describe_config,
@@ -31,8 +37,18 @@ from rnnforecast.workflows.inputs import (
     naming,
     read_series,
 )
-from rnnforecast.workflows.outputs import check_forecast_names, warn_of_unread
+from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.scoring import (
+    Scored,
+    failed_gate,
+    forecast_origins,
+    parse_gates,
+    tell_of_losses,
+    tell_of_undefined,
+    tell_of_unread,
+    tell_the_best,
+)
 
 CUTOFF = "cutoff"
 
@@ -45,73 +61,211 @@ class BacktestRequest:
         path: The CSV file, "-" for standard input.
         data: Columns and dialect, as far as they were named.
         settings: The rest, for each model to compare.
+        baselines: Statistical models to compare as well.
         windows: Cutoffs of each series.
         step: Values between two cutoffs; None for the horizon.
+        refit_every: Cutoffs after which models are fitted anew; None fits them once.
+        by: What the rows of the table stand for: "model", "series", "step" or "cutoff".
+        fail_if: Conditions such as mase>1 under which the run fails.
+        output: Where every forecast goes, as CSV.
         device: "auto", "cpu", "cuda" or "mps".
     """
 
     path: str
     data: DataConfig
     settings: tuple[Settings, ...]
+    baselines: tuple[str, ...] = ()
     windows: int = 3
     step: int | None = None
+    refit_every: int | None = None
+    by: str = "model"
+    fail_if: tuple[str, ...] = ()
+    output: Path | None = None
     device: str = "auto"
 
 
-def backtest(request: BacktestRequest, reporter: Reporter) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Fit each model once, before the first cutoff, and forecast from every cutoff.
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a backtest works on, once everything is settled.
 
-    At each cutoff the models read all that lies before it, but learn nothing new from it.
+    Attributes:
+        table: The series, and how they were written.
+        origins: The cutoffs.
+        configs: One of each network.
+        baselines: All of them.
+    """
 
-    Returns:
-        The metrics, and every forecast with its cutoff and the actual value.
+    table: Table
+    origins: Origins
+    configs: tuple[RunConfig, ...]
+    baselines: tuple[BaselineContender, ...]
+
+    @property
+    def horizon(self) -> int:
+        """Steps of a forecast."""
+        return self.configs[0].windows.horizon
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels that all models forecast."""
+        return self.configs[0].model.quantile_levels
+
+    @property
+    def networks(self) -> list[str]:
+        """The names of the networks."""
+        return [config.model.model for config in self.configs]
+
+    @property
+    def models(self) -> list[str]:
+        """The names of all that is compared."""
+        return [*self.networks, *(baseline.name for baseline in self.baselines)]
+
+
+def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
+    """Forecast from every cutoff, with networks fitted before the first or every so often.
+
+    At each cutoff a network reads all that lies before it; its weights know what lies before the
+    cutoff at which it was last fitted, and its intervals follow the outcomes since.
     """
     device = select_device(request.device)
+    asked = request.settings[0]
+    gates = parse_gates(request.fail_if, asked.levels, owa=asked.season is not None)
+    setup = _set_up(request, reporter)
+    origins, board = setup.origins, _board(setup, request.by)
+    contenders: dict[str, Calibrated] = {}
+    every = request.refit_every or origins.count
+    with _rows(request.output) as write:
+        for first in range(0, origins.count, every):
+            ranks = range(first, min(first + every, origins.count))
+            _fit(contenders, setup, request, first, device, reporter)
+            title = f"forecasting from cutoffs {first + 1} to {ranks.stop} of {origins.count}"
+            with reporter.counting(title, len(ranks) * len(origins.series)) as done:
+                for block in forecast_origins(
+                    setup.table.panel,
+                    origins,
+                    contenders.values(),
+                    setup.configs[0].model,
+                    setup.horizon,
+                    ranks,
+                ):
+                    board.add(block)
+                    write(_forecasts(setup, block))
+                    done(len(block.index))
+    metrics = board.by_model()
+    tell_of_unread(board, reporter)
+    tell_of_undefined(board, reporter)
+    tell_of_losses(metrics, setup.networks, reporter)
+    tell_the_best(board, -(-setup.horizon // origins.stride) - 1, reporter)
+    return Scored(board.table(), failed_gate(metrics, setup.networks, gates))
+
+
+def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
+    """Read the series; settle cutoffs, configurations and names."""
     table = read_series(request.path, request.data, reporter)
     panel, horizon = table.panel, request.settings[0].horizon
     with naming(table):
-        index = held_out_origins(panel, horizon, request.windows, request.step or horizon)
-        known = panel_before(panel, index)
-        facts = find_facts(known)
+        origins = held_out_origins(panel, horizon, request.windows, request.step or horizon)
+        facts = find_facts(panel_before(panel, origins))
         configs = [resolve(settings, facts, table.config) for settings in request.settings]
         check_logarithms(panel, request.settings[0])
-    spec, windows = configs[0].model, configs[0].windows
-    names = [*(config.model.model for config in configs), *BASELINES]
-    check_forecast_names(table.config, names, spec.levels, CUTOFF, _target_name(table.config))
+    windows, spec = configs[0].windows, configs[0].model
+    baselines = baseline_contenders(
+        windows,
+        spec.quantile_levels,
+        naive2=request.settings[0].season is not None,
+        more=request.baselines,
+    )
+    setup = Setup(table=table, origins=origins, configs=tuple(configs), baselines=tuple(baselines))
+    check_forecast_names(
+        table.config, setup.models, spec.levels, CUTOFF, _target_name(table.config)
+    )
     reporter.note(f"{describe_data(table)}; {request.windows} cutoffs")
     if spec.log and (fault := without_logarithm(panel)):
         reporter.warning(
             f"series '{fault[0]}' has the value {fault[1]:g} after the first cutoff, which models "
             "on logarithms pass over; --no-log reads it"
         )
-    scored = []
-    for config, settings in zip(configs, request.settings, strict=True):
+    return setup
+
+
+def _board(setup: Setup, by: str) -> Scoreboard:
+    panel, origins = setup.table.panel, setup.origins
+    times = [
+        panel.times(origins.series, origins.cutoffs(rank) - 1)
+        for rank in range(origins.count if by == "cutoff" else 0)
+    ]
+    grouping = group_by(
+        by, panel, horizon=setup.horizon, cutoffs=times, series=id_name(setup.table.config)
+    )
+    return Scoreboard(
+        panel,
+        dict.fromkeys(setup.models, setup.levels),
+        horizon=setup.horizon,
+        season=setup.configs[0].windows.season,
+        cutoffs=origins.count,
+        grouping=grouping,
+    )
+
+
+def _fit(
+    contenders: dict[str, Calibrated],
+    setup: Setup,
+    request: BacktestRequest,
+    rank: int,
+    device: torch.device,
+    reporter: Reporter,
+) -> None:
+    """Fit the networks to what lies before the cutoffs of this rank, and calibrate everything."""
+    known = panel_before(setup.table.panel, setup.origins, rank)
+    newest = calibration_windows(known, setup.horizon)
+    fitted: list[tuple[Contender, FloatArray]] = []
+    for asked, settings in zip(setup.configs, request.settings, strict=True):
+        config = suited_to(asked, known, reporter)
         reporter.note(f"{describe_config(config)}; on {device.type}")
         limit_threads(config.model.hidden_size, config.training.batch_size)
         forecaster, result = fit_validated(known, config, device, reporter)
+        factors = factors_of(forecaster, known, newest, config)
         if settings.refit:
             forecaster = refit(known, config, device, reporter, result.best_epoch)
-        quantiles = forecaster.predict_at(panel, index)
-        warn_of_unread(panel, index, quantiles, reporter)
-        scored.append(Scored(config.model.model, quantiles, spec.quantile_levels))
-    scored += baseline_forecasts(panel, index, windows, spec.quantile_levels)
-    metrics = metrics_table(panel, index, windows, scored)
-    return metrics, _forecasts(panel, index, scored, configs[0])
+        fitted.append((forecaster, factors))
+    levels = setup.configs[0].model.levels
+    fitted += [
+        (base, factors_of(base, known, newest, setup.configs[0])) for base in setup.baselines
+    ]
+    for contender, factors in fitted:
+        if contender.name in contenders:
+            contenders[contender.name].restart(contender, factors)
+        else:
+            contenders[contender.name] = Calibrated(
+                contender, factors, levels, setup.origins.stride
+            )
 
 
-def _forecasts(
-    panel: Panel, index: WindowIndex, scored: list[Scored], config: RunConfig
-) -> pd.DataFrame:
-    """Every forecast with its cutoff, the last time that was known, and the actual value."""
-    horizon = config.windows.horizon
-    models = {
-        model.name: model.quantiles if model.intervals else model.point[..., None]
-        for model in scored
-    }
-    table = forecast_table(panel, index, models, config.model.levels, config.data)
+@contextmanager
+def _rows(output: Path | None) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """What writes tables of equal columns one below the other; nothing where nothing is wished."""
+    if output is None:
+        yield lambda rows: None
+        return
+    header = True
+    with replacing(output) as write:
+
+        def write_rows(rows: pd.DataFrame) -> None:
+            nonlocal header
+            write(to_csv(rows, header=header).encode())
+            header = False
+
+        yield write_rows
+
+
+def _forecasts(setup: Setup, block: Block) -> pd.DataFrame:
+    """The forecasts of a block with the cutoff, the last time that was known, and what followed."""
+    config, panel, index = setup.table.config, setup.table.panel, block.index
+    models = {name: forecasts.quantiles for name, forecasts in block.forecasts.items()}
+    table = forecast_table(panel, index, models, setup.configs[0].model.levels, config)
     last_known = panel.frequency.format(panel.times(index.series, index.cutoffs - 1))
-    table.insert(2, CUTOFF, np.repeat(np.asarray(last_known), horizon))
-    table.insert(3, _target_name(config.data), actual_values(panel, index, horizon).ravel())
+    table.insert(2, CUTOFF, np.repeat(np.asarray(last_known), setup.horizon))
+    table.insert(3, _target_name(config), block.actual.ravel())
     return table
 
 

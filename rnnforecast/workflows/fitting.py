@@ -1,15 +1,28 @@
-"""Fitting as every command does it: once to find the epoch and to be scored, once on all data."""
+"""Fitting as every command does it: once to find the epoch and be calibrated, once to all data."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
-from rnnforecast.backtest import training_ends
-from rnnforecast.config import RunConfig
+from rnnforecast.arrays import FloatArray
+from rnnforecast.backtest import training_ends, validation_windows
+from rnnforecast.config import RunConfig, WindowSpec
+from rnnforecast.contenders import BaselineContender, Contender, calibration
 from rnnforecast.data.panel import Panel
-from rnnforecast.forecaster import Forecaster, fit_forecaster
+from rnnforecast.data.windows import WindowIndex
+from rnnforecast.errors import ConfigError
+from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
+from rnnforecast.evaluation.statistical import STATISTICAL
+from rnnforecast.forecaster import Forecaster, fit_forecaster, without_logarithm
 from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows.reporting import Reporter
+
+CALIBRATION_WINDOWS = 4096
+# Statistical models are fitted anew for every window.
+STATISTICAL_WINDOWS = 32
 
 
 def fit_validated(
@@ -29,3 +42,60 @@ def refit(
         return fit_forecaster(
             panel, config, device=device, stop_after=best_epoch, on_epoch=on_epoch
         )[0]
+
+
+def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
+    """The newest windows of a panel, which `fit_validated` fits no weight to."""
+    return validation_windows(panel.lengths, horizon, CALIBRATION_WINDOWS)
+
+
+def suited_to(config: RunConfig, panel: Panel, reporter: Reporter) -> RunConfig:
+    """Without the logarithm where the newest data, unlike the older, have values without one."""
+    fault = without_logarithm(panel) if config.model.log else None
+    if fault is None:
+        return config
+    reporter.warning(
+        f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is "
+        "fitted to them works on plain values, while the one before worked on logarithms"
+    )
+    return replace(config, model=replace(config.model, log=False))
+
+
+def baseline_contenders(
+    windows: WindowSpec,
+    levels: tuple[float, ...],
+    *,
+    naive2: bool = False,
+    more: tuple[str, ...] = (),
+) -> list[BaselineContender]:
+    """The baselines that stand beside every model, those of `more` and, if wished, Naive2.
+
+    `levels` are the quantile levels that they forecast.
+
+    Raises:
+        ConfigError: One of `more` does not exist, or its package is not installed.
+    """
+    chosen = {name: _statistical(name) for name in more} | BASELINES
+    if naive2:
+        chosen |= REFERENCES
+    return [
+        BaselineContender(name=name, baseline=baseline, windows=windows, levels=levels)
+        for name, baseline in chosen.items()
+    ]
+
+
+def _statistical(name: str) -> Baseline:
+    """The statistical model of this name; no cutoff tells whether its package is there."""
+    if name not in STATISTICAL:
+        raise ConfigError(f"baselines must be among {', '.join(STATISTICAL)}, got '{name}'")
+    STATISTICAL[name](np.zeros(1), np.zeros(0, np.int64), 1, 1)
+    return STATISTICAL[name]
+
+
+def factors_of(
+    contender: Contender, panel: Panel, index: WindowIndex, config: RunConfig
+) -> FloatArray:
+    """The factors of a contender's half-widths [step, interval] by these windows."""
+    if contender.name in STATISTICAL:
+        index = index.thinned(STATISTICAL_WINDOWS)
+    return calibration(contender, panel, index, config.model.levels, config.windows.horizon)

@@ -10,6 +10,7 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
 from rnnforecast.errors import DataError
 from rnnforecast.forecaster import without_logarithm
+from rnnforecast.models.registry import find_model
 from rnnforecast.workflows.reporting import Reporter
 
 
@@ -68,11 +69,10 @@ def describe_config(config: RunConfig) -> str:
         season = "no season"
     else:
         season = "season " + " and ".join(str(length) for length in windows.seasons)
-    steps = "step by step"
-    if model.segment_length > 1:
-        steps = f"in segments of {model.segment_length}"
+    reads = f"reads {windows.lookback} values"
+    if find_model(model.model).cell:
+        one_by_one = model.segment_length == 1
+        steps = "step by step" if one_by_one else f"in segments of {model.segment_length}"
+        reads = f"with {model.hidden_size} units {reads} {steps}"
     log = ", on logarithms" if model.log else ""
-    return (
-        f"{season}; {model.model} with {model.hidden_size} units reads {windows.lookback} values "
-        f"{steps}{log}"
-    )
+    return f"{season}; {model.model} {reads}{log}"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rnnforecast.arrays import FloatArray
 from rnnforecast.config import DataConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, id_name, interval_names
 from rnnforecast.forecaster import Forecaster
-from rnnforecast.workflows.reporting import Reporter
 
 
 def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None) -> pd.DataFrame:
@@ -27,19 +25,6 @@ def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None
     index = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
     models = {name: forecaster.predict(panel)}
     return forecast_table(panel, index, models, config.model.levels, config.data)
-
-
-def warn_of_unread(
-    panel: Panel, index: WindowIndex, quantiles: FloatArray, reporter: Reporter
-) -> None:
-    """Name the first of the windows without a forecast, as their lookback holds no value."""
-    unread = np.flatnonzero(np.isnan(quantiles).any(axis=(1, 2)))
-    if len(unread):
-        name = panel.ids[int(index.series[unread[0]])]
-        reporter.warning(
-            f"{len(unread)} of {len(index)} windows, the first of series '{name}', "
-            "hold no value to forecast from and are not scored; pass a longer --lookback"
-        )
 
 
 def check_forecast_names(

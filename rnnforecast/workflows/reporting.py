@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from rnnforecast.training.loop import Progress
@@ -15,5 +16,26 @@ class Reporter(Protocol):
     def warning(self, message: str) -> None:
         """Something to look at, though the run goes on."""
 
+    def counting(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """What to call with every number of things done, of `total`, while the block runs."""
+
     def training(self, title: str) -> AbstractContextManager[Progress]:
         """What to call after each epoch while the block runs."""
+
+
+class Mute:
+    """Tells nobody."""
+
+    def note(self, message: str) -> None:
+        """Nothing."""
+
+    def warning(self, message: str) -> None:
+        """Nothing."""
+
+    def counting(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Nothing is shown."""
+        return nullcontext(lambda done: None)
+
+    def training(self, title: str) -> AbstractContextManager[Progress]:
+        """Nothing is shown."""
+        return nullcontext(lambda record, epochs: None)

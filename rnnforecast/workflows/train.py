@@ -5,27 +5,32 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
-from rnnforecast.backtest import (
-    Scored,
-    baseline_forecasts,
-    held_out_origins,
-    metrics_table,
-    panel_before,
-)
-from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.backtest import Origins, held_out_origins, panel_before
+from rnnforecast.config import DataConfig, Settings
+from rnnforecast.contenders import Calibrated, Contender
 from rnnforecast.data.files import write_files
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import to_csv
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.forecaster import Forecaster, without_logarithm
+from rnnforecast.forecaster import Forecaster
 from rnnforecast.runtime import limit_threads, select_device
+from rnnforecast.scoreboard import Scoreboard
 from rnnforecast.training.loop import FitResult
-from rnnforecast.workflows.fitting import fit_validated, refit
+from rnnforecast.workflows.fitting import (
+    CALIBRATION_WINDOWS,
+    baseline_contenders,
+    calibration_windows,
+    factors_of,
+    fit_validated,
+    refit,
+    suited_to,
+)
 from rnnforecast.workflows.inputs import (
     check_logarithms,
     describe_config,
@@ -34,12 +39,17 @@ from rnnforecast.workflows.inputs import (
     read_series,
 )
 from rnnforecast.workflows.locking import locked_directory
-from rnnforecast.workflows.outputs import (
-    check_forecast_names,
-    end_forecasts,
-    warn_of_unread,
-)
+from rnnforecast.workflows.outputs import check_forecast_names, end_forecasts
 from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.scoring import (
+    Scored,
+    failed_gate,
+    forecast_origins,
+    parse_gates,
+    tell_of_losses,
+    tell_of_undefined,
+    tell_of_unread,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +61,7 @@ class TrainRequest:
         directory: Where the model and its tables go.
         data: Columns and dialect, as far as they were named.
         settings: The rest.
+        fail_if: Conditions such as mase>1 under which no model is written.
         device: "auto", "cpu", "cuda" or "mps".
     """
 
@@ -58,18 +69,22 @@ class TrainRequest:
     directory: Path
     data: DataConfig
     settings: Settings
+    fail_if: tuple[str, ...] = ()
     device: str = "auto"
 
 
-def train(request: TrainRequest, reporter: Reporter) -> pd.DataFrame:
+def train(request: TrainRequest, reporter: Reporter) -> Scored:
     """Train a model, write its directory, and return the metrics table.
 
     The scored model has not seen the newest horizon of the series that are long enough; the model
     that is kept was fitted again on everything, for as many epochs as served the first one best.
+    Where the scored model fails a gate, the directory stays as it is.
     """
     device = select_device(request.device)
+    settings = request.settings
+    gates = parse_gates(request.fail_if, settings.levels, owa=settings.season is not None)
     table = read_series(request.path, request.data, reporter)
-    panel, settings = table.panel, request.settings
+    panel = table.panel
     with naming(table):
         origins = held_out_origins(panel, settings.horizon)
         known = panel_before(panel, origins)
@@ -80,50 +95,75 @@ def train(request: TrainRequest, reporter: Reporter) -> pd.DataFrame:
     limit_threads(config.model.hidden_size, config.training.batch_size)
     with locked_directory(request.directory):
         forecaster, result = fit_validated(known, config, device, reporter)
-        metrics = _score(forecaster, panel, origins, reporter)
-        _warn_of_loss(metrics, reporter)
-        if settings.refit:
-            config = _suited_to_newest(config, panel, reporter)
-            forecaster = refit(panel, config, device, reporter, result.best_epoch)
+        metrics = _score(forecaster, panel, origins, settings, reporter)
+        if failure := failed_gate(metrics, [forecaster.name], gates):
+            return Scored(metrics, f"{failure}; {request.directory} keeps what it has")
+        forecaster = _kept(forecaster, panel, origins, result, settings, reporter)
         with naming(table):
             _write(request.directory, forecaster, table, metrics, result)
-    return metrics
+    return Scored(metrics)
 
 
-def _suited_to_newest(config: RunConfig, panel: Panel, reporter: Reporter) -> RunConfig:
-    """Without the logarithm where the newest data, unlike the older, have values without one."""
-    fault = without_logarithm(panel) if config.model.log else None
-    if fault is None:
-        return config
-    reporter.warning(
-        f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is kept "
-        "works on plain values, while the scored one worked on logarithms"
+def _kept(
+    forecaster: Forecaster,
+    panel: Panel,
+    origins: Origins,
+    result: FitResult,
+    settings: Settings,
+    reporter: Reporter,
+) -> Forecaster:
+    """The model that is kept, fitted to everything if so wished.
+
+    Its intervals are calibrated by the errors of the scored model, on all that this has not seen.
+    """
+    device = next(forecaster.network.parameters()).device
+    unseen = _unseen(panel, origins, settings.horizon)
+    factors = factors_of(forecaster, panel, unseen, forecaster.config)
+    if settings.refit:
+        config = suited_to(forecaster.config, panel, reporter)
+        forecaster = refit(panel, config, device, reporter, result.best_epoch)
+    return replace(forecaster, factors=factors)
+
+
+def _unseen(panel: Panel, origins: Origins, horizon: int) -> WindowIndex:
+    """The windows that the scored model was not fitted to: the newest ones, and those it scored."""
+    held_out = origins.windows(np.arange(len(origins))).thinned(CALIBRATION_WINDOWS)
+    newest = calibration_windows(panel_before(panel, origins), horizon)
+    return WindowIndex(
+        series=np.concatenate([newest.series, held_out.series]),
+        cutoffs=np.concatenate([newest.cutoffs, held_out.cutoffs]),
     )
-    return replace(config, model=replace(config.model, log=False))
 
 
 def _score(
-    forecaster: Forecaster, panel: Panel, origins: WindowIndex, reporter: Reporter
+    forecaster: Forecaster, panel: Panel, origins: Origins, settings: Settings, reporter: Reporter
 ) -> pd.DataFrame:
-    """The metrics of the model and the baselines, and a word where there are none."""
+    """The metrics of the model and the baselines, and a word on them."""
     config = forecaster.config
-    levels = config.model.quantile_levels
-    quantiles = forecaster.predict_at(panel, origins)
-    warn_of_unread(panel, origins, quantiles, reporter)
-    model = Scored(config.model.model, quantiles, levels)
-    baselines = baseline_forecasts(panel, origins, config.windows, levels)
-    return metrics_table(panel, origins, config.windows, [model, *baselines])
-
-
-def _warn_of_loss(metrics: pd.DataFrame, reporter: Reporter) -> None:
-    """Say so where the model is worse than the seasonal naive."""
-    model, naive = metrics.iloc[0], metrics.set_index("model").loc["seasonal-naive"]
-    measure = "mae" if pd.isna(model["skill"]) else "mase"
-    if model[measure] > naive[measure]:
-        reporter.warning(
-            f"{model['model']} is worse than the seasonal naive here: its {measure} is "
-            f"{model[measure]:.4g}, the naive's {naive[measure]:.4g}"
-        )
+    horizon, levels = config.windows.horizon, config.model.levels
+    newest = calibration_windows(panel_before(panel, origins), horizon)
+    baselines = baseline_contenders(
+        config.windows, config.model.quantile_levels, naive2=settings.season is not None
+    )
+    compared: list[Contender] = [forecaster, *baselines]
+    contenders = [
+        Calibrated(contender, factors_of(contender, panel, newest, config), levels, stride=1)
+        for contender in compared
+    ]
+    board = Scoreboard(
+        panel,
+        {row.contender.name: config.model.quantile_levels for row in contenders},
+        horizon=horizon,
+        season=config.windows.season,
+        cutoffs=1,
+    )
+    for block in forecast_origins(panel, origins, contenders, config.model, horizon, range(1)):
+        board.add(block)
+    metrics = board.by_model()
+    tell_of_unread(board, reporter)
+    tell_of_undefined(board, reporter)
+    tell_of_losses(metrics, [forecaster.name], reporter)
+    return metrics
 
 
 def _write(

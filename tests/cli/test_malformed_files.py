@@ -5,23 +5,17 @@ Most cases run in this process, because starting one costs seconds; a few run as
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import io
 import os
 import re
-import signal
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rnnforecast.cli.app import main
-from tests.cli.command import rnnforecast
+from tests.cli.command import Run, rnnforecast, run_here
 
 DATES = pd.date_range("2020-01-24", periods=40)
 DAYS = list(DATES.strftime("%Y-%m-%d"))
@@ -53,35 +47,7 @@ def replaced(line: int, text: str) -> str:
     return "\n".join([*LINES[: line - 1], text, *LINES[line:]]) + "\n"
 
 
-@dataclass(frozen=True)
-class Run:
-    code: int
-    stdout: str
-    stderr: str
-
-
 Train = Callable[..., Run]
-
-
-def run_here(directory: Path, *arguments: str) -> Run:
-    """Run the program in this process, and put back what it changes."""
-    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE]
-    handlers = [signal.getsignal(number) for number in signals]
-    told, errors = io.StringIO(), io.StringIO()
-    try:
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            contextlib.redirect_stdout(told),
-            contextlib.redirect_stderr(errors),
-            pytest.raises(SystemExit) as end,
-        ):
-            patch.chdir(directory)
-            patch.setattr(sys, "argv", ["rnnforecast", *arguments])
-            main()
-    finally:
-        for number, handler in zip(signals, handlers, strict=True):
-            signal.signal(number, handler)
-    return Run(int(end.value.code or 0), told.getvalue(), errors.getvalue())
 
 
 @pytest.fixture

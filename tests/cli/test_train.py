@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.cli.command import SAMPLES, rnnforecast
+from tests.cli.command import SAMPLES, TINY, Run, rnnforecast, run_here
 
 PASSENGERS = SAMPLES / "passengers.csv"
 TABLES = ["forecasts.csv", "history.csv", "metrics.csv"]
+BASELINES = ["seasonal-naive", "naive", "drift", "mean", "window-average", "seasonal-drift"]
 QUANTILES = ["gru-lo-95", "gru-lo-80", "gru", "gru-hi-80", "gru-hi-95"]
 
 
@@ -49,10 +50,11 @@ def test_train_prints_the_metrics_table_and_nothing_else(trained: Path) -> None:
     printed = (trained / "stdout.csv").read_text()
     assert printed == (trained / "d" / "metrics.csv").read_text()
     table = pd.read_csv(StringIO(printed)).set_index("model")
-    assert list(table.index) == ["gru", "seasonal-naive", "naive", "drift"]
+    assert list(table.index) == ["gru", *BASELINES]
     assert table.loc["gru", "mase"] < table.loc["seasonal-naive", "mase"]
     assert table.loc["gru", "smape"] < 5
-    assert (table["n"] == 12).all()
+    assert (table["n"] == 12).all() and (table["windows"] == 1).all()
+    assert "owa" not in table and not table.isna().any(axis=None)
 
 
 def test_train_says_in_one_line_what_was_found(trained: Path) -> None:
@@ -67,14 +69,13 @@ def test_forecast_prints_the_bytes_of_forecasts_csv_when_the_data_are_the_same(
     expected = (trained / "d" / "forecasts.csv").read_text()
     packed = gzip.compress(PASSENGERS.read_bytes())
     for run in (
-        rnnforecast("forecast", "d", cwd=trained),
         rnnforecast("forecast", "d", cwd=trained, stdin=PASSENGERS),
-        rnnforecast("forecast", "d", cwd=trained, stdin=packed),
-        rnnforecast("forecast", "d", "-", cwd=trained, stdin=PASSENGERS.read_bytes()),
-        rnnforecast("forecast", "d", PASSENGERS, cwd=trained),
+        rnnforecast("forecast", "d", "-", cwd=trained, stdin=packed),
     ):
         assert (run.returncode, run.stdout, run.stderr) == (0, expected, "")
-    assert rnnforecast("forecast", "d", "--output", "f.csv", cwd=trained).stdout == ""
+    for data in ([], [PASSENGERS]):
+        assert run_here(trained, "forecast", "d", *data) == Run(0, expected, "")
+    assert run_here(trained, "forecast", "d", "--output", "f.csv").stdout == ""
     assert (trained / "f.csv").read_text() == expected
 
 
@@ -90,9 +91,10 @@ def test_forecast_goes_on_where_newer_data_end(trained: Path) -> None:
 def test_forecast_reads_series_it_never_saw(tmp_path: Path) -> None:
     flags = ["--horizon", "3", "--epochs", "1", "--no-refit", "--out", "d"]
     data = SAMPLES / "population.csv"
-    assert rnnforecast("train", data, *flags, cwd=tmp_path).returncode == 0
+    assert run_here(tmp_path, "train", data, *flags).code == 0
     new = pd.DataFrame({"country": "New", "year": range(2000, 2011), "population": 1e6})
-    run = rnnforecast("forecast", "d", "-", cwd=tmp_path, stdin=new.to_csv(index=False).encode())
+    new.to_csv(tmp_path / "new.csv", index=False)
+    run = run_here(tmp_path, "forecast", "d", "new.csv")
     forecasts = pd.read_csv(StringIO(run.stdout))
     assert list(forecasts["country"]) == ["New"] * 3
     assert list(forecasts["year"]) == [2011, 2012, 2013]
@@ -122,14 +124,14 @@ def test_train_keeps_a_model_of_plain_values_when_the_newest_have_no_logarithm(
     frame = pd.DataFrame({"ds": days, "y": np.where(np.arange(90) < 80, 100.0, 0.0)})
     frame.to_csv(tmp_path / "f.csv", index=False)
     flags = ["--horizon", "10", "--epochs", "3", "--out", "d"]
-    run = rnnforecast("train", "f.csv", *flags, cwd=tmp_path)
-    assert run.returncode == 0
+    run = run_here(tmp_path, "train", "f.csv", *flags)
+    assert run.code == 0
     assert "warning: series 'y' has the value 0 among its newest" in run.stderr
     forecasts = pd.read_csv(tmp_path / "d" / "forecasts.csv")
     assert forecasts["gru"].abs().max() < 50
     for flag, remedy in (("--log", "drop --log"), ("--no-refit", "pass --no-log")):
-        run = rnnforecast("train", "f.csv", *flags, flag, cwd=tmp_path)
-        assert run.returncode == 3
+        run = run_here(tmp_path, "train", "f.csv", *flags, flag)
+        assert run.code == 3
         assert f"which has no logarithm; {remedy}" in run.stderr
 
 
@@ -138,8 +140,8 @@ def test_train_says_so_when_a_gap_leaves_nothing_to_forecast_from(tmp_path: Path
     frame = pd.DataFrame({"ds": days, "y": np.sin(np.arange(120.0))})
     frame.drop(index=range(91, 111)).to_csv(tmp_path / "f.csv", index=False)
     flags = ["--horizon", "9", "--epochs", "1", "--no-refit", "--lookback", "3", "--out", "d"]
-    run = rnnforecast("train", "f.csv", *flags, cwd=tmp_path)
-    assert run.returncode == 0
+    run = run_here(tmp_path, "train", "f.csv", *flags)
+    assert run.code == 0
     assert "warning: 1 of 1 windows, the first of series 'y', hold no value" in run.stderr
 
 
@@ -156,13 +158,13 @@ def test_forecast_reads_few_newer_rows_by_what_the_model_knows(tmp_path: Path) -
     frame = pd.DataFrame({"ds": days.strftime("%d/%m/%Y"), "y": np.arange(120.0) + 5})
     frame.to_csv(tmp_path / "f.csv", index=False, sep=";")
     flags = ["--horizon", "5", "--epochs", "1", "--no-refit", "--out", "d"]
-    assert rnnforecast("train", "f.csv", *flags, cwd=tmp_path).returncode == 0
+    assert run_here(tmp_path, "train", "f.csv", *flags).code == 0
     for rows, first in ((5, "2024-06-10"), (1, "2024-06-10")):
         newer = pd.DataFrame({"ds": ["03/06/2024", "04/06/2024", "05/06/2024", "06/06/2024",
                                      "07/06/2024"][-rows:], "y": 1.0})  # fmt: skip
-        data = newer.to_csv(index=False, sep=";").encode()
-        run = rnnforecast("forecast", "d", "-", cwd=tmp_path, stdin=data)
-        assert run.returncode == 0, run.stderr
+        newer.to_csv(tmp_path / "newer.csv", index=False, sep=";")
+        run = run_here(tmp_path, "forecast", "d", "newer.csv")
+        assert run.code == 0, run.stderr
         assert pd.read_csv(StringIO(run.stdout))["ds"].iloc[0] == first
 
 
@@ -214,6 +216,7 @@ def test_train_shows_a_bar_and_a_table_on_a_terminal_only(tmp_path: Path) -> Non
     text = shown.decode()
     assert "━" in text and "gradient norm" in text and "validation" in text
     assert "seasonal-naive" in text and "gru,12," not in text
+    assert "coverage-95" in text and "rmse" not in text and "msis" not in text
 
 
 def _read(leader: int) -> bytes:
@@ -226,11 +229,15 @@ def _read(leader: int) -> bytes:
 def test_two_trainings_write_the_same_bytes_when_the_seed_is_the_same(tmp_path: Path) -> None:
     written = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        arguments = ["--horizon", "6", "--epochs", "3", "--seed", str(seed), "--out", name]
-        run = rnnforecast("train", SAMPLES / "population.csv", *arguments, cwd=tmp_path)
-        assert run.returncode == 0, run.stderr
+        (tmp_path / name).mkdir()
+        arguments = [SAMPLES / "population.csv", "--horizon", "6", *TINY, "--seed", str(seed)]
+        if name == "b":
+            run = rnnforecast("train", *arguments, "--out", "d", cwd=tmp_path / name)
+            assert run.returncode == 0, run.stderr
+        else:
+            assert run_here(tmp_path / name, "train", *arguments, "--out", "d").code == 0
         files = ("forecasts.csv", "metrics.csv", "model.safetensors")
-        written.append([(tmp_path / name / file).read_bytes() for file in files])
+        written.append([(tmp_path / name / "d" / file).read_bytes() for file in files])
     assert written[0] == written[1]
     assert written[0][0] != written[2][0]
 
@@ -249,8 +256,8 @@ def test_train_forecasts_every_sample(
     file: str, arguments: list[str], columns: list[str], first: object, tmp_path: Path
 ) -> None:
     flags = [*arguments, "--epochs", "2", "--no-refit", "--out", "d"]
-    run = rnnforecast("train", SAMPLES / file, *flags, cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
+    run = run_here(tmp_path, "train", SAMPLES / file, *flags)
+    assert run.code == 0, run.stderr
     forecasts = pd.read_csv(tmp_path / "d" / "forecasts.csv")
     assert list(forecasts.columns[:2]) == columns
     assert forecasts.iloc[0, 1] == first
@@ -262,13 +269,59 @@ def test_train_forecasts_every_sample(
 def test_train_ends_with_5_and_remedies_when_it_diverges(tmp_path: Path) -> None:
     flags = ["--horizon", "12", "--model", "rnn-relu", "--learning-rate", "1e30"]
     flags += ["--clip-norm", "inf", "--out", "d"]
-    run = rnnforecast("train", PASSENGERS, *flags, cwd=tmp_path)
-    assert run.returncode == 5
+    run = run_here(tmp_path, "train", PASSENGERS, *flags)
+    assert run.code == 5
     line = run.stderr.splitlines()[-1]
     assert line.startswith("error: training diverged in epoch ")
     for part in ("batch", "gradient norm", "learning rate", "lower --learning-rate"):
         assert part in line
     assert os.listdir(tmp_path / "d") == [".lock"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--head", "normal"], ["--head", "student-t"], ["--model", "linear"], ["--no-refit"]],
+    ids=" ".join,
+)
+def test_train_and_forecast_agree_when_the_network_is_another(
+    options: list[str], tmp_path: Path
+) -> None:
+    flags = ["--horizon", "6", *TINY, *options, "--out", "d"]
+    run = run_here(tmp_path, "train", PASSENGERS, *flags)
+    assert run.code == 0, run.stderr
+    written = (tmp_path / "d" / "forecasts.csv").read_text()
+    assert run_here(tmp_path, "forecast", "d") == Run(0, written, "")
+    table = pd.read_csv(StringIO(written))
+    model = table.columns[2]
+    columns = [f"{model}-lo-95", f"{model}-lo-80", model, f"{model}-hi-80", f"{model}-hi-95"]
+    assert (np.diff(table[columns].to_numpy(), axis=1) > 0).all()
+    assert ("refitting" in run.stderr) == ("--no-refit" not in options)
+
+
+def test_train_warns_of_a_model_that_loses_to_the_seasonal_naive(tmp_path: Path) -> None:
+    steps = np.arange(90)
+    days = pd.date_range("2020-01-01", periods=90).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"ds": days, "y": 100 * (steps % 7) ** 2 + 0.01 * np.sin(steps) + 1})
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    run = run_here(tmp_path, "train", "f.csv", "--horizon", "7", *TINY, "-q")
+    mase = pd.read_csv(StringIO(run.stdout)).set_index("model")["mase"]
+    assert (run.code, run.stderr) == (
+        0,
+        f"warning: gru is worse than the seasonal naive here: its mase is {mase['gru']:.4g}, the "
+        f"naive's {mase['seasonal-naive']:.4g}\n",
+    )
+
+
+def test_train_scores_naive2_when_the_season_is_given(tmp_path: Path) -> None:
+    flags = ["--horizon", "6", *TINY, "--season", "12", "-q"]
+    run = run_here(tmp_path, "train", PASSENGERS, *flags)
+    table = pd.read_csv(StringIO(run.stdout)).set_index("model")
+    assert list(table.index) == ["gru", *BASELINES, "naive2"]
+    shares = [table[name]["gru"] / table[name]["naive2"] for name in ("smape", "mase")]
+    assert table["owa"]["gru"] == pytest.approx(np.mean(shares))
+    assert table["skill"]["gru"] == pytest.approx(
+        1 - table["mase"]["gru"] / table["mase"]["seasonal-naive"]
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
