@@ -149,7 +149,8 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
                     ranks,
                 ):
                     board.add(block)
-                    write(_forecasts(setup, block))
+                    if write is not None:
+                        write(_forecasts(setup, block))
                     done(len(block.index))
     metrics = board.by_model()
     tell_of_unread(board, reporter)
@@ -242,10 +243,10 @@ def _fit(
 
 
 @contextmanager
-def _rows(output: Path | None) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """What writes tables of equal columns one below the other; nothing where nothing is wished."""
+def _rows(output: Path | None) -> Iterator[Callable[[pd.DataFrame], None] | None]:
+    """What writes tables of equal columns one below the other; None where nothing is wished."""
     if output is None:
-        yield lambda rows: None
+        yield None
         return
     header = True
     with replacing(output) as write:
