@@ -6,7 +6,8 @@ FOLDER holds m4_hourly_train.csv.gz, m4_hourly_test.csv and the weekly ones (see
 (`ETT-small/ETTh1.csv` of zhouhaoyi/ETDataset), whose test part is the last 2,880 of the first
 14,400 rows; and exchange_rate.csv (laiguokun/multivariate-time-series-data with a `date` column),
 whose test part is the last fifth. On M4, `rnnforecast train` forecasts the one test window of each
-series; on the others, `rnnforecast backtest` forecasts from every cutoff of the test part.
+series; on the others, `rnnforecast backtest` forecasts from every cutoff of the test part. Rules
+are chosen on the training part alone: `--cut 60` tests on the horizon before its last 60 steps.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", default="m4_hourly,m4_weekly,ETTh1,exchange_rate")
     parser.add_argument("--seed", default="0")
+    parser.add_argument(
+        "--cut", type=int, help="M4: leave out so many last steps of the training part, test before"
+    )
     given = parser.parse_args()
     for place, name in enumerate(given.sets.split(",")):
         began = time.perf_counter()
@@ -43,9 +47,15 @@ def main() -> None:
 def m4(given: argparse.Namespace, name: str) -> pd.DataFrame:
     """Train on the training part, score its forecasts on the test part."""
     train, test = (str(given.folder / f"{name}_{part}") for part in ("train.csv.gz", "test.csv"))
-    horizon, season = {"m4_hourly": ("48", "24"), "m4_weekly": ("13", "1")}[name]
+    horizon, season = {"m4_hourly": (48, "24"), "m4_weekly": (13, "1")}[name]
     with tempfile.TemporaryDirectory() as directory:
-        run("train", train, "--horizon", horizon, "--seed", given.seed, "--out", directory)
+        if given.cut is not None:
+            rows = pd.read_csv(train)
+            left = rows.groupby("unique_id").cumcount(ascending=False) - given.cut
+            train, test = f"{directory}/train.csv", f"{directory}/test.csv"
+            rows[left >= horizon].to_csv(train, index=False)
+            rows[(left >= 0) & (left < horizon)].to_csv(test, index=False)
+        run("train", train, "--horizon", str(horizon), "--seed", given.seed, "--out", directory)
         return run("evaluate", f"{directory}/forecasts.csv", test, train, "--season", season)
 
 
