@@ -1,4 +1,4 @@
-"""How often the intervals of the defaults hold on test parts that nothing was chosen on.
+"""How often the intervals of the defaults hold on test parts.
 
     python benchmarks/coverage.py FOLDER
 

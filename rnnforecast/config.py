@@ -211,8 +211,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.horizon >= 1, "horizon", "at least 1", self.horizon)
-        sizes = ("season", "lookback", "segment_length", "hidden_size", "batch_size")
+        sizes = ("horizon", "season", "lookback", "segment_length", "hidden_size", "batch_size")
         for name in (*sizes, "num_layers", "epochs", "patience"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "at least 1", value)

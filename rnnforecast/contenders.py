@@ -77,24 +77,26 @@ def calibration(
     index: WindowIndex,
     coverages: Sequence[float],
     horizon: int,
+    prior: FloatArray | float = 1.0,
 ) -> FloatArray:
     """The factors of a contender's half-widths by windows that it was not fitted to.
 
     Args:
         contender: Not fitted to what follows the cutoffs.
         panel: Where the windows are.
-        index: The windows; with none, every factor is 1.
+        index: The windows; with none, the factors are the prior.
         coverages: Nominal ones, in percent, ascending.
         horizon: Steps of each window.
+        prior: The factors that were thought right before.
 
     Returns:
         [step, interval].
     """
     if not len(index):
-        return np.ones((horizon, len(coverages)))
+        return np.broadcast_to(prior, (horizon, len(coverages))).astype(np.float64)
     actual = actual_values(panel, index, horizon)
     scores = conformity(actual, contender.predict_at(panel, index), log=contender.log)
-    return split_factors(scores, coverages, _weights(index, horizon))
+    return split_factors(scores, coverages, _weights(index, horizon), prior)
 
 
 def _weights(index: WindowIndex, horizon: int) -> FloatArray:
@@ -120,6 +122,11 @@ class Calibrated:
         self.contender = contender
         self.adaptive = AdaptiveFactors(factors, coverages, stride)
 
+    def factors_at(self, rank: int) -> FloatArray:
+        """Those of a cutoff, after all outcomes that are known by then [step, interval]."""
+        self.adaptive.go_to(rank)
+        return self.adaptive.factors
+
     def restart(self, contender: Contender, factors: FloatArray) -> None:
         """Go on with a contender that was fitted anew, and its factors."""
         self.contender = contender
@@ -138,10 +145,8 @@ class Calibrated:
         """
         quantiles = self.contender.predict_at(panel, index)
         for rank in np.unique(ranks):
-            while self.adaptive.cutoff < rank:
-                self.adaptive.advance()
             here = ranks == rank
-            factors = self.adaptive.factors
+            factors = self.factors_at(int(rank))
             quantiles[here] = widen(quantiles[here], factors, log=self.contender.log)
             self.adaptive.observe(outside(actual[here], quantiles[here]))
         return quantiles

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex, by_series
 from rnnforecast.data.writing import check_names
@@ -46,42 +47,21 @@ class Block:
 
     Attributes:
         index: The windows.
-        ranks: The rank of each window's cutoff [window].
         actual: What followed, NaN where unknown [window, step].
         forecasts: By model.
     """
 
     index: WindowIndex
-    ranks: IntArray
     actual: FloatArray
     forecasts: Mapping[str, Forecasts]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grouping:
-    """What the rows of a table stand for, beside the model.
-
-    Attributes:
-        by: "model" for one row a model, or "series", "step" or "cutoff".
-        column: What the column is called.
-        labels: What stands in it, a group a label.
-        times: For "cutoff", the times that the groups are of, ascending.
-    """
-
-    by: str = "model"
-    column: str = ""
-    labels: Sequence[object] = ("",)
-    times: IntArray | None = None
-
-
-BY_MODEL = Grouping()
 
 
 class Scoreboard:
     """Metrics of every model over all windows, and over those of each group.
 
-    Only steps that every model has forecast count, so that all are held against the same values.
-    What is kept grows with models, groups, series and cutoffs, not with windows.
+    Only steps that every model has forecast count, so that all are held against the same values,
+    and only the quantile levels that all models with intervals have. What is kept grows with
+    models, groups, series and cutoffs, not with windows.
     """
 
     def __init__(
@@ -91,8 +71,9 @@ class Scoreboard:
         *,
         horizon: int,
         season: int,
-        cutoffs: int,
-        grouping: Grouping = BY_MODEL,
+        cutoffs: IntArray,
+        by: str = "model",
+        series_column: str = "unique_id",
     ) -> None:
         """Begin with nothing scored.
 
@@ -101,21 +82,32 @@ class Scoreboard:
             levels: The quantile levels of each model.
             horizon: Steps of a window.
             season: Of the seasonal naive that scaled errors are held against.
-            cutoffs: How many cutoffs there are.
-            grouping: Of the rows of `table`.
+            cutoffs: The last times known to windows, in any order.
+            by: What the rows of `table` stand for beside the model: "model" for nothing else,
+                "series", "step" or "cutoff".
+            series_column: What the column of ids is called.
+
+        Raises:
+            ConfigError: Ids have the name of another column.
         """
-        self.panel, self.season, self.grouping = panel, season, grouping
+        self.panel, self.season, self.by = panel, season, by
+        self.cutoffs = np.unique(cutoffs)
+        self.overlap = _overlap(self.cutoffs, panel.frequency, horizon)
+        self.column = series_column if by == "series" else by
         self.metrics = metrics_for(sorted(set().union(*levels.values())))
         taken = [definition.name for definition in (*self.metrics, *COMPARISONS)]
-        check_names([*filter(None, [grouping.column]), "model", "n", "windows", *taken])
+        if by == "series":
+            check_names([self.column, "model", "n", "windows", *taken])
+        self.shared = _shared(levels.values())
         losses = [metric for metric in self.metrics if metric.name in ("mase", "mae")]
-        groups = len(grouping.labels)
         self.totals = {name: WindowScores(self.metrics, 1) for name in levels}
-        self.by_cutoff = {name: WindowScores(losses, cutoffs) for name in levels}
+        self.by_cutoff = {name: WindowScores(losses, len(self.cutoffs)) for name in levels}
         self.by_series = {name: WindowScores(losses, len(panel)) for name in levels}
         self.steps = {name: StepScores(self.metrics, horizon) for name in levels}
+        groups = {"series": len(panel), "cutoff": len(self.cutoffs)}.get(by, 1)
         self.groups = {name: WindowScores(self.metrics, groups) for name in levels}
-        self.windows, self.unread, self.first_unread = 0, 0, ""
+        self.windows = 0
+        self.unread: dict[str, tuple[int, str]] = {}
 
     def add(self, block: Block) -> None:
         """Score some more windows."""
@@ -124,7 +116,7 @@ class Scoreboard:
             actual = np.where(np.isnan(forecasts.median), np.nan, actual)
         self._count(block)
         absolute, square = self._scales(block.index)
-        group = self._group(block.index)
+        cutoff = self._cutoff(block.index)
         for name, forecasts in block.forecasts.items():
             windows = Windows(
                 actual=actual,
@@ -132,23 +124,26 @@ class Scoreboard:
                 levels=forecasts.levels,
                 absolute_scale=absolute,
                 square_scale=square,
+                shared=self.shared if len(forecasts.levels) > 1 else None,
             )
             self.totals[name].add(windows, np.zeros(len(actual), np.int64))
-            self.by_cutoff[name].add(windows, block.ranks)
+            self.by_cutoff[name].add(windows, cutoff)
             self.by_series[name].add(windows, block.index.series)
-            if self.grouping.by == "step":
+            if self.by == "step":
                 self.steps[name].add(windows)
-            elif self.grouping.by != "model":
+            elif self.by != "model":
+                group = block.index.series if self.by == "series" else cutoff
                 self.groups[name].add(windows, group)
 
     def _count(self, block: Block) -> None:
         """Take note of windows without any forecast of a model."""
-        without = [np.isnan(forecasts.median).all(1) for forecasts in block.forecasts.values()]
-        unread = np.logical_or.reduce(without)
-        if unread.any() and not self.unread:
-            self.first_unread = self.panel.ids[int(block.index.series[np.argmax(unread)])]
-        self.unread += int(unread.sum())
-        self.windows += len(unread)
+        self.windows += len(block.index)
+        for name, forecasts in block.forecasts.items():
+            without = np.isnan(forecasts.median).all(1)
+            if without.any():
+                first = self.panel.ids[int(block.index.series[np.argmax(without)])]
+                count, first = self.unread.get(name, (0, first))
+                self.unread[name] = count + int(without.sum()), first
 
     def _scales(self, index: WindowIndex) -> tuple[FloatArray, FloatArray]:
         """The in-sample errors of the seasonal naive before each window, of order 1 and 2."""
@@ -160,12 +155,9 @@ class Scoreboard:
                 scales[order - 1, places] = seasonal_scales(history, cutoffs, self.season, order)
         return scales[0], scales[1]
 
-    def _group(self, index: WindowIndex) -> IntArray:
-        if self.grouping.times is None:
-            return index.series
-        return np.searchsorted(
-            self.grouping.times, self.panel.times(index.series, index.cutoffs - 1)
-        )
+    def _cutoff(self, index: WindowIndex) -> IntArray:
+        """The place in `cutoffs` of each window's [window]."""
+        return np.searchsorted(self.cutoffs, self.panel.times(index.series, index.cutoffs - 1))
 
     def table(self) -> pd.DataFrame:
         """One row a group and model, one column a metric.
@@ -173,12 +165,16 @@ class Scoreboard:
         n counts the values that forecasts were held against, windows the series and cutoffs.
         Comparisons with another model stand at the end: skill, and owa where Naive2 was scored.
         """
-        if self.grouping.by == "model":
+        if self.by == "model":
             return self.by_model()
-        scores = self.steps if self.grouping.by == "step" else self.groups
-        table = _table(scores)
-        labels = np.asarray(self.grouping.labels, dtype=object)[table.index]
-        table.insert(0, self.grouping.column, labels)
+        table = _table(self.steps if self.by == "step" else self.groups)
+        if self.by == "step":
+            labels = np.arange(1, 1 + len(table))
+        elif self.by == "series":
+            labels = np.asarray(self.panel.ids, dtype=object)
+        else:
+            labels = np.asarray(self.panel.frequency.format(self.cutoffs), dtype=object)
+        table.insert(0, self.column, labels[table.index])
         return table[table["windows"] > 0].reset_index(drop=True)
 
     def by_model(self) -> pd.DataFrame:
@@ -186,15 +182,15 @@ class Scoreboard:
         return _table(self.totals).reset_index(drop=True)
 
     def undefined(self) -> dict[str, int]:
-        """For each metric that some windows lack, though values were scored, how many they are.
+        """For each metric that some of the actual values are left out of, how many these are.
 
         What only a model without that interval lacks is not counted.
         """
-        by_model = [scores.counts() for scores in self.totals.values()]
+        by_model = [scores.terms() for scores in self.totals.values()]
         counts = {m.name: max(int(c[m.name][0]) for c in by_model) for m in self.metrics}
-        return {name: self.windows - n for name, n in counts.items() if n < counts["mae"]}
+        return {name: counts["mae"] - n for name, n in counts.items() if n < counts["mae"]}
 
-    def compare(self, first: str, second: str, overlap: int) -> tuple[Comparison | None, str]:
+    def compare(self, first: str, second: str) -> tuple[Comparison | None, str]:
         """Test two models for equal accuracy, by what each loses on the same windows.
 
         Over the cutoffs in order of time where there are enough, else over the series, as if
@@ -203,7 +199,7 @@ class Scoreboard:
         Returns:
             The comparison, None where neither tells, and what it was taken over.
         """
-        kinds = (("cutoffs", self.by_cutoff, overlap), ("series", self.by_series, 0))
+        kinds = (("cutoffs", self.by_cutoff, self.overlap), ("series", self.by_series, 0))
         for kind, scores, shared in kinds:
             losses = [scores[name].values() for name in (first, second)]
             measure = "mase" if np.isfinite(losses[0]["mase"]).any() else "mae"
@@ -215,28 +211,17 @@ class Scoreboard:
         return None, ""
 
 
-def group_by(
-    by: str, panel: Panel, *, horizon: int, cutoffs: Sequence[IntArray], series: str
-) -> Grouping:
-    """The grouping called `by`.
+def _overlap(cutoffs: IntArray, frequency: Frequency, horizon: int) -> int:
+    """The most cutoffs that follow one before its last step."""
+    ends = frequency.times(cutoffs, np.full_like(cutoffs, horizon))
+    later = np.searchsorted(cutoffs, ends) - np.arange(len(cutoffs)) - 1
+    return int(later.max(initial=0))
 
-    Args:
-        by: "model", "series", "step" or "cutoff".
-        panel: Where the series are.
-        horizon: Steps of a window.
-        cutoffs: For "cutoff", all times at which one lies.
-        series: What the column of ids is called.
-    """
-    if by == "series":
-        return Grouping(by=by, column=series, labels=panel.ids)
-    if by == "step":
-        return Grouping(by=by, column="step", labels=range(1, horizon + 1))
-    if by == "cutoff":
-        times = np.unique(np.concatenate(cutoffs))
-        return Grouping(
-            by=by, column="cutoff", labels=list(panel.frequency.format(times)), times=times
-        )
-    return BY_MODEL
+
+def _shared(levels: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
+    """The quantile levels that all models with intervals have."""
+    several = [set(own) for own in levels if len(own) > 1]
+    return tuple(sorted(set.intersection(*several))) if several else (0.5,)
 
 
 def _table(scores: Mapping[str, WindowScores] | Mapping[str, StepScores]) -> pd.DataFrame:

@@ -23,15 +23,12 @@ from rnnforecast.evaluation.baselines import BASELINES, naive2
 from rnnforecast.evaluation.metrics import seasonal_scale
 from rnnforecast.evaluation.significance import diebold_mariano
 from rnnforecast.scoreboard import (
-    BY_MODEL,
     LEAST_COMPARED,
     NAIVE2,
     SEASONAL_NAIVE,
     Block,
     Forecasts,
-    Grouping,
     Scoreboard,
-    group_by,
 )
 from tests.panels import make_panel
 
@@ -48,7 +45,7 @@ def scored(
     quantiles: Quantiles,
     *,
     season: int = 1,
-    grouping: Grouping = BY_MODEL,
+    by: str = "model",
     size: int | None = None,
 ) -> Scoreboard:
     """A board to which all windows were added, `size` at a time."""
@@ -58,8 +55,8 @@ def scored(
         {name: levels for name, (_, levels) in quantiles.items()},
         horizon=horizon,
         season=season,
-        cutoffs=origins.count,
-        grouping=grouping,
+        cutoffs=cutoff_times(panel, origins),
+        by=by,
     )
     for start in range(0, len(origins), size or len(origins)):
         places = np.arange(start, min(start + (size or len(origins)), len(origins)))
@@ -70,7 +67,6 @@ def scored(
         board.add(
             Block(
                 index=index,
-                ranks=origins.ranks(places),
                 actual=actual_values(panel, index, horizon),
                 forecasts=forecasts,
             )
@@ -78,11 +74,10 @@ def scored(
     return board
 
 
-def grouping_of(by: str, panel: Panel, origins: Origins, horizon: int) -> Grouping:
-    times = [
-        panel.times(origins.series, origins.cutoffs(rank) - 1) for rank in range(origins.count)
-    ]
-    return group_by(by, panel, horizon=horizon, cutoffs=times, series="unique_id")
+def cutoff_times(panel: Panel, origins: Origins) -> np.ndarray:
+    """The last times known at all cutoffs."""
+    index = origins.windows(np.arange(len(origins)))
+    return panel.times(index.series, index.cutoffs - 1)
 
 
 @st.composite
@@ -143,6 +138,7 @@ def elementwise(panel: Panel, origins: Origins, quantiles: Quantiles, season: in
                         "rank": int(origins.ranks(np.array([window]))[0]),
                         "step": step + 1,
                         "n": not math.isnan(error),
+                        "size": abs(actual) if not math.isnan(error) else NAN,
                         "mae": abs(error),
                         "rmse": error**2,
                         "bias": error,
@@ -177,6 +173,8 @@ def naive_table(rows: pd.DataFrame, by: str) -> pd.DataFrame:
         table = windows.reset_index().groupby(group)[metrics].mean()
         table["windows"] = windows.groupby(group).size()
     table["n"] = rows.groupby(group)["n"].sum()
+    sums = rows.groupby(group)[["mae", "size"]].sum()
+    table["wape"] = 100 * sums["mae"] / sums["size"].where(sums["size"] > 0)
     return table
 
 
@@ -187,13 +185,11 @@ def test_table_equals_a_grouping_of_single_errors_when_blocks_are_of_any_size(
     by: str, case: tuple[Panel, Origins, Quantiles], size: int, season: int
 ) -> None:
     panel, origins, quantiles = case
-    horizon = quantiles["gru"][0].shape[1]
-    grouping = grouping_of(by, panel, origins, horizon)
-    board = scored(panel, origins, quantiles, season=season, grouping=grouping, size=size)
+    board = scored(panel, origins, quantiles, season=season, by=by, size=size)
     table = board.table()
     expected = naive_table(elementwise(panel, origins, quantiles, season), by)
     assert len(table) == len(expected)
-    columns = ["model", grouping.column or "all"]
+    columns = ["model", {"model": "all"}.get(by, board.column)]
     found = table.assign(all=0).set_index(columns).reindex(expected.index)
     for name in expected.columns:
         np.testing.assert_allclose(
@@ -219,14 +215,14 @@ def test_scoreboard_counts_windows_without_forecast_when_any_model_has_none(
     panel, origins, quantiles = case
     board = scored(panel, origins, quantiles, size=3)
     index = origins.windows(np.arange(len(origins)))
-    without = [
-        window
-        for window in range(len(origins))
-        if any(np.isnan(values[window]).all() for values, _ in quantiles.values())
-    ]
-    assert (board.windows, board.unread) == (len(origins), len(without))
-    first = panel.ids[int(index.series[without[0]])] if without else ""
-    assert board.first_unread == first
+    expected = {}
+    for name, (values, _) in quantiles.items():
+        without = [
+            w for w in range(len(origins)) if np.isnan(values[w, :, values.shape[-1] // 2]).all()
+        ]
+        if without:
+            expected[name] = (len(without), panel.ids[int(index.series[without[0]])])
+    assert (board.windows, board.unread) == (len(origins), expected)
 
 
 def test_scoreboard_names_the_first_series_when_windows_of_several_have_no_forecast() -> None:
@@ -234,21 +230,20 @@ def test_scoreboard_names_the_first_series_when_windows_of_several_have_no_forec
     quantiles = np.zeros((6, 1, 1))
     quantiles[[1, 3, 5]] = NAN
     board = scored(panel, held_out_origins(panel, 1, 2), {"gru": (quantiles, POINT)}, size=3)
-    assert (board.unread, board.windows, board.first_unread) == (3, 6, "s1")
+    assert (board.unread, board.windows) == ({"gru": (3, "s1")}, 6)
 
 
 @settings(max_examples=15, deadline=None)
 @given(case=comparisons())
-def test_undefined_counts_windows_that_only_some_metrics_have_when_scales_are_missing(
+def test_undefined_counts_values_that_only_some_metrics_have_when_scales_are_missing(
     case: tuple[Panel, Origins, Quantiles],
 ) -> None:
     panel, origins, quantiles = case
     rows = elementwise(panel, origins, quantiles, 1)
-    windows = rows[rows["model"] == "gru"].groupby(["series", "cutoff"])[list(METRICS)].mean()
-    defined = windows.notna().sum()
+    defined = rows[rows["model"] == "gru"][list(METRICS)].notna().sum()
     undefined = scored(panel, origins, quantiles).undefined()
     for name in METRICS:
-        expected = len(windows) - defined[name] if defined[name] < defined["mae"] else None
+        expected = defined["mae"] - defined[name] if defined[name] < defined["mae"] else None
         assert undefined.get(name) == expected
 
 
@@ -262,8 +257,8 @@ def test_group_by_gives_what_tables_are_labelled_with_when_series_are_ragged(by:
     )
     origins = held_out_origins(panel, 1)
     quantiles = {"gru": (np.zeros((2, 1, 1)), POINT), "naive": (np.ones((2, 1, 1)), POINT)}
-    grouping = grouping_of(by, panel, origins, 1)
-    table = scored(panel, origins, quantiles, grouping=grouping).table()
+    board = scored(panel, origins, quantiles, by=by)
+    table = board.table()
     labels = {
         "model": [],
         "series": ["s0", "s0", "s1", "s1"],
@@ -280,9 +275,8 @@ def test_group_by_gives_what_tables_are_labelled_with_when_series_are_ragged(by:
 def test_table_leaves_series_out_when_they_are_not_scored() -> None:
     panel = make_panel([1, 2, 3, 4, 5, 6], [1, 2], [6, 5, 4, 3, 2, 1])
     origins = held_out_origins(panel, 2)
-    grouping = grouping_of("series", panel, origins, 2)
     quantiles = {"gru": (np.zeros((2, 2, 1)), POINT)}
-    assert scored(panel, origins, quantiles, grouping=grouping).table()["unique_id"].tolist() == [
+    assert scored(panel, origins, quantiles, by="series").table()["unique_id"].tolist() == [
         "s0",
         "s2",
     ]
@@ -292,10 +286,7 @@ def test_by_model_is_over_all_windows_when_rows_stand_for_series() -> None:
     panel = make_panel([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1])
     origins = held_out_origins(panel, 2)
     quantiles = {"gru": (np.zeros((2, 2, 5)), LEVELS)}
-    grouping = grouping_of("series", panel, origins, 2)
-    by_series, whole = (
-        scored(panel, origins, quantiles, grouping=way) for way in (grouping, BY_MODEL)
-    )
+    by_series, whole = (scored(panel, origins, quantiles, by=way) for way in ("series", "model"))
     pd.testing.assert_frame_equal(by_series.by_model(), whole.table())
 
 
@@ -405,11 +396,13 @@ def test_table_has_no_number_when_nothing_can_be_scored() -> None:
     assert table[["n", "windows"]].values.tolist() == [[0, 1]]
     assert table.drop(columns=["model", "n", "windows"]).isna().all(axis=None)
     assert board.undefined() == {}
-    assert board.unread == 0
+    assert board.unread == {}
 
 
 def test_table_is_of_no_window_when_none_was_added() -> None:
-    board = Scoreboard(make_panel([1, 2, 3]), {"gru": LEVELS}, horizon=1, season=1, cutoffs=1)
+    board = Scoreboard(
+        make_panel([1, 2, 3]), {"gru": LEVELS}, horizon=1, season=1, cutoffs=np.array([0])
+    )
     table = board.by_model()
     assert table[["n", "windows"]].values.tolist() == [[0, 0]]
     assert table["mae"].isna().all()
@@ -472,22 +465,23 @@ def test_table_has_the_intervals_of_every_model_when_their_levels_differ() -> No
     assert table.loc["inner", "coverage-80"] == 50
     assert table.loc["outer", "coverage-95"] == 100
     assert math.isnan(table.loc["inner", "width-95"]) and math.isnan(table.loc["outer", "width-80"])
-    assert board.undefined() == {}
+    assert board.undefined() == dict.fromkeys(("pinball", "wql", "crps"), 2)
 
 
 def errors_of_two(
-    cutoffs: int, series: int, *, constant: bool = False
+    cutoffs: int, series: int, *, horizon: int = 1, constant: bool = False
 ) -> tuple[Panel, Origins, Quantiles]:
     """Two models that err at random by cutoff and series."""
     rng = np.random.default_rng(5)
-    history = np.ones(40) if constant else rng.normal(size=40)
-    panel = make_panel(*[[*history, *rng.normal(size=cutoffs)] for _ in range(series)])
-    origins = held_out_origins(panel, 1, cutoffs)
+    history = np.ones(60) if constant else rng.normal(size=60)
+    after = cutoffs + horizon - 1
+    panel = make_panel(*[[*history, *rng.normal(size=after)] for _ in range(series)])
+    origins = held_out_origins(panel, horizon, cutoffs)
     return (
         panel,
         origins,
         {
-            name: (rng.normal(scale=scale, size=(len(origins), 1, 1)), POINT)
+            name: (rng.normal(scale=scale, size=(len(origins), horizon, 1)), POINT)
             for name, scale in (("first", 1.0), ("second", 1.5))
         },
     )
@@ -506,13 +500,13 @@ def errors_of_two(
 def test_compare_tests_mean_differences_of_scaled_errors_when_there_are_enough(
     cutoffs: int, series: int, overlap: int, kind: str
 ) -> None:
-    panel, origins, quantiles = errors_of_two(cutoffs, series)
+    panel, origins, quantiles = errors_of_two(cutoffs, series, horizon=overlap + 1)
     rows = elementwise(panel, origins, quantiles, 1)
     column = "rank" if kind == "cutoffs" else "series"
     losses = rows.pivot_table(index=column, columns="model", values="mase", sort=False)
     differences = (losses["first"] - losses["second"]).to_numpy()
     expected = diebold_mariano(differences, overlap if kind == "cutoffs" else 0)
-    comparison, found = scored(panel, origins, quantiles).compare("first", "second", overlap)
+    comparison, found = scored(panel, origins, quantiles).compare("first", "second")
     assert (found, expected is None) == (kind, False)
     assert comparison is not None and expected is not None
     assert comparison.n == expected.n == (cutoffs if kind == "cutoffs" else series)
@@ -522,7 +516,7 @@ def test_compare_tests_mean_differences_of_scaled_errors_when_there_are_enough(
 
 def test_compare_says_nothing_when_cutoffs_and_series_are_few() -> None:
     panel, origins, quantiles = errors_of_two(LEAST_COMPARED - 1, LEAST_COMPARED - 1)
-    assert scored(panel, origins, quantiles).compare("first", "second", 0) == (None, "")
+    assert scored(panel, origins, quantiles).compare("first", "second") == (None, "")
 
 
 def test_compare_is_of_absolute_errors_when_no_history_varies() -> None:
@@ -530,7 +524,7 @@ def test_compare_is_of_absolute_errors_when_no_history_varies() -> None:
     actual = np.array([panel.series(series)[-1] for series in range(len(panel))])
     losses = [np.abs(values[:, 0, 0] - actual) for values, _ in quantiles.values()]
     expected = diebold_mariano(losses[0] - losses[1], 0)
-    comparison, kind = scored(panel, origins, quantiles).compare("first", "second", 0)
+    comparison, kind = scored(panel, origins, quantiles).compare("first", "second")
     assert kind == "series"
     assert comparison is not None and expected is not None
     assert comparison.p_value == pytest.approx(expected.p_value)
@@ -538,11 +532,11 @@ def test_compare_is_of_absolute_errors_when_no_history_varies() -> None:
 
 def test_scoreboard_passes_over_a_block_when_it_is_empty() -> None:
     panel = make_panel([1, 2, 4, 8, 16])
-    board = Scoreboard(panel, {"gru": LEVELS}, horizon=2, season=1, cutoffs=1)
+    board = Scoreboard(panel, {"gru": LEVELS}, horizon=2, season=1, cutoffs=np.array([0]))
     none = WindowIndex(series=np.zeros(0, np.int64), cutoffs=np.zeros(0, np.int64))
     forecasts = {"gru": Forecasts(np.zeros((0, 2, 5)), LEVELS)}
-    board.add(Block(index=none, ranks=none.series, actual=np.zeros((0, 2)), forecasts=forecasts))
-    assert (board.windows, board.unread) == (0, 0)
+    board.add(Block(index=none, actual=np.zeros((0, 2)), forecasts=forecasts))
+    assert (board.windows, board.unread) == (0, {})
 
 
 @pytest.mark.parametrize("by", ["step", "cutoff", "series"])
@@ -551,18 +545,48 @@ def test_table_is_in_order_of_groups_and_models_when_series_begin_at_any_time(by
     panel = make_panel(*[[3.0, 1, 4, 1, 5, 9, 2]] * count)
     panel = replace(panel, starts=np.random.default_rng(0).permutation(count))
     origins = held_out_origins(panel, 2, 2)
-    grouping = grouping_of(by, panel, origins, 2)
     zeros = np.zeros((len(origins), 2, 1))
     quantiles = {name: (zeros, POINT) for name in ("gru", "drift", "naive")}
-    table = scored(panel, origins, quantiles, grouping=grouping).table()
+    board = scored(panel, origins, quantiles, by=by)
+    table = board.table()
     expected = {"step": [1, 2], "cutoff": [*range(3, count + 4)], "series": [*panel.ids]}[by]
-    assert table[grouping.column].tolist() == [label for label in expected for _ in range(3)]
+    assert table[board.column].tolist() == [label for label in expected for _ in range(3)]
     assert table["model"].tolist() == ["gru", "drift", "naive"] * len(expected)
 
 
 @pytest.mark.parametrize("column", ["model", "n", "mase", "owa"])
 def test_scoreboard_raises_when_the_ids_have_the_name_of_another_column(column: str) -> None:
     panel = make_panel([1, 2, 3])
-    grouping = group_by("series", panel, horizon=1, cutoffs=(), series=column)
+    cutoffs = np.array([0])
     with pytest.raises(ConfigError, match=f"two columns of the output would be called '{column}'"):
-        Scoreboard(panel, {"gru": (0.5,)}, horizon=1, season=1, cutoffs=1, grouping=grouping)
+        Scoreboard(
+            panel,
+            {"gru": (0.5,)},
+            horizon=1,
+            season=1,
+            cutoffs=cutoffs,
+            by="series",
+            series_column=column,
+        )
+
+
+def test_overlap_counts_cutoffs_of_all_series_when_these_end_at_different_times() -> None:
+    panel = make_panel(*[[1.0, 2, 4, 3, 5, 6]] * 5)
+    panel = replace(panel, starts=np.array([0, 1, 2, 3, 9]))
+    origins = held_out_origins(panel, 3)
+    board = scored(panel, origins, {"gru": (np.zeros((5, 3, 1)), POINT)})
+    assert board.overlap == 2
+
+
+def test_quantile_losses_are_of_the_shared_levels_when_models_have_different_ones() -> None:
+    panel = make_panel([1, 2, 4, 8, 16])
+    origins = held_out_origins(panel, 1)
+    wide = np.array([[[0, 8, 9, 10, 20.0]]])
+    quantiles = {"wide": (wide, LEVELS), "narrow": (wide[..., 1:4], LEVELS[1:4])}
+    table = scored(panel, origins, quantiles).by_model().set_index("model")
+    losses = ["pinball", "wql", "crps"]
+    assert table.loc["wide", losses].notna().all()
+    assert table.loc["wide", losses].tolist() == table.loc["narrow", losses].tolist()
+    apart = {"wide": (wide[..., ::2], LEVELS[::2]), "narrow": quantiles["narrow"]}
+    table = scored(panel, origins, apart).by_model()
+    assert table[losses].isna().all(axis=None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
-from typing import Annotated, NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -17,7 +19,13 @@ from rnnforecast.cli.metrics import metrics
 from rnnforecast.cli.models import models
 from rnnforecast.cli.selftest import selftest
 from rnnforecast.cli.train import train
-from rnnforecast.errors import RnnForecastError
+from rnnforecast.errors import OutputError, RnnForecastError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from _typeshed import ReadableBuffer
 
 app = typer.Typer(
     name="rnnforecast",
@@ -29,11 +37,11 @@ for command in (train, forecast, backtest, evaluate, models, metrics, selftest):
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived; the process ends with 128 and the signal's number."""
+    """A signal ends the process with 128 and its number; SIGPIPE, silently."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
-        self.exit_code = 128 + signum
+        self.signum = signum
 
 
 def _version(value: bool) -> None:
@@ -56,21 +64,27 @@ def program(
 
 def main() -> NoReturn:
     """Run the program; every end has its exit code and, if it is a failure, one line."""
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    _open_closed_streams()
+    try:
+        _on_signals(_interrupt)
+        _open_streams()
+        _run()
+    except Interrupted as interruption:
+        if interruption.signum in (signal.SIGINT, signal.SIGTERM):
+            _tell("interrupted")
+        sys.exit(128 + interruption.signum)
+    finally:
+        _on_signals(signal.SIG_IGN)  # at Python's end, one would show a traceback
+
+
+def _run() -> NoReturn:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
     debug = "--debug" in sys.argv[1:]
     try:
         code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except RnnForecastError as error:
         _fail(str(error), error.exit_code, debug)
-    except Interrupted as interruption:
-        print("interrupted", file=sys.stderr)
-        sys.exit(interruption.exit_code)
     except Exception as error:
         if hasattr(error, "format_message"):  # how typer, of any version, tells of wrong usage
             _fail(f"{error.format_message().rstrip('.')}. Try --help.", 2, debug)
@@ -87,22 +101,63 @@ def _is_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and named)
 
 
-def _open_closed_streams() -> None:
-    """Where a caller has closed standard output or error, write to nowhere instead of failing."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")
+class _Stream(io.FileIO):
+    """A standard stream that ends the program where it takes no more.
+
+    SIGPIPE itself would leave no time to remove temporary files, and libraries make an end of
+    their own of a BrokenPipeError.
+    """
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            # Python would try again to flush at its end, and fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise Interrupted(signal.SIGPIPE) from None
+            name = "output" if self.fileno() == 1 else "error"
+            raise OutputError(f"standard {name}: {error.strerror}; free space there") from None
+
+
+def _open_streams() -> None:
+    """Guard standard output and error; where a caller has closed one, write to nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))
+        elif stream is getattr(sys, f"__{name}__"):
+            guarded = io.TextIOWrapper(
+                io.BufferedWriter(_Stream(stream.fileno(), "w", closefd=False)),
+                encoding=stream.encoding,
+                errors=stream.errors,
+                line_buffering=stream.line_buffering,
+            )
+            setattr(sys, name, guarded)
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
+    # Another one would keep temporary files from being removed; of one that has come already,
+    # Python would complain under SIG_IGN.
+    _on_signals(lambda signum, frame: None)
     raise Interrupted(signum)
+
+
+def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
 
 
 def _fail(message: str, exit_code: int, debug: bool) -> NoReturn:
     if debug:
         import traceback
 
-        traceback.print_exc()
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+        _tell(traceback.format_exc().rstrip())
+    _tell("error: " + " ".join(message.split()))
     sys.exit(exit_code)
+
+
+def _tell(message: str) -> None:
+    """Write to standard error; where it takes no more, the exit code tells alone."""
+    with suppress(Interrupted, OutputError):
+        print(message, file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rnnforecast.cli import options
 from rnnforecast.cli.render import check_output, choose_format, print_scored
 from rnnforecast.cli.reporter import StderrReporter
+from rnnforecast.config import LARGEST
 from rnnforecast.errors import ConfigError
 
 
@@ -27,10 +29,14 @@ def backtest(
             "(pip install 'rnnforecast[baselines]')."
         ),
     ] = "",
-    windows: Annotated[int, typer.Option(min=1, help="Cutoffs of each series.")] = 3,
+    windows: Annotated[
+        int, typer.Option(min=1, max=LARGEST - 1, help="Cutoffs of each series.")
+    ] = 3,
     step: Annotated[
         int | None,
-        typer.Option(min=1, help="Values between two cutoffs [default: the horizon]"),
+        typer.Option(
+            min=1, max=LARGEST - 1, help="Values between two cutoffs [default: the horizon]"
+        ),
     ] = None,
     refit: Annotated[
         str,
@@ -84,9 +90,9 @@ def backtest(
 
 def _refit_every(text: str) -> int | None:
     """The number in "5" or "every 5"; None for "never"."""
-    count = text.removeprefix("every").strip()
     if text == "never":
         return None
-    if not count.isascii() or not count.isdigit() or int(count) < 1:
+    count = re.fullmatch(r"(?:every)?\s*0*([1-9][0-9]{0,8})\s*", text)
+    if count is None:
         raise ConfigError(f"refit must be a number of cutoffs or never, got '{text}'")
-    return int(count)
+    return int(count[1])

@@ -6,11 +6,10 @@ import csv
 import io
 import json
 import math
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rnnforecast.errors import ConfigError, GateError, OutputError
+from rnnforecast.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,15 +76,13 @@ def print_scored(scored: Scored, form: str) -> None:
     """
     metrics = scored.metrics
     if form == "table":
-        metrics = metrics[[name for name in metrics.columns if _is_main(str(name))]]
+        hidden = SECONDARY | ({"smape"} if "owa" in metrics else set())  # it is in owa
+        metrics = metrics[
+            [name for name in metrics.columns if str(name).split("-")[0] not in hidden]
+        ]
     print_table(metrics, form)
     if scored.failure is not None:
         raise GateError(scored.failure)
-
-
-def _is_main(column: str) -> bool:
-    """Whether a metric is shown on a terminal, where there is no room for all."""
-    return column.split("-")[0] not in SECONDARY
 
 
 def print_table(table: pd.DataFrame, form: str) -> None:
@@ -117,27 +114,34 @@ def print_rows(columns: list[str], rows: list[list[Any]], form: str) -> None:
 
 
 def _write(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        # Python would try again to flush at its end, and fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(f"standard output: {error.strerror}; free space there") from None
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _print_rich(columns: list[str], rows: list[list[Any]]) -> None:
-    """A table as wide as it needs; on its side where it is wider than the terminal that way."""
+    """A table upright, or on its side where it fits the terminal that way alone; never cut."""
     from rich.console import Console
-    from rich.measure import Measurement
 
     console = Console()
     cells = [columns, *([_cell(value) for value in row] for row in rows)]
     table = _rich_table(cells)
-    too_wide = Measurement.get(console, console.options, table).maximum >= console.width
-    if too_wide and len(rows) < len(columns):
-        table = _rich_table([list(column) for column in zip(*cells, strict=True)])
+    needed, wanted = _widths(table)
+    if wanted > console.width > len(cells):
+        turned = _rich_table([list(column) for column in zip(*cells, strict=True)])
+        if _widths(turned)[1] <= console.width:
+            table, needed = turned, 0
+    console.width = max(console.width, needed)
     console.print(table)
+
+
+def _widths(table: Table) -> tuple[int, int]:
+    """The characters that a table needs, with its sentences folded, and those that it wants."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    unbounded = Console(width=sys.maxsize)
+    measured = Measurement.get(unbounded, unbounded.options, table)
+    return measured.minimum, measured.maximum
 
 
 def _rich_table(cells: list[list[str]]) -> Table:
@@ -148,8 +152,14 @@ def _rich_table(cells: list[list[str]]) -> Table:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
     for place, name in enumerate(cells[0]):
-        numeric = all(row[place][-1:].isdigit() or row[place] == ABSENT for row in cells[1:])
-        table.add_column(Text(name), justify="right" if numeric else "left")
+        column = [row[place] for row in cells[1:]]
+        numeric = all(cell[-1:].isdigit() or cell == ABSENT for cell in column)
+        table.add_column(
+            Text(name),
+            justify="right" if numeric else "left",
+            no_wrap=not any(" " in cell for cell in column),
+            overflow="fold",
+        )
     for row in cells[1:]:
         table.add_row(*map(Text, row))  # as it is, not as markup
     return table

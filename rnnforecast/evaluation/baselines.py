@@ -1,12 +1,12 @@
 """Forecasts without learning, which every model must beat, with the spread of their errors.
 
 Each baseline takes a whole series [time], NaN where missing, the cutoffs [window] to forecast from,
-each at least 1, the horizon and the season; from cutoff c it reads `series[:c]` alone. All cutoffs
-share one pass over the series, but for `naive2`. Missing values are passed over: a forecast h steps
-ahead counts its h from the value it copies. Points and deviations follow Hyndman & Athanasopoulos
-2021, Forecasting: principles and practice, 5.2 and 5.5, where sigma is the residual standard
-deviation (equation 5.1) of the one-step residuals before the cutoff whose values were all observed,
-0 where there are none.
+each at least 1, the horizon and the season; from cutoff c it reads `series[:c]` alone. The cutoffs
+of a call share one pass over the series, but for `naive2`. Missing values are passed over: a
+forecast h steps ahead counts its h from the value it copies. Points and deviations follow Hyndman &
+Athanasopoulos 2021, Forecasting: principles and practice, 5.2 and 5.5, where sigma is the residual
+standard deviation (equation 5.1) of the one-step residuals before the cutoff whose values were all
+observed, 0 where there are none.
 """
 
 from __future__ import annotations

@@ -61,47 +61,45 @@ def conformity(actual: FloatArray, quantiles: FloatArray, *, log: bool = False) 
 
 
 def split_factors(
-    scores: FloatArray, coverages: Sequence[float], weights: FloatArray
+    scores: FloatArray,
+    coverages: Sequence[float],
+    weights: FloatArray,
+    prior: FloatArray | float = 1.0,
 ) -> FloatArray:
     """The factors under which `coverages` percent of the scored outcomes lie inside.
 
-    Of n scores of weight 1 that is the ⌈(n + 1) coverage⌉-th smallest, the largest where there is
-    no such one (Vovk et al. 2005; with weights, Barber et al. 2023). Each step has its own; where
-    it has fewer than a hundred scores, all steps share one. The less the scores weigh, the closer
-    a factor stays to 1, the model's own half-widths.
+    Of n scores of weight 1 that is the ⌈(n + 1) coverage⌉-th smallest (Vovk et al. 2005; with
+    weights, Barber et al. 2023). Each step has its own; where it has fewer than a hundred scores,
+    all steps share one. The less the scores weigh, the closer a factor stays to the prior, and it
+    is the prior where they are too few to have such a one.
 
     Args:
         scores: `conformity` of windows that the model was not fitted to [window, step, interval].
         coverages: Nominal ones, in percent, ascending.
         weights: How much of a window that shares no step with another each one is [window].
+        prior: What was thought before [step, interval]; 1 is the model's own half-widths.
 
     Returns:
-        [step, interval]; 1 where there is no score.
+        [step, interval].
     """
     _, steps, intervals = scores.shape
     if (~np.isnan(scores)).sum(axis=0).min() < LEAST_SCORES:
-        pooled = scores.reshape(-1, 1, intervals)
-        factors = _weighted_factors(pooled, coverages, np.repeat(weights / steps, steps))
-        return np.repeat(factors, steps, axis=0)
-    return _weighted_factors(scores, coverages, weights)
-
-
-def _weighted_factors(
-    scores: FloatArray, coverages: Sequence[float], weights: FloatArray
-) -> FloatArray:
+        scores = scores.reshape(-1, 1, intervals)
+        weights = np.repeat(weights / steps, steps)
     order = np.argsort(scores, axis=0)
     known = ~np.isnan(np.take_along_axis(scores, order, axis=0))
     below = np.cumsum(np.where(known, weights[order], 0.0), axis=0)
     total, count = below[-1], known.sum(axis=0)
-    wished = (total + 1) * np.asarray(coverages) / 100
+    wished = (total + 1) * np.asarray(coverages) / 100 * (1 - 1e-12)
     # Sums of equal weights may miss a whole number by their last bit.
-    place = np.minimum((below < wished * (1 - 1e-12)).sum(axis=0), np.maximum(count - 1, 0))
+    place = np.minimum((below < wished).sum(axis=0), np.maximum(count - 1, 0))
     chosen = np.take_along_axis(order, place[None], axis=0)
-    factors = np.take_along_axis(scores, chosen, axis=0)[0]
-    credibility = total / (total + CREDIBLE)
-    bounded = np.clip(factors, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
-    shrunk: FloatArray = np.where(count > 0, bounded, 1.0) ** credibility
-    return shrunk
+    found = np.take_along_axis(scores, chosen, axis=0)[0]
+    factors = np.clip(np.where(count > 0, found, 1.0), 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    credibility = np.where(wished <= total, total / (total + CREDIBLE), 0.0)
+    before = np.broadcast_to(prior, (steps, intervals))
+    combined: FloatArray = factors**credibility * before ** (1 - credibility)
+    return combined
 
 
 def widen(quantiles: FloatArray, factors: FloatArray, *, log: bool = False) -> FloatArray:
@@ -173,8 +171,13 @@ class AdaptiveFactors:
         self.outside[slot] += np.nansum(outside, axis=0)
         self.count[slot] += (~np.isnan(outside)).sum(axis=0)
 
+    def go_to(self, cutoff: int) -> None:
+        """Go on to a cutoff, where more outcomes are known; cutoffs are counted from 0."""
+        while self.cutoff < cutoff:
+            self.advance()
+
     def advance(self) -> None:
-        """Go on to the next cutoff, where more outcomes are known."""
+        """Go on to the next cutoff."""
         self.cutoff += 1
         slots, steps = (self.cutoff - self.delay) % len(self.outside), np.arange(len(self.delay))
         count = self.count[slots, steps]

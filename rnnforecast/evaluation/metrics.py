@@ -45,10 +45,13 @@ class Metric(Definition):
     Attributes:
         terms: What is averaged [window, step], NaN where undefined, all at the same places.
         combine: From the mean of each term to the metric, elementwise.
+        pooled: Whether the terms of all windows are averaged first, as for a ratio of sums, rather
+            than the metric of each.
     """
 
     terms: Callable[[Windows], tuple[FloatArray, ...]]
     combine: Callable[..., FloatArray] = _only
+    pooled: bool = False
 
     def by_window(self, windows: Windows) -> FloatArray:
         """The metric of each window [window]."""
@@ -117,7 +120,7 @@ def _weighted(loss: FloatArray, windows: Windows) -> tuple[FloatArray, FloatArra
 
 def _crps(windows: Windows) -> tuple[FloatArray, ...]:
     """The integral as a sum: each level stands for what is nearer to it than to another."""
-    levels = np.asarray(windows.levels)
+    levels = np.asarray(windows.scored_levels)
     edges = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
     return (2 * windows.pinball @ np.diff(edges),)
 
@@ -168,11 +171,12 @@ POINT_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="wape",
-        summary="sum of |error| over sum of |actual|, in percent",
+        summary="sum of |error| over sum of |actual|, of all windows together, in percent",
         undefined=f"{_MISSING}; NaN where all actual values are 0",
         reference="Kolassa & Schütz 2007, Advantages of the MAD/mean ratio over the MAPE",
         terms=lambda windows: _weighted(100 * np.abs(windows.error), windows),
         combine=ratio,
+        pooled=True,
     ),
     Metric(
         name="mase",
@@ -201,15 +205,16 @@ QUANTILE_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="wql",
-        summary="twice the sum of the quantile loss over sum of |actual|, mean over the levels",
+        summary="twice the sum of quantile loss over sum of |actual|, of all windows together",
         undefined=f"{_POINT_ONLY}, and where all actual values are 0",
         reference="Rangapuram et al. 2021, End-to-end learning of coherent forecasts",
         terms=lambda windows: _weighted(2 * windows.pinball.mean(-1), windows),
         combine=ratio,
+        pooled=True,
     ),
     Metric(
         name="crps",
-        summary="twice the integral of the quantile loss over the levels, in units of the series",
+        summary="twice the integral of quantile loss over levels; too low where they are few",
         undefined=_POINT_ONLY,
         reference=(
             "Laio & Tamea 2007, Verification tools for probabilistic forecasts; "

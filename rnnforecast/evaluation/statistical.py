@@ -24,14 +24,17 @@ from rnnforecast.evaluation.baselines import (
 # Hyndman et al. 2002 (ETS); Fiorucci et al. 2016 (theta); Hyndman & Khandakar 2008 (ARIMA).
 MODELS = {"auto-ets": "AutoETS", "auto-theta": "AutoTheta", "auto-arima": "AutoARIMA"}
 LEVEL = 95
+# From fewer values statsforecast estimates no exponential smoothing without a season.
+LEAST_VALUES = 7
 
 
 def _forecasts(
     name: str, series: FloatArray, cutoffs: IntArray, horizon: int, season: int
 ) -> PointAndDeviation:
-    """One fit a cutoff, gaps interpolated; the seasonal naive where a fit fails.
+    """One fit a cutoff, gaps interpolated; the deviation is that of a normal interval's width.
 
-    The deviation is that of a normal distribution with the model's prediction interval.
+    A history that is constant or spans fewer than 7 steps, its gaps included, leaves nothing to
+    fit: its forecast is the seasonal naive. Point and deviation are NaN where a fit fails.
 
     Raises:
         ConfigError: statsforecast is not installed.
@@ -39,9 +42,9 @@ def _forecasts(
     model = _model(name, season)
     point, deviation = seasonal_naive(series, cutoffs, horizon, season)
     for window, cutoff in enumerate(cutoffs):
-        fitted = _fitted(model, series[:cutoff], horizon)
-        if fitted is not None:
-            point[window], deviation[window] = fitted
+        history, since = without_gaps(series[:cutoff])
+        if len(history) >= LEAST_VALUES and np.ptp(history) > 0:
+            point[window], deviation[window] = _fitted(model, history, since + horizon)[:, since:]
     return PointAndDeviation(point, deviation)
 
 
@@ -57,21 +60,19 @@ def _model(name: str, season: int) -> Any:
     return getattr(models, MODELS[name])(season_length=season)
 
 
-def _fitted(model: Any, history: FloatArray, horizon: int) -> tuple[FloatArray, FloatArray] | None:
-    """Point and deviation [step]; None where the model cannot be fitted or is not finite."""
-    observed, since = without_gaps(history)
+def _fitted(model: Any, history: FloatArray, steps: int) -> FloatArray:
+    """Point and deviation of each step [2, step]; NaN where the fit fails or is not finite."""
+    failed = np.full((2, steps), np.nan)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = model.forecast(y=observed, h=since + horizon, level=[LEVEL])
-    # The models tell of short and of degenerate series in every kind of exception.
+            result = model.forecast(y=history, h=steps, level=[LEVEL])
+    # The models tell of series that they cannot be fitted to in every kind of exception.
     except Exception:
-        return None
+        return failed
     point, lower, upper = (
-        np.asarray(result[key], dtype=np.float64)[since:]
-        for key in ("mean", f"lo-{LEVEL}", f"hi-{LEVEL}")
+        np.asarray(result[key], dtype=np.float64) for key in ("mean", f"lo-{LEVEL}", f"hi-{LEVEL}")
     )
-    deviation = (upper - lower) / 2 / NormalDist().inv_cdf(0.5 + LEVEL / 200)
-    if not (np.isfinite(point) & np.isfinite(deviation)).all():
-        return None
-    return point, np.abs(deviation)
+    deviation = np.abs(upper - lower) / 2 / NormalDist().inv_cdf(0.5 + LEVEL / 200)
+    forecast = np.stack([point, deviation])
+    return forecast if np.isfinite(forecast).all() else failed

@@ -29,6 +29,8 @@ class Windows:
             everything that needs more than the median is NaN.
         absolute_scale: `seasonal_scale` of each window's history [window]; NaN where undefined.
         square_scale: That of order 2 [window].
+        shared: The levels at which quantiles are scored, those that all models compared have;
+            None for all of `levels`.
     """
 
     actual: FloatArray
@@ -36,6 +38,12 @@ class Windows:
     levels: tuple[float, ...]
     absolute_scale: FloatArray
     square_scale: FloatArray
+    shared: tuple[float, ...] | None = None
+
+    @property
+    def scored_levels(self) -> tuple[float, ...]:
+        """The levels that quantile losses are taken at."""
+        return self.levels if self.shared is None else self.shared
 
     @property
     def forecast(self) -> FloatArray:
@@ -49,11 +57,13 @@ class Windows:
 
     @cached_property
     def pinball(self) -> FloatArray:
-        """The quantile loss without the factor 2 [window, step, quantile]."""
-        if self.levels == (0.5,):
-            return np.full_like(self.quantiles, np.nan)
-        error = self.actual[..., None] - self.quantiles
-        level = np.asarray(self.levels)
+        """The quantile loss without the factor 2 [window, step, scored level]."""
+        levels = self.scored_levels
+        if levels == (0.5,) or self.levels == (0.5,):
+            return np.full((*self.actual.shape, len(levels)), np.nan)
+        places = [self.levels.index(level) for level in levels]
+        error = self.actual[..., None] - self.quantiles[..., places]
+        level = np.asarray(levels)
         return np.maximum(level * error, (level - 1) * error)
 
     def bounds(self, coverage: float) -> tuple[FloatArray, FloatArray]:

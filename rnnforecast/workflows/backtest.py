@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rnnforecast.arrays import FloatArray
 from rnnforecast.backtest import Origins, held_out_origins, panel_before
 from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.contenders import BaselineContender, Calibrated, Contender
@@ -21,7 +21,7 @@ from rnnforecast.data.writing import forecast_table, id_name, to_csv
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.forecaster import without_logarithm
 from rnnforecast.runtime import limit_threads, select_device
-from rnnforecast.scoreboard import Block, Scoreboard, group_by
+from rnnforecast.scoreboard import Block, Scoreboard
 from rnnforecast.workflows.fitting import (
     baseline_contenders,
     calibration_windows,
@@ -36,6 +36,7 @@ from rnnforecast.workflows.inputs import (
     describe_data,
     naming,
     read_series,
+    tell_of_ends,
 )
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
@@ -134,9 +135,14 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
     origins, board = setup.origins, _board(setup, request.by)
     contenders: dict[str, Calibrated] = {}
     every = request.refit_every or origins.count
+    began = time.monotonic()
     with _rows(request.output) as write:
         for first in range(0, origins.count, every):
             ranks = range(first, min(first + every, origins.count))
+            if first:
+                left = (time.monotonic() - began) / first * (origins.count - first)
+                where = f"cutoff {first + 1} of {origins.count}"
+                reporter.note(f"fitting anew before {where}; about {left:.0f} s left")
             _fit(contenders, setup, request, first, device, reporter)
             title = f"forecasting from cutoffs {first + 1} to {ranks.stop} of {origins.count}"
             with reporter.counting(title, len(ranks) * len(origins.series)) as done:
@@ -156,7 +162,7 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
     tell_of_unread(board, reporter)
     tell_of_undefined(board, reporter)
     tell_of_losses(metrics, setup.networks, reporter)
-    tell_the_best(board, -(-setup.horizon // origins.stride) - 1, reporter)
+    tell_the_best(board, reporter)
     return Scored(board.table(), failed_gate(metrics, setup.networks, gates))
 
 
@@ -181,6 +187,7 @@ def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
         table.config, setup.models, spec.levels, CUTOFF, _target_name(table.config)
     )
     reporter.note(f"{describe_data(table)}; {request.windows} cutoffs")
+    tell_of_ends(panel, reporter)
     if spec.log and (fault := without_logarithm(panel)):
         reporter.warning(
             f"series '{fault[0]}' has the value {fault[1]:g} after the first cutoff, which models "
@@ -191,20 +198,18 @@ def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
 
 def _board(setup: Setup, by: str) -> Scoreboard:
     panel, origins = setup.table.panel, setup.origins
-    times = [
-        panel.times(origins.series, origins.cutoffs(rank) - 1)
-        for rank in range(origins.count if by == "cutoff" else 0)
+    cutoffs = [
+        np.unique(panel.times(origins.series, origins.cutoffs(rank) - 1))
+        for rank in range(origins.count)
     ]
-    grouping = group_by(
-        by, panel, horizon=setup.horizon, cutoffs=times, series=id_name(setup.table.config)
-    )
     return Scoreboard(
         panel,
         dict.fromkeys(setup.models, setup.levels),
         horizon=setup.horizon,
         season=setup.configs[0].windows.season,
-        cutoffs=origins.count,
-        grouping=grouping,
+        cutoffs=np.concatenate(cutoffs),
+        by=by,
+        series_column=id_name(setup.table.config),
     )
 
 
@@ -219,27 +224,31 @@ def _fit(
     """Fit the networks to what lies before the cutoffs of this rank, and calibrate everything."""
     known = panel_before(setup.table.panel, setup.origins, rank)
     newest = calibration_windows(known, setup.horizon)
-    fitted: list[tuple[Contender, FloatArray]] = []
-    for asked, settings in zip(setup.configs, request.settings, strict=True):
-        config = suited_to(asked, known, reporter)
-        reporter.note(f"{describe_config(config)}; on {device.type}")
-        limit_threads(config.model.hidden_size, config.training.batch_size)
-        forecaster, result = fit_validated(known, config, device, reporter)
-        factors = factors_of(forecaster, known, newest, config)
-        if settings.refit:
-            forecaster = refit(known, config, device, reporter, result.best_epoch)
-        fitted.append((forecaster, factors))
-    levels = setup.configs[0].model.levels
-    fitted += [
-        (base, factors_of(base, known, newest, setup.configs[0])) for base in setup.baselines
-    ]
-    for contender, factors in fitted:
-        if contender.name in contenders:
-            contenders[contender.name].restart(contender, factors)
+
+    def enter(validated: Contender, contender: Contender, config: RunConfig) -> None:
+        """Calibrate by a contender that has not seen the newest windows; go on with the other."""
+        own = contenders.get(contender.name)
+        prior = own.factors_at(rank) if own else 1.0
+        factors = factors_of(validated, known, newest, config, prior)
+        if own:
+            own.restart(contender, factors)
         else:
             contenders[contender.name] = Calibrated(
-                contender, factors, levels, setup.origins.stride
+                contender, factors, config.model.levels, setup.origins.stride
             )
+
+    for asked, settings in zip(setup.configs, request.settings, strict=True):
+        config = suited_to(asked, known, reporter)
+        if not rank:
+            reporter.note(f"{describe_config(config)}; on {device.type}")
+        limit_threads(config.model.hidden_size, config.training.batch_size)
+        validated, result = fit_validated(known, config, device, reporter)
+        forecaster = validated
+        if settings.refit:
+            forecaster = refit(known, config, device, reporter, result.best_epoch)
+        enter(validated, forecaster, config)
+    for baseline in setup.baselines:
+        enter(baseline, baseline, setup.configs[0])
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from rnnforecast.data.writing import id_name
 from rnnforecast.errors import ConfigError, DataError
 from rnnforecast.evaluation.baselines import BASELINES
 from rnnforecast.evaluation.intervals import widen
-from rnnforecast.scoreboard import Block, Forecasts, Scoreboard, group_by
+from rnnforecast.scoreboard import Block, Forecasts, Scoreboard
 from rnnforecast.workflows.fitting import CALIBRATION_WINDOWS, baseline_contenders
 from rnnforecast.workflows.inputs import describe_data, warn_of_ignored
 from rnnforecast.workflows.reporting import Reporter
@@ -92,13 +92,13 @@ def evaluate(request: EvaluateRequest, reporter: Reporter) -> Scored:
             if contender.name not in forecasts:
                 quantiles = _forecast(contender, table.panel, known, joined, levels)
                 forecasts[contender.name] = Forecasts(quantiles, contender.levels)
-    board, overlap = _score(joined, forecasts, table, windows, request.by)
+    board = _score(joined, forecasts, table, windows, request.by)
     metrics = board.by_model()
     # A file may hold baselines alone, which are then what it is about.
     models = [name for name in joined.quantiles if name not in BASELINES] or [*joined.quantiles]
     tell_of_undefined(board, reporter)
     tell_of_losses(metrics, models, reporter)
-    tell_the_best(board, overlap, reporter)
+    tell_the_best(board, reporter)
     return Scored(board.table(), failed_gate(metrics, models, gates))
 
 
@@ -166,25 +166,20 @@ def _score(
     table: Table,
     windows: WindowSpec,
     by: str,
-) -> tuple[Scoreboard, int]:
-    """All windows on a board, and how many neighbouring cutoffs share steps."""
+) -> Scoreboard:
+    """All windows on a board."""
     panel, index = table.panel, joined.index
-    times, ranks = np.unique(panel.times(index.series, index.cutoffs - 1), return_inverse=True)
-    grouping = group_by(
-        by, panel, horizon=windows.horizon, cutoffs=[times], series=id_name(table.config)
-    )
     board = Scoreboard(
         panel,
         {name: forecast.levels for name, forecast in forecasts.items()},
         horizon=windows.horizon,
         season=windows.season,
-        cutoffs=len(times),
-        grouping=grouping,
+        cutoffs=panel.times(index.series, index.cutoffs - 1),
+        by=by,
+        series_column=id_name(table.config),
     )
-    board.add(Block(index=index, ranks=ranks, actual=joined.actual, forecasts=forecasts))
-    strides = np.diff(index.cutoffs)[np.diff(index.series) == 0]
-    stride = int(strides.min()) if len(strides) else windows.horizon
-    return board, -(-windows.horizon // stride) - 1
+    board.add(Block(index=index, actual=joined.actual, forecasts=forecasts))
+    return board
 
 
 def _tell_of_join(rows: ForecastRows, joined: Joined, table: Table, reporter: Reporter) -> None:

@@ -75,7 +75,7 @@ def baseline_contenders(
     Raises:
         ConfigError: One of `more` does not exist, or its package is not installed.
     """
-    chosen = {name: _statistical(name) for name in more} | BASELINES
+    chosen = _statistical(more) | BASELINES
     if naive2:
         chosen |= REFERENCES
     return [
@@ -84,18 +84,28 @@ def baseline_contenders(
     ]
 
 
-def _statistical(name: str) -> Baseline:
-    """The statistical model of this name; no cutoff tells whether its package is there."""
-    if name not in STATISTICAL:
-        raise ConfigError(f"baselines must be among {', '.join(STATISTICAL)}, got '{name}'")
-    STATISTICAL[name](np.zeros(1), np.zeros(0, np.int64), 1, 1)
-    return STATISTICAL[name]
+def _statistical(names: tuple[str, ...]) -> dict[str, Baseline]:
+    """The statistical models of these names; no cutoff tells whether their package is there."""
+    for name in names:
+        if name not in STATISTICAL:
+            raise ConfigError(f"baselines must be among {', '.join(STATISTICAL)}, got '{name}'")
+    for name in names:
+        STATISTICAL[name](np.zeros(1), np.zeros(0, np.int64), 1, 1)
+    return {name: STATISTICAL[name] for name in names}
 
 
 def factors_of(
-    contender: Contender, panel: Panel, index: WindowIndex, config: RunConfig
+    contender: Contender,
+    panel: Panel,
+    index: WindowIndex,
+    config: RunConfig,
+    prior: FloatArray | float = 1.0,
 ) -> FloatArray:
-    """The factors of a contender's half-widths [step, interval] by these windows."""
+    """The factors of a contender's half-widths [step, interval] by these windows.
+
+    `prior` is what they were before, 1 for a contender that is new.
+    """
     if contender.name in STATISTICAL:
         index = index.thinned(STATISTICAL_WINDOWS)
-    return calibration(contender, panel, index, config.model.levels, config.windows.horizon)
+    levels, horizon = config.model.levels, config.windows.horizon
+    return calibration(contender, panel, index, levels, horizon, prior)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
@@ -37,6 +39,16 @@ def check_logarithms(panel: Panel, settings: Settings, kept: bool = False) -> No
         remedy = "drop --log" if settings.log else "pass --no-log"
         raise DataError(
             f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm; {remedy}"
+        )
+
+
+def tell_of_ends(panel: Panel, reporter: Reporter) -> None:
+    """Say so where series end at different times, as each has cutoffs of its own."""
+    ends = panel.times(np.arange(len(panel)), panel.lengths - 1)
+    if panel.frequency.unit != "step" and len(np.unique(ends)) > 1:
+        reporter.note(
+            "series end at different times: what follows the cutoff of one may be known to models "
+            "from others"
         )
 
 

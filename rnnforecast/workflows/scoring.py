@@ -51,7 +51,7 @@ def forecast_origins(
             )
             for calibrated in contenders
         }
-        yield Block(index=index, ranks=rank, actual=actual, forecasts=forecasts)
+        yield Block(index=index, actual=actual, forecasts=forecasts)
 
 
 def parse_gates(texts: Sequence[str], levels: tuple[float, ...], *, owa: bool) -> list[Gate]:
@@ -104,34 +104,28 @@ def tell_of_losses(metrics: pd.DataFrame, models: Sequence[str], reporter: Repor
 
 
 def tell_of_unread(board: Scoreboard, reporter: Reporter) -> None:
-    """Say which windows have no forecast, as their lookback holds no value."""
-    if board.unread:
+    """Say of which windows a model has no forecast, as where its lookback holds no value."""
+    for name, (count, first) in board.unread.items():
         reporter.warning(
-            f"{board.unread} of {board.windows} windows, the first of series "
-            f"'{board.first_unread}', hold no value to forecast from and are not scored; "
-            "pass a longer --lookback"
+            f"{count} of {board.windows} windows, the first of series '{first}', have no forecast "
+            f"of {name} and are not scored; a network may need a longer --lookback"
         )
 
 
 def tell_of_undefined(board: Scoreboard, reporter: Reporter) -> None:
-    """Say which metrics rest on fewer windows than others."""
+    """Say which metrics rest on fewer values than others."""
     undefined = {name: count for name, count in board.undefined().items() if count}
     if undefined:
-        shown = ", ".join(f"{name} in {count}" for name, count in undefined.items())
+        shown = ", ".join(f"{name} {count}" for name, count in undefined.items())
+        values = int(board.by_model()["n"].iloc[0])
         reporter.note(
-            f"undefined and left out of the mean, of {board.windows} windows: {shown} "
+            f"of {values} values, as many are left out where undefined: {shown} "
             "('rnnforecast metrics' says when)"
         )
 
 
-def tell_the_best(board: Scoreboard, overlap: int, reporter: Reporter) -> None:
-    """Name the best model, and whether chance could have put it before the second.
-
-    Args:
-        board: All that was scored.
-        overlap: Neighbouring cutoffs whose windows share steps.
-        reporter: Hears of it.
-    """
+def tell_the_best(board: Scoreboard, reporter: Reporter) -> None:
+    """Name the best model, and whether chance could have put it before the second."""
     metrics = board.by_model()
     metrics = metrics[metrics["model"] != NAIVE2]
     measure = "mase" if metrics["mase"].notna().any() else "mae"
@@ -140,14 +134,19 @@ def tell_the_best(board: Scoreboard, overlap: int, reporter: Reporter) -> None:
     if len(ranked) < 2:
         return
     (best, second), (least, next_least) = ranked["model"].iloc[:2], ranked[measure].iloc[:2]
-    comparison, kind = board.compare(best, second, overlap)
+    comparison, kind = board.compare(best, second)
     if comparison is None:
         verdict = "too few cutoffs and series to tell the difference from chance"
+    elif kind == "series":
+        verdict = (
+            f"a paired t-test has p = {comparison.p_value:.2g} over {comparison.n} series, if "
+            "these are independent of each other"
+        )
     else:
         chance = "may be" if comparison.p_value > SIGNIFICANT else "is more than"
         verdict = (
             f"the difference {chance} chance (Diebold-Mariano p = {comparison.p_value:.2g} over "
-            f"{comparison.n} {kind})"
+            f"{comparison.n} cutoffs)"
         )
     reporter.note(
         f"best by {measure}: {best}, {least:.4g}, before {second}, {next_least:.4g}; {verdict}"

@@ -13,7 +13,7 @@ from rnnforecast.workflows.backtest import CUTOFF, BacktestRequest, backtest
 from rnnforecast.workflows.reporting import Mute, Reporter
 
 HORIZON, CUTOFFS = 3, 3
-LENGTHS = {"a": 48, "b": 61, "c": 40}
+LENGTHS = {"a": 48, "b": 61, "c": 40, "d": 52}
 GAPS = [5, 6, 30, 44, 51]
 # What every value after a cutoff is replaced by.
 OTHER_FUTURE = 1e9
@@ -46,7 +46,7 @@ def selftest(models: tuple[str, ...], reporter: Reporter, device: str = "auto") 
 
 
 def _series() -> pd.DataFrame:
-    """Three series of unequal length with a season of four, one with gaps."""
+    """Four series of unequal length with a season of four, one with gaps."""
     rng = np.random.default_rng(7)
     parts = []
     for name, length in LENGTHS.items():
@@ -61,7 +61,7 @@ def _series() -> pd.DataFrame:
 def _forecasts(series: pd.DataFrame, models: tuple[str, ...], device: str) -> pd.DataFrame:
     """Every forecast of a backtest of small networks, as text."""
     settings = tuple(
-        Settings(horizon=HORIZON, model=model, hidden_size=4, epochs=2, batch_size=16)
+        Settings(horizon=HORIZON, model=model, season=4, hidden_size=4, epochs=2, batch_size=16)
         for model in models
     )
     with TemporaryDirectory() as directory:
@@ -72,6 +72,7 @@ def _forecasts(series: pd.DataFrame, models: tuple[str, ...], device: str) -> pd
             data=DataConfig(),
             settings=settings,
             windows=CUTOFFS,
+            refit_every=2,
             output=output,
             device=device,
         )

@@ -37,6 +37,7 @@ from rnnforecast.workflows.inputs import (
     describe_data,
     naming,
     read_series,
+    tell_of_ends,
 )
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.outputs import check_forecast_names, end_forecasts
@@ -92,12 +93,13 @@ def train(request: TrainRequest, reporter: Reporter) -> Scored:
         check_logarithms(panel, settings, kept=config.model.log and not settings.refit)
     check_forecast_names(table.config, [config.model.model], config.model.levels)
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
+    tell_of_ends(panel, reporter)
     limit_threads(config.model.hidden_size, config.training.batch_size)
     with locked_directory(request.directory):
         forecaster, result = fit_validated(known, config, device, reporter)
         metrics = _score(forecaster, panel, origins, settings, reporter)
         if failure := failed_gate(metrics, [forecaster.name], gates):
-            return Scored(metrics, f"{failure}; {request.directory} keeps what it has")
+            return Scored(metrics, f"{failure}; {request.directory} stays as it was")
         forecaster = _kept(forecaster, panel, origins, result, settings, reporter)
         with naming(table):
             _write(request.directory, forecaster, table, metrics, result)
@@ -155,7 +157,7 @@ def _score(
         {row.contender.name: config.model.quantile_levels for row in contenders},
         horizon=horizon,
         season=config.windows.season,
-        cutoffs=1,
+        cutoffs=panel.times(origins.series, origins.cutoffs(0) - 1),
     )
     for block in forecast_origins(panel, origins, contenders, config.model, horizon, range(1)):
         board.add(block)

@@ -60,6 +60,12 @@ def test_every_command_has_help_and_stands_in_the_readme() -> None:
             3,
             f"error: {PASSENGERS}: horizon 500 is too long",
         ),
+        (
+            ["train", PASSENGERS, "--horizon", "9" * 20],
+            2,
+            f"error: horizon must be below 2147483648, got {'9' * 20}",
+        ),
+        (["backtest", PASSENGERS, "--horizon", "9" * 20], 2, "error: horizon must be below"),
         (["train", PASSENGERS, "--horizon", "3", "--season", "500"], 2, "error: "),
         (["train", PASSENGERS, "--horizon", "3", "--lookback", "9" * 20], 2, "error: lookback "),
         (["train", PASSENGERS, "--horizon", "3", "--hidden-size", "9" * 20], 2, "error: hidden"),
@@ -141,6 +147,79 @@ def test_train_ends_with_the_signals_code_when_interrupted(
     assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1] == "interrupted"
     assert os.listdir(tmp_path / "d") == [".lock"]
+
+
+def test_train_ends_in_one_line_when_signals_come_in_quick_succession(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rnnforecast", "train", str(PASSENGERS), "--horizon", "12"]
+    command += ["--out", "d", "--epochs", "100000", "--patience", "100000", "--quiet"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "d" / ".lock").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode in (130, 143)
+    assert (out, err) == ("", "interrupted\n")
+
+
+def test_program_ends_silently_when_interrupted_as_it_starts() -> None:
+    code = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.argv = ['rnnforecast', 'models']\n"
+        "runpy.run_module('rnnforecast', run_name='__main__')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, "", "")
+
+
+TELLING = [
+    ["--help"],
+    ["--version"],
+    ["models", "--format", "csv"],
+    ["models", "--format", "table"],
+]
+
+
+@pytest.mark.parametrize("arguments", TELLING)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_program_ends_with_1_and_one_line_when_standard_output_is_full(
+    arguments: list[str],
+) -> None:
+    command = [sys.executable, "-m", "rnnforecast", *arguments]
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 1
+    assert run.stderr == "error: standard output: No space left on device; free space there\n"
+
+
+@pytest.mark.parametrize("arguments", TELLING)
+def test_program_ends_silently_with_141_when_the_reader_of_standard_output_has_gone(
+    arguments: list[str],
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rnnforecast", *arguments]
+    run = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (run.returncode, run.stderr) == (141, "")
+
+
+def test_program_ends_with_its_code_when_the_reader_of_its_error_has_gone() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rnnforecast", "bogus"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, text=True)
+    os.close(writer)
+    assert (run.returncode, run.stdout) == (2, "")
 
 
 def test_second_train_ends_with_75_when_the_directory_is_held(tmp_path: Path) -> None:

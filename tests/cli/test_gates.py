@@ -46,8 +46,7 @@ def test_train_leaves_the_old_model_when_a_gate_fails(good: Path, tmp_path: Path
     skill = pd.read_csv(StringIO(run.stdout))["skill"][0]
     assert run.returncode == 6
     assert run.stderr == (
-        f"error: gru: skill is {skill:.4g}, and the run is to fail if skill<2; "
-        "d keeps what it has\n"
+        f"error: gru: skill is {skill:.4g}, and the run is to fail if skill<2; d stays as it was\n"
     )
     assert run.stdout == (good / "stdout.csv").read_text()
     assert contents(tmp_path / "d") == contents(good / "d")

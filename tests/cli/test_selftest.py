@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rnnforecast.evaluation.baselines import BASELINES
+from rnnforecast.evaluation.baselines import BASELINES, REFERENCES
 from rnnforecast.models.registry import MODELS
 from tests.cli.command import rnnforecast
 
@@ -19,7 +19,7 @@ def test_selftest_passes_every_model_and_baseline_when_none_looks_ahead() -> Non
     done = rnnforecast("selftest", "--quiet")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert (done.returncode, done.stderr) == (0, "")
-    assert [row["model"] for row in rows] == [*MODELS, *BASELINES]
+    assert [row["model"] for row in rows] == [*MODELS, *BASELINES, *REFERENCES]
     assert {row["verdict"] for row in rows} == {"sees no future"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def test_backtest_compares_statistical_models_when_these_are_asked(tmp_path: Pat
         assert (np.diff(output[columns].to_numpy(), axis=1) > 0).all()
 
 
-def test_backtest_ends_with_2_when_a_statistical_model_is_unknown(tmp_path: Path) -> None:
+def test_backtest_names_the_unknown_model_when_statsforecast_is_absent_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "statsforecast", None)
     run = run_here(tmp_path, "backtest", PASSENGERS, *FLAGS, "--baselines", "auto-ets,prophet")
     assert (run.code, run.stdout) == (2, "")
     assert run.stderr == (

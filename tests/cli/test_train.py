@@ -142,7 +142,7 @@ def test_train_says_so_when_a_gap_leaves_nothing_to_forecast_from(tmp_path: Path
     flags = ["--horizon", "9", "--epochs", "1", "--no-refit", "--lookback", "3", "--out", "d"]
     run = run_here(tmp_path, "train", "f.csv", *flags)
     assert run.code == 0
-    assert "warning: 1 of 1 windows, the first of series 'y', hold no value" in run.stderr
+    assert "warning: 1 of 1 windows, the first of series 'y', have no forecast of gru" in run.stderr
 
 
 @pytest.mark.parametrize("alias", ["month", "unique_id", "", "\udcff"])

@@ -105,11 +105,13 @@ def test_conformity_is_infinite_when_the_quotient_is_beyond_all_numbers() -> Non
 
 
 def naive_factor(scores: list[float], coverage: float, weights: list[float]) -> float:
-    """The weighted order statistic, drawn towards 1."""
+    """The weighted order statistic, drawn towards 1; 1 where too few scores have one."""
     known = sorted((s, w) for s, w in zip(scores, weights, strict=True) if not math.isnan(s))
     if not known:
         return 1.0
     total = math.fsum(weight for _, weight in known)
+    if (total + 1) * coverage / 100 * (1 - 1e-9) > total:
+        return 1.0
     held, factor = 0.0, known[-1][0]
     for score, weight in known:
         held += weight
@@ -178,16 +180,18 @@ def test_split_factors_are_shared_by_all_steps_when_one_has_few_scores(
 
 
 @pytest.mark.parametrize(
-    ("count", "places"), [(1, (1, 1)), (9, (8, 9)), (19, (16, 19)), (99, (80, 95))]
+    ("count", "places"), [(1, (0, 0)), (4, (4, 0)), (9, (8, 0)), (19, (16, 19)), (99, (80, 95))]
 )
 def test_split_factors_take_the_split_conformal_place_when_weights_are_one(
     count: int, places: tuple[int, int]
 ) -> None:
-    """The ⌈(n + 1) coverage⌉-th smallest, the last where there are fewer, to the power n/(n+30)."""
+    """The ⌈(n + 1) coverage⌉-th smallest to the power n/(n+30), 1 where there are fewer."""
     ascending = 1 + np.arange(1, count + 1) / 100
     scores = np.random.default_rng(0).permutation(ascending)[:, None, None].repeat(2, axis=2)
     factors = split_factors(scores, COVERAGES, np.ones(count))
-    expected = [ascending[place - 1] ** (count / (count + CREDIBLE)) for place in places]
+    expected = [
+        ascending[place - 1] ** (count / (count + CREDIBLE)) if place else 1.0 for place in places
+    ]
     np.testing.assert_allclose(factors, [expected], rtol=1e-12)
 
 
@@ -230,7 +234,7 @@ def test_split_factors_leave_the_scores_as_they_were() -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    windows=st.integers(1, 250),
+    windows=st.integers(80, 250),
     log=st.booleans(),
     weighted=st.booleans(),
 )
@@ -491,3 +495,37 @@ def test_adaptive_factors_bring_coverage_back_when_the_spread_doubles(
     np.testing.assert_allclose(np.mean(inside[settled], axis=0), [COVERAGES] * steps, atol=1.5)
     assert (np.mean(unadapted[settled], axis=0) < np.array(COVERAGES) - 15).all()
     np.testing.assert_allclose(adaptive.factors, 2, rtol=0.25)
+
+
+def test_split_factors_stay_near_the_prior_when_scores_weigh_little() -> None:
+    scores = np.full((6, 2, 1), 4.0)
+    prior = np.array([[2.0], [3.0]])
+    weights = np.full(6, 1.0)
+    credibility = 6 / (6 + CREDIBLE)
+    expected = 4**credibility * prior ** (1 - credibility)
+    np.testing.assert_allclose(split_factors(scores, (80,), weights, prior), expected, rtol=1e-12)
+    np.testing.assert_allclose(split_factors(scores, (95,), weights, prior), prior, rtol=1e-12)
+    unknown = np.full((6, 2, 1), np.nan)
+    np.testing.assert_array_equal(split_factors(unknown, (80,), weights, prior), prior)
+
+
+@pytest.mark.parametrize("every", [1, 20, 1000])
+def test_coverage_holds_under_drift_when_models_are_fitted_anew(every: int) -> None:
+    """The spread has trebled; few scores tell of it each time."""
+    rng = np.random.default_rng(3)
+    levels = (80, 95)
+    outcomes = 3 * rng.normal(size=1000)
+    normal = np.array([-1.96, -1.2816, 0, 1.2816, 1.96])
+    adaptive = AdaptiveFactors(np.ones((1, 2)), levels, 1)
+    beyond = []
+    for cutoff, outcome in enumerate(outcomes):
+        adaptive.go_to(cutoff)
+        if cutoff and cutoff % every == 0:
+            newest = np.abs(outcomes[max(0, cutoff - 4) : cutoff, None, None]) / normal[3:]
+            factors = split_factors(newest, levels, np.ones(len(newest)), adaptive.factors)
+            adaptive.restart(factors)
+        quantiles = widen(normal[None, None], adaptive.factors)
+        beyond.append(outside(np.array([[outcome]]), quantiles)[0, 0])
+        adaptive.observe(beyond[-1][None, None])
+    covered = 100 - 100 * np.mean(beyond[200:], axis=0)
+    np.testing.assert_allclose(covered, levels, atol=4)

@@ -99,36 +99,51 @@ def test_statistical_fills_gaps_and_counts_steps_from_the_last_value_when_values
     [
         pytest.param(np.full(30, NAN), id="nothing observed"),
         pytest.param(np.array([NAN, 3.0, NAN]), id="one value"),
-        pytest.param(np.array([1.0, 4.0]), id="two values"),
+        pytest.param(np.array([1.0, 5.0, 2.0, 8.0, 3.0, 4.0]), id="six values"),
+        pytest.param(np.array([NAN] * 9 + [1.0, NAN, 2.0, 8.0, 3.0, 4.0, NAN]), id="span of six"),
         pytest.param(np.full(30, 3.0), id="constant"),
-        pytest.param(np.zeros(30), id="zeros"),
-        pytest.param(np.array([1.0, 5.0, 2.0, 8.0, 3.0]), id="barely a season"),
+        pytest.param(np.array([0.0, NAN] * 15), id="zeros and gaps"),
     ],
 )
-def test_statistical_is_defined_as_the_baselines_are_when_a_fit_is_hopeless(
+def test_statistical_is_the_seasonal_naive_when_there_is_nothing_to_fit(
     name: str, series: np.ndarray
 ) -> None:
     cutoffs = np.array([len(series)])
-    point, deviation = STATISTICAL[name](series, cutoffs, HORIZON, SEASON)
-    naive = seasonal_naive(series, cutoffs, HORIZON, SEASON)
-    np.testing.assert_array_equal(np.isnan(point), np.isnan(naive.point))
-    assert np.isfinite(deviation).all() and (deviation >= 0).all()
-    if np.nanmin(naive.point, initial=np.inf) == np.nanmax(naive.point, initial=-np.inf):
-        np.testing.assert_allclose(point, naive.point)
-
-
-@pytest.mark.parametrize("outcome", ["raises", "not finite"])
-def test_statistical_falls_back_to_the_seasonal_naive_when_a_fit_fails(
-    outcome: str, models: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def forecast(self: object, y: np.ndarray, h: int, level: list[int]) -> dict[str, np.ndarray]:
-        if outcome == "raises":
-            raise ZeroDivisionError
-        return dict.fromkeys(("mean", "lo-95", "hi-95"), np.full(h, NAN))
-
-    monkeypatch.setattr(models.AutoETS, "forecast", forecast)
-    series, cutoffs = quarters(), np.array([20, 33])
-    found = STATISTICAL["auto-ets"](series, cutoffs, HORIZON, SEASON)
+    found = STATISTICAL[name](series, cutoffs, HORIZON, SEASON)
     expected = seasonal_naive(series, cutoffs, HORIZON, SEASON)
     np.testing.assert_array_equal(found.point, expected.point)
     np.testing.assert_array_equal(found.deviation, expected.deviation)
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("season", [1, 4, 12])
+def test_statistical_is_fitted_when_seven_values_are_known(name: str, season: int) -> None:
+    series, cutoffs = np.array([1.0, 5.0, 2.0, 8.0, 3.0, 4.0, 6.0]), np.array([7])
+    point, deviation = STATISTICAL[name](series, cutoffs, HORIZON, season)
+    assert np.isfinite(point).all() and (deviation > 0).all()
+    copied = seasonal_naive(series, cutoffs, HORIZON, season)
+    assert not np.array_equal(deviation, copied.deviation)
+
+
+@pytest.mark.parametrize("outcome", ["raises", "not finite"])
+def test_statistical_is_undefined_in_one_window_when_its_fit_fails(
+    outcome: str, models: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = models.AutoETS.forecast
+
+    def forecast(self: object, y: np.ndarray, h: int, level: list[int]) -> dict[str, np.ndarray]:
+        if len(y) == 33:
+            return fitted(self, y=y, h=h, level=level)
+        if outcome == "raises":
+            raise ZeroDivisionError
+        bound = np.append(np.zeros(h - 1), np.inf)
+        return {"mean": np.zeros(h), "lo-95": np.zeros(h), "hi-95": bound}
+
+    series, cutoffs = quarters(), np.array([20, 33])
+    expected = STATISTICAL["auto-ets"](series, cutoffs, HORIZON, SEASON)
+    monkeypatch.setattr(models.AutoETS, "forecast", forecast)
+    point, deviation = STATISTICAL["auto-ets"](series, cutoffs, HORIZON, SEASON)
+    assert np.isnan(point[0]).all() and np.isnan(deviation[0]).all()
+    np.testing.assert_array_equal(point[1], expected.point[1])
+    np.testing.assert_array_equal(deviation[1], expected.deviation[1])
