@@ -26,8 +26,8 @@ class PointAndDeviation(NamedTuple):
     """Forecasts of one series from several cutoffs on, in its units.
 
     Attributes:
-        point: [window, step], NaN where nothing was observed before the cutoff.
-        deviation: The standard deviation of the forecast's error [window, step], at least 0.
+        point: [window, step], NaN where nothing was observed before the cutoff, or a fit failed.
+        deviation: The standard deviation of the error [window, step], at least 0; NaN if it failed.
     """
 
     point: FloatArray
