@@ -11,7 +11,7 @@ from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.data.calendar import DAY, Frequency, month_number
 from rnnforecast.data.forecasts import ForecastRows, at_offset
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import WindowIndex
+from rnnforecast.data.windows import WindowIndex, actual_values
 from rnnforecast.errors import DataError
 
 NAMED = 3
@@ -90,7 +90,7 @@ def join(forecasts: ForecastRows, panel: Panel) -> Joined:
     steps = positions - index.cutoffs[windows]
     horizon = int(steps.max()) + 1
     ends = begins[rows] + np.max(positions - begins) + 1
-    actual = _actual(panel, index, horizon)
+    actual = actual_values(panel, index, horizon)
     due = ~np.isnan(actual) & (index.cutoffs[:, None] + np.arange(horizon) < ends[:, None])
     quantiles, lacking = {}, {}
     for model in forecasts.models:
@@ -159,13 +159,6 @@ def _last_at(frequency: Frequency, times: IntArray, starts: IntArray) -> IntArra
         distance = times - starts
     steps = distance // frequency.count
     return steps - (frequency.times(starts, steps) > times)
-
-
-def _actual(panel: Panel, index: WindowIndex, horizon: int) -> FloatArray:
-    positions = index.cutoffs[:, None] + np.arange(horizon)
-    inside = positions < panel.lengths[index.series, None]
-    places = np.where(inside, panel.offsets[index.series, None] + positions, 0)
-    return np.where(inside, panel.values[places], np.nan)
 
 
 def _missing(ids: Sequence[str], panel: Panel, keys: IntArray, times: IntArray) -> Missing:

@@ -72,10 +72,11 @@ def by_series(index: WindowIndex) -> list[tuple[int, IntArray]]:
 
 
 def actual_values(panel: Panel, index: WindowIndex, horizon: int) -> FloatArray:
-    """What followed each cutoff [window, step]."""
-    positions = panel.offsets[index.series, None] + index.cutoffs[:, None] + np.arange(horizon)
-    actual: FloatArray = panel.values[positions]
-    return actual
+    """What followed each cutoff, NaN beyond the end of its series [window, step]."""
+    positions = index.cutoffs[:, None] + np.arange(horizon)
+    inside = positions < panel.lengths[index.series, None]
+    places = np.where(inside, panel.offsets[index.series, None] + positions, 0)
+    return np.where(inside, panel.values[places], np.nan)
 
 
 class WindowGatherer:

@@ -59,9 +59,11 @@ class WindowScores(_Counts):
             name, terms = metric.name, metric.terms(windows)
             value = metric.combine(*map(nanmean, terms))
             defined = ~np.isnan(value)
-            parts = [np.nansum(term, axis=1) for term in terms] if metric.pooled else [value]
+            parts = [np.where(defined, value, 0.0)]
+            if metric.pooled:
+                parts = [np.nansum(term, axis=1) for term in terms]
             for total, part in zip(self._totals[name], parts, strict=True):
-                np.add.at(total, group, np.nan_to_num(part))
+                np.add.at(total, group, part)
             np.add.at(self._counts[name], group, defined)
             np.add.at(self._terms[name], group, np.count_nonzero(~np.isnan(terms[0]), axis=1))
         np.add.at(self._observed, group, np.count_nonzero(~np.isnan(windows.error), axis=1))

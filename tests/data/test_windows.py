@@ -118,3 +118,10 @@ def test_actual_values_are_a_copy_when_they_are_changed() -> None:
     panel = make_panel([0, 1, 2, 3])
     actual_values(panel, WindowIndex(series=np.array([0]), cutoffs=np.array([1])), 2)[:] = 9
     np.testing.assert_array_equal(panel.values, [0, 1, 2, 3])
+
+
+def test_actual_values_are_unknown_when_a_window_reaches_beyond_its_series() -> None:
+    panel = make_panel([1, 2, 3], [4, 5, 6])
+    index = WindowIndex(series=np.array([0, 1]), cutoffs=np.array([2, 2]))
+    expected = [[3, np.nan], [6, np.nan]]
+    np.testing.assert_array_equal(actual_values(panel, index, 2), expected)

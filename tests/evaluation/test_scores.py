@@ -214,3 +214,10 @@ def test_scores_keep_what_they_gave_when_more_is_added() -> None:
     scores.add(part(two_windows(), slice(0, 1)), np.array([1]))
     assert values[0] == 4 and math.isnan(values[1])
     np.testing.assert_array_equal([counts, observed, windows], [[2, 0], [3, 0], [2, 0]])
+
+
+def test_window_scores_are_infinite_when_a_forecast_is() -> None:
+    windows = replace(two_windows(), quantiles=np.array([[[2.0], [np.inf]], [[2.0], [2.0]]]))
+    scores = WindowScores([metric for metric in METRICS if metric.name == "mae"], 1)
+    scores.add(windows, np.array([0, 0]))
+    assert scores.values()["mae"].tolist() == [np.inf]
