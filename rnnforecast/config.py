@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from rnnforecast.errors import ConfigError
 
 # No size is larger, so that none overflows where torch counts.
 LARGEST = 2**31
+# Layers that nobody stacks, as a file may claim.
+DEEPEST = 1000
+
+Init = Literal["orthogonal", "chrono", "uniform"]
+Optimisation = Literal["adamw", "sgd"]
+ScheduleName = Literal["one-cycle", "cosine", "constant", "plateau"]
+TeacherForcing = Literal["scheduled", "always", "never"]
 
 
 def _require(condition: bool, name: str, rule: str, value: object) -> None:
     if not condition:
         raise ConfigError(f"{name} must be {rule}, got {value}")
+
+
+def _require_one_of(kind: object, name: str, value: str) -> None:
+    _require(value in get_args(kind), name, f"one of {', '.join(get_args(kind))}", f"'{value}'")
 
 
 def _require_levels(levels: tuple[float, ...]) -> None:
@@ -29,14 +41,17 @@ def _require_levels(levels: tuple[float, ...]) -> None:
     _require(ascending, "levels", "ascending without repeats", list(levels))
 
 
-def _require_optimisation(
-    learning_rate: float, clip_norm: float, clip_value: float, seed: int
-) -> None:
-    usable = math.isfinite(learning_rate) and learning_rate > 0
-    _require(usable, "learning_rate", "positive", learning_rate)
-    _require(clip_norm >= 0, "clip_norm", "at least 0", clip_norm)
-    _require(clip_value >= 0, "clip_value", "at least 0", clip_value)
-    _require(0 <= seed < 2**63, "seed", "in [0, 2^63)", seed)
+def _require_optimisation(config: TrainConfig | Settings) -> None:
+    rate = config.learning_rate
+    _require(math.isfinite(rate) and rate > 0, "learning_rate", "positive", rate)
+    _require(config.clip_norm >= 0, "clip_norm", "at least 0", config.clip_norm)
+    _require(config.clip_value >= 0, "clip_value", "at least 0", config.clip_value)
+    percentile = config.clip_percentile
+    _require(0 < percentile <= 100, "clip_percentile", "above 0 and at most 100", percentile)
+    _require(0 <= config.seed < 2**63, "seed", "in [0, 2^63)", config.seed)
+    _require_one_of(Optimisation, "optimizer", config.optimizer)
+    _require_one_of(ScheduleName, "schedule", config.schedule)
+    _require_one_of(TeacherForcing, "teacher_forcing", config.teacher_forcing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +123,8 @@ class ModelSpec:
         head: The form of the forecast, a name from `models/registry.py`.
         levels: Nominal coverages of the forecast intervals, in percent, ascending.
         log: Whether the network works on the logarithm of the series.
+        init: How recurrent layers start.
+        tbptt: Recurrent steps at the end of the lookback through which gradients flow; None: all.
     """
 
     model: str
@@ -118,10 +135,15 @@ class ModelSpec:
     head: str = "quantile"
     levels: tuple[float, ...] = (80.0, 95.0)
     log: bool = False
+    init: str = "orthogonal"
+    tbptt: int | None = None
 
     def __post_init__(self) -> None:
+        _require_one_of(Init, "init", self.init)
+        _require(self.tbptt is None or self.tbptt >= 1, "tbptt", "at least 1", self.tbptt)
         _require(self.hidden_size >= 1, "hidden_size", "at least 1", self.hidden_size)
         _require(self.num_layers >= 1, "num_layers", "at least 1", self.num_layers)
+        _require(self.num_layers <= DEEPEST, "num_layers", f"at most {DEEPEST}", self.num_layers)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
         between = not self.dropout or self.num_layers > 1
         _require(between, "dropout", "0 with one layer, as it acts between layers", self.dropout)
@@ -148,11 +170,17 @@ class TrainConfig:
         epochs: Epochs at most; the schedule spans them.
         batches_per_epoch: Gradient steps between two validations.
         batch_size: Windows in a gradient step.
-        learning_rate: Peak of the one-cycle schedule.
+        learning_rate: Peak of the schedule.
         clip_norm: Largest norm of the whole gradient; infinity clips nothing.
         clip_value: Largest magnitude of one gradient entry; infinity clips nothing.
+        clip_percentile: The gradient's norm is bounded by this percentile of all norms so far; 100
+            clips nothing.
         patience: Epochs without a better validation loss before training stops.
         seed: Seed of initial weights and of the order of windows.
+        optimizer: "adamw" or "sgd".
+        schedule: The course of the learning rate.
+        teacher_forcing: How often a decoder that is fed back reads the truth in training:
+            "always", "never", or "scheduled", from always to never.
         weight_decay: AdamW's decoupled weight decay.
     """
 
@@ -164,13 +192,17 @@ class TrainConfig:
     clip_value: float
     patience: int
     seed: int
+    optimizer: str = "adamw"
+    schedule: str = "one-cycle"
+    clip_percentile: float = 100.0
+    teacher_forcing: str = "scheduled"
     weight_decay: float = 1e-4
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batches_per_epoch", "batch_size", "patience"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
-        _require_optimisation(self.learning_rate, self.clip_norm, self.clip_value, self.seed)
+        _require_optimisation(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,25 +229,32 @@ class Settings:
     levels: tuple[float, ...] = (80.0, 95.0)
     log: bool | None = None
     hidden_size: int | None = None
-    num_layers: int = 1
+    num_layers: int | None = None
     dropout: float = 0.0
     segment_length: int | None = None
-    head: str = "quantile"
+    head: str | None = None
+    init: str = "orthogonal"
+    tbptt: int | None = None
     epochs: int = 25
     batch_size: int | None = None
     learning_rate: float = 2e-3
     clip_norm: float = 1.0
     clip_value: float = math.inf
+    clip_percentile: float = 100.0
+    optimizer: str = "adamw"
+    schedule: str = "one-cycle"
+    teacher_forcing: str = "scheduled"
     patience: int = 10
     refit: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
         sizes = ("horizon", "season", "lookback", "segment_length", "hidden_size", "batch_size")
-        for name in (*sizes, "num_layers", "epochs", "patience"):
+        for name in (*sizes, "num_layers", "tbptt", "epochs", "patience"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "at least 1", value)
             _require(value is None or value < LARGEST, name, f"below {LARGEST}", value)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
-        _require_optimisation(self.learning_rate, self.clip_norm, self.clip_value, self.seed)
+        _require_optimisation(self)
+        _require_one_of(Init, "init", self.init)
         _require_levels(self.levels)

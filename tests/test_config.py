@@ -37,6 +37,7 @@ AT_LEAST_1 = [
     (ModelSpec, "hidden_size"),
     (ModelSpec, "num_layers"),
     (ModelSpec, "segment_length"),
+    (ModelSpec, "tbptt"),
     (TrainConfig, "epochs"),
     (TrainConfig, "batches_per_epoch"),
     (TrainConfig, "batch_size"),
@@ -47,6 +48,15 @@ AT_LEAST_1 = [
     (Settings, "segment_length"),
     (Settings, "hidden_size"),
     (Settings, "batch_size"),
+    (Settings, "num_layers"),
+    (Settings, "tbptt"),
+]
+# What is chosen by name, each in two specifications.
+NAMED = [
+    (ModelSpec, "init", "orthogonal, chrono, uniform"),
+    (TrainConfig, "optimizer", "adamw, sgd"),
+    (TrainConfig, "schedule", "one-cycle, cosine, constant, plateau"),
+    (TrainConfig, "teacher_forcing", "scheduled, always, never"),
 ]
 
 CASES: list[tuple[type[Any], str, Any, str]] = [
@@ -54,6 +64,11 @@ CASES: list[tuple[type[Any], str, Any, str]] = [
     *[(TrainConfig, name, -0.5, "at least 0") for name in ("clip_norm", "clip_value")],
     *[(TrainConfig, name, math.nan, "at least 0") for name in ("clip_norm", "clip_value")],
     (TrainConfig, "weight_decay", -1e-4, "at least 0"),
+    *[
+        (spec, "clip_percentile", value, "above 0 and at most 100")
+        for spec in (TrainConfig, Settings)
+        for value in (0.0, -5.0, 100.5, math.nan)
+    ],
     (TrainConfig, "learning_rate", 0.0, "positive"),
     (TrainConfig, "learning_rate", -1e-3, "positive"),
     (TrainConfig, "learning_rate", math.inf, "positive"),
@@ -88,6 +103,27 @@ def test_specification_says_what_it_received_when_a_value_is_out_of_range(
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$") as caught:
         spec(**{**VALID[spec], name: value})
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("kind", "name", "names"), NAMED)
+@pytest.mark.parametrize("value", ["", "Adam", "one"])
+def test_specification_lists_the_names_when_one_is_unknown(
+    kind: type[Any], name: str, names: str, value: str
+) -> None:
+    message = f"{name} must be one of {names}, got '{value}'"
+    for spec in (kind, Settings):
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            spec(**{**VALID[spec], name: value})
+
+
+@pytest.mark.parametrize(("kind", "name", "names"), NAMED)
+def test_specification_takes_every_name_that_it_lists(
+    kind: type[Any], name: str, names: str
+) -> None:
+    for spec in (kind, Settings):
+        built = [spec(**{**VALID[spec], name: value}) for value in names.split(", ")]
+        assert getattr(spec(**VALID[spec]), name) == getattr(built[0], name)
+        assert ", ".join(getattr(one, name) for one in built) == names
 
 
 @pytest.mark.parametrize("seasons", [(), (0,), (-1, 7)])
@@ -145,7 +181,10 @@ _DECIMAL = (DataConfig, "decimal", ";", "")
         (TrainConfig, "clip_norm", 0.0),
         (TrainConfig, "clip_norm", math.inf),
         (TrainConfig, "weight_decay", 0.0),
+        (TrainConfig, "clip_percentile", 100.0),
+        (TrainConfig, "clip_percentile", 0.01),
         (TrainConfig, "seed", 2**63 - 1),
+        (ModelSpec, "tbptt", None),
         (Settings, "season", 1),
         (DataConfig, "separator", "\t"),
     ],

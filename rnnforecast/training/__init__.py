@@ -1,1 +1,1 @@
-"""Fitting a network: the loop and the schedule."""
+"""Fitting a network: the loop and its parts."""

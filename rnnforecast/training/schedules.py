@@ -1,12 +1,71 @@
-"""Learning rates over the steps of a training, as shares of the peak."""
+"""The course of the learning rate: by steps, as shares of the peak, or by the loss."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 WARM_UP = 0.2
 FIRST = 0.04
 LAST = 1e-4
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.5, 2
+
+
+class Schedule(Protocol):
+    """Sets the learning rate of an optimizer."""
+
+    def after_step(self) -> None:
+        """Go on by a step."""
+
+    def after_epoch(self, loss: float) -> None:
+        """Heed the loss of an epoch: of validation where there is any, else of training."""
+
+
+class StepSchedule:
+    """A share of the peak for each step.
+
+    Args:
+        optimizer: Whose learning rate is the peak.
+        steps: How many there will be.
+        share: Of the peak, by the step about to be taken and the number of all.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, steps: int, share: Callable[[int, int], float]
+    ) -> None:
+        self.scheduler = LambdaLR(optimizer, lambda step: share(step, steps))
+
+    def after_step(self) -> None:
+        """Go on to the next step's share."""
+        self.scheduler.step()
+
+    def after_epoch(self, loss: float) -> None:
+        """Nothing: shares do not depend on the loss."""
+
+
+class PlateauSchedule:
+    """The peak until the loss stops falling, then half of it, and so on.
+
+    The rate is halved after the third epoch in a row that is no better than the best.
+    """
+
+    def __init__(self, optimizer: Optimizer, steps: int) -> None:
+        # A relative threshold would take a likelihood's loss that stands below zero for falling.
+        self.scheduler = ReduceLROnPlateau(
+            optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE, threshold=0.0
+        )
+
+    def after_step(self) -> None:
+        """Nothing: only epochs have a loss to compare."""
+
+    def after_epoch(self, loss: float) -> None:
+        """Halve the rate where the loss has not fallen for long."""
+        self.scheduler.step(loss)
 
 
 def one_cycle(step: int, steps: int) -> float:
@@ -26,5 +85,31 @@ def one_cycle(step: int, steps: int) -> float:
     return _half_cosine(1.0, LAST, (step - top) / rest if rest else 0.0)
 
 
+def warm_cosine(step: int, steps: int) -> float:
+    """Up in a line for a twentieth of all steps, at least one, then down along half a cosine.
+
+    Goyal et al. 2017 for the way up, Loshchilov & Hutter 2017 for the way down; arguments as of
+    `one_cycle`. A single step is taken at the peak.
+    """
+    top = min(max(1, steps // 20), steps - 1)
+    if step < top:
+        return (step + 1) / (top + 1)
+    rest = steps - 1 - top
+    return _half_cosine(1.0, LAST, (step - top) / rest if rest else 0.0)
+
+
+def constant(step: int, steps: int) -> float:
+    """The peak at every step."""
+    return 1.0
+
+
 def _half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+
+
+SCHEDULES: dict[str, Callable[[Optimizer, int], Schedule]] = {
+    "one-cycle": partial(StepSchedule, share=one_cycle),
+    "cosine": partial(StepSchedule, share=warm_cosine),
+    "constant": partial(StepSchedule, share=constant),
+    "plateau": PlateauSchedule,
+}

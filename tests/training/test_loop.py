@@ -13,22 +13,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import LambdaLR
 
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import TrainingError
 from rnnforecast.forecaster import fit_forecaster
+from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.loop import (
+    Descent,
     EpochRecord,
     FitResult,
-    clip_gradient,
+    Loss,
+    begin_descent,
     fit,
     run_epoch,
     shuffled_batches,
     train_step,
 )
+from rnnforecast.training.schedules import SCHEDULES
 
 CONFIG = TrainConfig(
     epochs=6,
@@ -42,7 +45,6 @@ CONFIG = TrainConfig(
     weight_decay=0.0,
 )
 WINDOWS = 30
-Loss = Callable[[Tensor], Tensor]
 
 
 class Vector(nn.Module):
@@ -59,7 +61,7 @@ def regression(seed: int = 0) -> tuple[nn.Module, Loss]:
     x, y = torch.randn(WINDOWS, 4), torch.randn(WINDOWS)
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.2), nn.Linear(6, 1))
-    return network, lambda places: (network(x[places])[:, 0] - y[places]).square().mean()
+    return network, lambda places, progress: (network(x[places])[:, 0] - y[places]).square().mean()
 
 
 def weights_of(network: nn.Module) -> Tensor:
@@ -94,66 +96,79 @@ def epoch_of(
     network: nn.Module, loss: Loss, batches: list[Tensor], config: TrainConfig = CONFIG
 ) -> EpochRecord:
     """One epoch by plain gradient descent at a constant rate of 0.1."""
-    optimizer = SGD(network.parameters(), lr=0.1)
-    schedule = LambdaLR(optimizer, lambda step: 1.0)
-    return run_epoch(network, loss, iter(batches), optimizer, schedule, config, 3)
+    descent = plain_descent(network, loss, 0.1, config)
+    return run_epoch(descent, batches, SCHEDULES["constant"](descent.optimizer, 30), config, 3)
+
+
+def plain_descent(
+    network: nn.Module, loss: Loss, learning_rate: float, config: TrainConfig = CONFIG
+) -> Descent:
+    """Gradient descent without momentum."""
+    return Descent(network, loss, SGD(network.parameters(), lr=learning_rate), Clipper(config))
 
 
 def test_train_step_starts_from_zero_gradient_when_one_is_left_over() -> None:
     network = Vector(1.0, 2.0)
     network.weights.grad = torch.full((2,), 1e6)
-    optimizer = SGD(network.parameters(), lr=0.5)
-    train_step(network, lambda _: network.weights.sum(), torch.arange(1), optimizer, CONFIG)
+    descent = plain_descent(network, lambda places, progress: network.weights.sum(), 0.5)
+    train_step(descent, torch.arange(1), 0.0)
     assert network.weights.tolist() == [0.5, 1.5]
 
 
 def test_train_step_reports_loss_before_its_update_when_it_steps() -> None:
     network = Vector(3.0)
-    optimizer = SGD(network.parameters(), lr=0.1)
-    seen: list[list[int]] = []
+    seen: list[tuple[list[int], float]] = []
 
-    def loss(batch: Tensor) -> Tensor:
-        seen.append(batch.tolist())
+    def loss(places: Tensor, progress: float) -> Tensor:
+        seen.append((places.tolist(), progress))
         return network.weights.square().sum()
 
-    result = train_step(network, loss, torch.tensor([4, 2]), optimizer, CONFIG)
+    result = train_step(plain_descent(network, loss, 0.1), torch.tensor([4, 2]), 0.25)
     assert (result.loss, result.gradient_norm, result.clipped) == (9.0, 6.0, False)
     assert network.weights.item() == pytest.approx(3.0 - 0.1 * 6.0)
-    assert seen == [[4, 2]]
+    assert seen == [([4, 2], 0.25)]
+
+
+def test_train_step_moves_by_clipped_gradient_when_limits_are_given() -> None:
+    network, gradient = Vector(0.0, 0.0, 0.0), torch.tensor([3.0, -4.0, 12.0])
+    config = replace(CONFIG, clip_norm=1.3)
+    descent = plain_descent(
+        network, lambda places, progress: (network.weights * gradient).sum(), 1.0, config
+    )
+    result = train_step(descent, torch.arange(1), 0.0)
+    assert (-network.weights).tolist() == pytest.approx([0.3, -0.4, 1.2], abs=1e-5)
+    assert (result.gradient_norm, result.clipped) == (13.0, True)
 
 
 @pytest.mark.parametrize(
-    ("clip_norm", "clip_value", "moved"),
+    ("config", "after"),
     [
-        (math.inf, math.inf, [3.0, -4.0, 12.0]),
-        (13.0, math.inf, [3.0, -4.0, 12.0]),
-        (1.3, math.inf, [0.3, -0.4, 1.2]),
-        (math.inf, 3.5, [3.0, -3.5, 3.5]),
-        (math.inf, 0.0, [0.0, 0.0, 0.0]),
-        # Entries first, then the norm: (3, -4, 4) has norm √41.
-        (math.sqrt(41) / 2, 4.0, [1.5, -2.0, 2.0]),
+        # A first step of AdamW is as long as the learning rate, whatever the gradient.
+        (replace(CONFIG, clip_norm=1e-3), [1.0 - 0.01, 2.0 - 0.01]),
+        (replace(CONFIG, weight_decay=0.5), [1.0 - 0.01 * 1.5, 2.0 - 0.01 * 2.0]),
+        (replace(CONFIG, optimizer="sgd"), [1.0 - 0.01 * 3, 2.0 - 0.01 * 4]),
+        (replace(CONFIG, optimizer="sgd", clip_norm=1.0), [1.0 - 0.01 * 0.6, 2.0 - 0.01 * 0.8]),
+        (replace(CONFIG, optimizer="sgd", weight_decay=0.5), [1.0 - 0.01 * 3.5, 2.0 - 0.01 * 5]),
     ],
 )
-def test_train_step_moves_by_clipped_gradient_when_limits_are_given(
-    clip_norm: float, clip_value: float, moved: list[float]
+def test_begin_descent_takes_the_optimizer_that_is_named_when_it_steps(
+    config: TrainConfig, after: list[float]
 ) -> None:
-    network = Vector(0.0, 0.0, 0.0)
-    config = replace(CONFIG, clip_norm=clip_norm, clip_value=clip_value)
-    gradient = torch.tensor([3.0, -4.0, 12.0])
-    optimizer = SGD(network.parameters(), lr=1.0)
-    result = train_step(
-        network, lambda _: (network.weights * gradient).sum(), torch.arange(1), optimizer, config
+    network, gradient = Vector(1.0, 2.0), torch.tensor([3.0, 4.0])
+    descent = begin_descent(
+        network, config, lambda places, progress: (network.weights * gradient).sum()
     )
-    assert (-network.weights).tolist() == pytest.approx(moved, abs=1e-5)
-    assert result.gradient_norm == 13.0
-    assert result.clipped == (moved != gradient.tolist())
+    train_step(descent, torch.arange(1), 0.0)
+    assert network.weights.tolist() == pytest.approx(after, abs=1e-6)
 
 
-def test_clip_gradient_passes_over_parameters_when_they_have_no_gradient() -> None:
-    network = nn.ModuleList([Vector(1.0), Vector(1.0)])
-    network[0].weights.grad = torch.tensor([5.0])
-    assert clip_gradient(network, 1.0, math.inf) == (5.0, True)
-    assert network[0].weights.grad.item() == pytest.approx(1.0)
+def test_begin_descent_gathers_momentum_when_optimizer_is_sgd() -> None:
+    network = Vector(0.0)
+    config = replace(CONFIG, optimizer="sgd", learning_rate=1.0)
+    descent = begin_descent(network, config, lambda places, progress: network.weights.sum())
+    for _ in range(3):
+        train_step(descent, torch.arange(1), 0.0)
+    assert network.weights.item() == pytest.approx(-(1 + 1.9 + 2.71))
 
 
 @pytest.mark.parametrize("limit", ["clip_norm", "clip_value"])
@@ -169,7 +184,7 @@ def test_run_epoch_weights_loss_by_windows_when_batches_differ() -> None:
     network, values = Vector(0.0), torch.tensor([1.0, 2.0, 3.0, 4.0, 100.0])
     record = epoch_of(
         network,
-        lambda places: values[places].mean() + 0 * network.weights.sum(),
+        lambda places, progress: values[places].mean() + 0 * network.weights.sum(),
         [torch.arange(4), torch.tensor([4])],
     )
     assert record.train_loss == pytest.approx(values.mean().item())
@@ -179,7 +194,7 @@ def test_run_epoch_records_norm_before_clipping_and_clip_rate_when_some_are_clip
     network, norms = Vector(0.0), torch.tensor([0.5, 2.0, 1.0, 8.0])
     record = epoch_of(
         network,
-        lambda places: (norms[places] * network.weights).sum(),
+        lambda places, progress: (norms[places] * network.weights).sum(),
         list(torch.arange(4).split(1)),
         replace(CONFIG, clip_norm=1.0),
     )
@@ -203,7 +218,7 @@ def test_run_epoch_raises_with_place_and_remedies_when_not_finite(
 ) -> None:
     network = Vector(1.0)
 
-    def loss(places: Tensor) -> Tensor:
+    def loss(places: Tensor, progress: float) -> Tensor:
         return broken(network.weights) if places.item() == 2 else network.weights.sum()
 
     message = (
@@ -212,6 +227,54 @@ def test_run_epoch_raises_with_place_and_remedies_when_not_finite(
     )
     with pytest.raises(TrainingError, match=message):
         epoch_of(network, loss, [torch.tensor([1]), torch.tensor([2])])
+
+
+@pytest.mark.parametrize(
+    ("limits", "remedy"),
+    [
+        ({"clip_norm": 1.5}, "clip with --clip-norm 1"),
+        ({"clip_percentile": 10.0}, "clip with --clip-norm 1"),
+        ({"clip_norm": 1.0}, "take --optimizer sgd, whose steps clipping bounds"),
+        ({"clip_norm": 0.5, "optimizer": "sgd"}, "clip with a --clip-norm below 0.5"),
+    ],
+)
+def test_fit_names_a_remedy_that_is_not_in_use_when_it_diverges(
+    limits: dict[str, object], remedy: str
+) -> None:
+    message = f"; lower --learning-rate, {remedy}, or take a gated model such as gru"
+    with pytest.raises(TrainingError, match=re.escape(message)):
+        train(replace(CONFIG, **limits), validation=[math.nan])
+
+
+def test_run_epoch_records_update_of_last_step_over_weights_before_it() -> None:
+    network, steps = Vector(3.0, 4.0), torch.tensor([100.0, 20.0])
+    record = epoch_of(
+        network,
+        lambda places, progress: (network.weights * torch.tensor([0.0, 1.0])).sum() * steps[places],
+        list(torch.arange(2).split(1)),
+    )
+    # At 0.1: (3, 4) to (3, -6), then to (3, -8).
+    assert record.update_ratio == pytest.approx(2 / math.hypot(3, 6))
+
+
+def test_fit_tells_the_loss_the_share_of_planned_steps_when_it_stops_early() -> None:
+    network, loss = regression()
+    told: list[float] = []
+
+    def observed_loss(places: Tensor, progress: float) -> Tensor:
+        told.append(progress)
+        return loss(places, progress)
+
+    fit(
+        network,
+        CONFIG,
+        loss=observed_loss,
+        windows=WINDOWS,
+        validate=None,
+        generator=torch.Generator().manual_seed(0),
+        stop_after=4,
+    )
+    assert told == pytest.approx([step / 30 for step in range(20)])
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
@@ -271,9 +334,9 @@ def test_fit_validates_without_dropout_when_epoch_ends() -> None:
     network, loss = regression()
     modes: list[tuple[str, bool]] = []
 
-    def observed_loss(places: Tensor) -> Tensor:
+    def observed_loss(places: Tensor, progress: float) -> Tensor:
         modes.append(("step", network.training))
-        return loss(places)
+        return loss(places, progress)
 
     def validate() -> float:
         modes.append(("validation", network.training))
@@ -318,12 +381,46 @@ def test_fit_anneals_learning_rate_to_nothing_when_schedule_ends() -> None:
     assert rates[-1] == pytest.approx(CONFIG.learning_rate / 1e4)
 
 
+def test_fit_halves_learning_rate_when_validation_stands_still_under_plateau() -> None:
+    config = replace(CONFIG, schedule="plateau", epochs=9, patience=9)
+    # The third epoch in a row that is no better than the first one halves the rate after it.
+    _, result, _ = train(config, validation=[2, 3, 3, 3, 1, 2, 2, 2, 2])
+    shares = [record.learning_rate / config.learning_rate for record in result.history]
+    assert shares == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25]
+
+
+@pytest.mark.parametrize(("constant", "shares"), [(True, [1, 1, 1, 1, 0.5, 0.5]), (False, 6 * [1])])
+def test_fit_heeds_training_loss_under_plateau_when_nothing_validates(
+    constant: bool, shares: list[float]
+) -> None:
+    network = Vector(100.0)
+
+    def loss(places: Tensor, progress: float) -> Tensor:
+        return network.weights.sum() * (0.0 if constant else 1.0)
+
+    config = replace(CONFIG, schedule="plateau")
+    result = fit(
+        network,
+        config,
+        loss=loss,
+        windows=WINDOWS,
+        validate=None,
+        generator=torch.Generator().manual_seed(0),
+    )
+    rates = [record.learning_rate / config.learning_rate for record in result.history]
+    assert rates == shares
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("steps", [1, 2, 4, 5, 6, 10])
 @pytest.mark.parametrize("in_one_epoch", [True, False])
-def test_fit_trains_when_schedule_has_few_steps(steps: int, in_one_epoch: bool) -> None:
+def test_fit_trains_when_schedule_has_few_steps(
+    steps: int, in_one_epoch: bool, schedule: str
+) -> None:
     before = weights_of(regression()[0])
     epochs, batches = (1, steps) if in_one_epoch else (steps, 1)
-    network, result, _ = train(replace(CONFIG, epochs=epochs, batches_per_epoch=batches))
+    config = replace(CONFIG, epochs=epochs, batches_per_epoch=batches, schedule=schedule)
+    network, result, _ = train(config)
     assert len(result.history) == epochs
     assert not torch.equal(weights_of(network), before)
 

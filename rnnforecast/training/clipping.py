@@ -1,0 +1,62 @@
+"""Bounds on a gradient: on its entries, on its norm, and on its norm by the norms before it."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+
+from torch import nn
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
+
+from rnnforecast.config import TrainConfig
+
+
+class Clipper:
+    """Clips the gradients of one training, whose norms it keeps.
+
+    Attributes:
+        norms: The finite norms before clipping, ascending; empty where no percentile is asked for.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.largest_norm = config.clip_norm
+        self.largest_entry = config.clip_value
+        self.percentile = config.clip_percentile
+        self.norms: list[float] = []
+
+    def clip(self, network: nn.Module) -> tuple[float, bool]:
+        """Bound the gradient in place, entries first, then its norm (Pascanu et al. 2013).
+
+        The norm is held to a constant and to a percentile of all norms so far, this one's included
+        (AutoClip, Seetharaman et al. 2020).
+
+        Returns:
+            Its norm as it was, and whether anything was bounded.
+        """
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        norm = float(get_total_norm(gradients))
+        limit = min(self.largest_norm, self._typical_norm(norm))
+        clipped = norm > limit
+        if self.largest_entry < math.inf:
+            clipped |= any(float(g.abs().max()) > self.largest_entry for g in gradients)
+            clip_grad_value_(network.parameters(), self.largest_entry)
+        if limit < math.inf:
+            clip_grad_norm_(network.parameters(), limit)
+        return norm, clipped
+
+    def _typical_norm(self, norm: float) -> float:
+        """The percentile of all norms with this one; infinity where there is none."""
+        if self.percentile == 100:
+            return math.inf
+        if math.isfinite(norm):
+            insort(self.norms, norm)
+        if not self.norms:
+            return math.inf
+        return percentile_of(self.norms, self.percentile)
+
+
+def percentile_of(ascending: list[float], percentile: float) -> float:
+    """The percentile of a sorted list, between two values on the line that joins them."""
+    place = (len(ascending) - 1) * percentile / 100
+    low, high = ascending[math.floor(place)], ascending[math.ceil(place)]
+    return low + (high - low) * (place % 1)

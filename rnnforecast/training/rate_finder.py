@@ -1,0 +1,134 @@
+"""The learning-rate range test: one short training while the learning rate grows."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rnnforecast.config import TrainConfig
+from rnnforecast.errors import TrainingError
+from rnnforecast.training.loop import Loss, begin_descent, shuffled_batches, train_step
+
+LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 100
+RATES = [LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)) for step in range(STEPS)]
+# Batches differ by more than a step gains, so that every step is judged by the same windows.
+PROBE = 512
+# About five steps count; the average lags by a factor of two in the rate.
+SMOOTHING = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSearch:
+    """What a range test has found.
+
+    Attributes:
+        rates: Learning rates, ascending, of the steps until the loss rose too far.
+        losses: The loss after each of these steps, averaged with those before it.
+        suggestion: The peak learning rate to train with.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float
+
+
+def find_learning_rate(
+    network: nn.Module,
+    config: TrainConfig,
+    *,
+    loss: Loss,
+    windows: int,
+    generator: torch.Generator,
+) -> RateSearch:
+    """Grow the learning rate until the loss explodes; take a tenth of where it was lowest.
+
+    The range test of Smith 2017, with the margin of Howard & Gugger 2020 to the minimum, beyond
+    which the loss rises. Network, generator and torch's random state are as before afterwards.
+
+    Args:
+        network: With the weights to start from.
+        config: The optimizer, its clipping and the size of a batch; its learning rate is not read.
+        loss: One forward pass of `network` over training windows.
+        windows: How many training windows there are.
+        generator: Of the order of windows.
+
+    Raises:
+        TrainingError: The loss is not finite from the start, or no rate lowers it.
+    """
+    rates: list[float] = []
+    losses: list[float] = []
+    average = 0.0
+    with _restored(network, generator):
+        probe = torch.randperm(windows, generator=generator)[:PROBE]
+        start = _loss_of(network, loss, probe)
+        if not math.isfinite(start):
+            raise TrainingError(
+                f"no learning rate can be found: the loss is {start:.4g} before the first step; "
+                "look for extreme values in the data or take another --head"
+            )
+        descent = begin_descent(network, config, loss)
+        batches = shuffled_batches(windows, config.batch_size, generator)
+        for step, (rate, batch) in enumerate(zip(RATES, batches, strict=False), start=1):
+            descent.optimizer.param_groups[0]["lr"] = rate
+            network.train()
+            norm = train_step(descent, batch, 0.0).gradient_norm
+            # The exponential average with its bias corrected, in the form that keeps a constant.
+            weight = (1 - SMOOTHING) / (1 - SMOOTHING**step)
+            average += weight * (_loss_of(network, loss, probe) - average)
+            if not (math.isfinite(average) and math.isfinite(norm)):
+                break
+            rates.append(rate)
+            losses.append(average)
+            if _has_exploded(losses, start):
+                break
+    return RateSearch(
+        rates=tuple(rates), losses=tuple(losses), suggestion=_suggestion(rates, losses, start)
+    )
+
+
+def _loss_of(network: nn.Module, loss: Loss, places: Tensor) -> float:
+    """The loss as in validation, at the start of a training."""
+    network.eval()
+    with torch.inference_mode():
+        return float(loss(places, 0.0))
+
+
+@contextmanager
+def _restored(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
+    """Put back the weights, the mode and the random states when the block ends."""
+    weights, training = copy.deepcopy(network.state_dict()), network.training
+    state, device = generator.get_state(), next(network.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            network.load_state_dict(weights)
+            network.zero_grad()
+            network.train(training)
+            generator.set_state(state)
+
+
+def _has_exploded(losses: list[float], start: float) -> bool:
+    """Whether the loss is more than 4 times the lowest.
+
+    As a likelihood's loss may pass through zero, what was gained from the start counts as well.
+    """
+    lowest = min(losses)
+    return losses[-1] - lowest > 3 * max(abs(lowest), start - lowest)
+
+
+def _suggestion(rates: list[float], losses: list[float], start: float) -> float:
+    """A tenth of the rate of the lowest loss, in two digits, so that it can be given again."""
+    lowest = min(losses, default=math.inf)
+    if lowest >= start:
+        raise TrainingError(
+            f"no learning rate from {LOWEST:g} to {HIGHEST:g} lowers the loss, {start:.4g}; "
+            "pass --learning-rate instead of --find-lr"
+        )
+    return float(f"{rates[losses.index(lowest)] / 10:.1e}")
