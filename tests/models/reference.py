@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+# From this layer on, a layer adds to what it reads.
+FIRST_RESIDUAL = 2
 
 
 @dataclass
@@ -161,11 +163,62 @@ class GRU:
         return dx, gradient
 
 
+@dataclass
+class Minimal:
+    """h_t = f h_{t-1} + (1 - f) g(a_h), a = W x_t + b_W, without U and b_U; h stacked last.
+
+    Attributes:
+        gate: From the other parts of a to f, and the slope of f by each.
+    """
+
+    gate: Callable[..., tuple[Array, list[Array]]]
+
+    def forward(self, x: Array, weights: Weights) -> tuple[Array, list[Any]]:
+        h = np.zeros(weights.U.shape[1])
+        outputs, trace = [], []
+        for x_t in x:
+            h_before = h
+            *a, a_h = np.split(weights.W @ x_t + weights.b_W, len(weights.b_W) // len(h))
+            f, slopes = self.gate(*a)
+            s = sigmoid(a_h)
+            g, slope = np.where(a_h >= 0, (a_h + 0.5, np.ones_like(s)), (s, s * (1 - s)))
+            h = f * h_before + (1 - f) * g
+            outputs.append(h)
+            trace.append((h_before, f, 1 - f, g, slopes, slope))
+        return np.array(outputs), trace
+
+    def backward(
+        self, dh_out: Array, x: Array, trace: list[Any], weights: Weights
+    ) -> tuple[Array, Weights]:
+        dx, gradient, dh_after = np.zeros_like(x), weights.zeros(), 0.0
+        for t in reversed(range(len(x))):
+            h_before, f, i, g, slopes, slope = trace[t]
+            dh = dh_out[t] + dh_after
+            df, dg = dh * (h_before - g), dh * i
+            da = np.concatenate([*(df * slope_f for slope_f in slopes), dg * slope])
+            gradient.add(da, np.zeros(0), x[t], h_before)
+            dx[t] = weights.W.T @ da
+            dh_after = dh * f
+        return dx, gradient
+
+
+def mingru_gate(a_z: Array) -> tuple[Array, list[Array]]:
+    z = sigmoid(a_z)
+    return 1 - z, [-z * (1 - z)]
+
+
+def minlstm_gate(a_f: Array, a_i: Array) -> tuple[Array, list[Array]]:
+    f, i = sigmoid(a_f), sigmoid(a_i)
+    return f / (f + i), [f * i * (1 - f) / (f + i) ** 2, -f * i * (1 - i) / (f + i) ** 2]
+
+
 CELLS: dict[str, Cell] = {
     "TanhRNN": RNN(f=np.tanh, slope=lambda h: 1 - h**2),
     "ReLURNN": RNN(f=lambda a: np.maximum(a, 0), slope=lambda h: (h > 0).astype(float)),
     "GRU": GRU(),
     "LSTM": LSTM(),
+    "MinGRU": Minimal(mingru_gate),
+    "MinLSTM": Minimal(minlstm_gate),
 }
 
 
@@ -217,18 +270,20 @@ def _forward(
     cell: Cell, layers: list[list[Weights]], x: Array
 ) -> tuple[Array, Array, list[list[Any]]]:
     """The last layer's states and final state, and of every layer and direction (x, trace)."""
-    final, traces = np.zeros(0), []
-    for directions in layers:
-        outputs, finals, of_layer = [], [], []
+    traces = []
+    for depth, directions in enumerate(layers):
+        outputs, of_layer = [], []
         for direction, weights in enumerate(directions):
             read_x = x[::-1] if direction == 1 else x
             h, trace = cell.forward(read_x, weights)
             outputs.append(h[::-1] if direction == 1 else h)
-            finals.append(h[-1])
             of_layer.append((read_x, trace))
-        x, final = np.concatenate(outputs, axis=-1), np.concatenate(finals)
+        states = np.concatenate(outputs, axis=-1)
+        x = x + states if depth >= FIRST_RESIDUAL else states
         traces.append(of_layer)
-    return x, final, traces
+    ends = [x[-1], x[0]][: len(layers[-1])]
+    halves = [np.split(end, len(ends))[direction] for direction, end in enumerate(ends)]
+    return x, np.concatenate(halves), traces
 
 
 def _backward(
@@ -240,14 +295,16 @@ def _backward(
     gradients: list[list[Weights]],
 ) -> Array:
     """The gradient of the row; those of the weights are added to `gradients`."""
+    directions = len(layers[-1])
+    dstates = dstates.copy()
+    for direction, end in enumerate((-1, 0)[:directions]):
+        half = np.split(dstates, directions, axis=-1)[direction]
+        half[end] += np.split(dfinal, directions)[direction]
     for depth in reversed(range(len(layers))):
-        count = len(layers[depth])
-        dx: Array | float = 0.0
+        dx: Array | float = dstates if depth >= FIRST_RESIDUAL else 0.0
         for direction, weights in enumerate(layers[depth]):
-            dh = np.split(dstates, count, axis=-1)[direction]
-            dh = dh[::-1].copy() if direction == 1 else dh.copy()
-            if depth == len(layers) - 1:
-                dh[-1] += np.split(dfinal, count)[direction]
+            dh = np.split(dstates, directions, axis=-1)[direction]
+            dh = dh[::-1] if direction == 1 else dh
             read_x, trace = traces[depth][direction]
             dread, gradient = cell.backward(dh, read_x, trace, weights)
             dx = dx + (dread[::-1] if direction == 1 else dread)
