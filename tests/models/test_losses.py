@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from rnnforecast.models.losses import normal_loss, pinball_loss, student_t_loss
+from rnnforecast.models.losses import (
+    negative_binomial_loss,
+    normal_loss,
+    pinball_loss,
+    student_t_loss,
+)
 
 numbers = st.floats(-1e4, 1e4, allow_nan=False)
 level_sets = st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4)
@@ -173,3 +178,104 @@ def test_likelihoods_are_zero_without_gradient_when_nothing_is_observed() -> Non
     loss.backward()
     assert loss.item() == 0
     assert not parameters.grad.any()
+
+
+def single(*values: float) -> list[Tensor]:
+    return [torch.tensor([[value]], dtype=torch.float64) for value in values]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(1e-6, 1e4), st.floats(1e-3, 1e3), st.integers(0, 10_000), st.booleans()
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_negative_binomial_loss_matches_scipy_when_values_are_arbitrary(
+    steps: list[tuple[float, float, int, bool]],
+) -> None:
+    mean, dispersion, target, mask = zip(*steps, strict=True)
+    exact = torch.tensor([mean, dispersion, target], dtype=torch.float64)[..., None]
+    actual = negative_binomial_loss(*exact, column(mask) > 0)
+    densities = [stats.nbinom.logpmf(y, 1 / a, 1 / (1 + a * m)) for m, a, y, _ in steps]
+    assert actual.item() == pytest.approx(naive_likelihood(densities, mask), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("count", "mean", "dispersion", "expected"),
+    [
+        # -log of the probability in arithmetic of 60 digits; SciPy's float64 loses half of them.
+        (1_000_003, 1e6, 1e-6, 8.1732720274604074),
+        (999_999_937, 1e9, 1e-3, 18.188410500992335),
+        (123_456_789, 1e9, 2.0, 20.658000730508955),
+        (0, 1e9, 1.0, 20.723265837946411),
+        (7, 3.5, 1e-12, 3.2558205815952133),
+        (3, 1e-9, 0.5, 62.862944693899179),
+    ],
+)
+def test_negative_binomial_loss_keeps_its_digits_when_terms_are_large(
+    count: int, mean: float, dispersion: float, expected: float
+) -> None:
+    m, a, y = single(mean, dispersion, count)
+    assert negative_binomial_loss(m, a, y, y >= 0).item() == pytest.approx(expected, rel=1e-11)
+
+
+@settings(deadline=None)
+@given(mean=st.floats(1e-3, 1e6), count=st.integers(0, 2_000_000))
+def test_negative_binomial_loss_is_poissons_when_dispersion_vanishes(
+    mean: float, count: int
+) -> None:
+    m, a, y = single(mean, 1e-15, count)
+    actual = negative_binomial_loss(m, a, y, y >= 0).item()
+    # The next term of the series in α is α/2 times the square of the distance.
+    slack = 1e-15 * ((count - mean) ** 2 + count)
+    expected = -stats.poisson.logpmf(count, mean)
+    assert actual == pytest.approx(expected, rel=1e-9, abs=1e-9 + slack)
+
+
+def test_negative_binomial_probabilities_sum_to_one_when_all_counts_are_taken() -> None:
+    counts = torch.arange(3000, dtype=torch.float64)
+    losses = [
+        negative_binomial_loss(*single(20.0, 0.7), count.reshape(1, 1), torch.ones(1, 1) > 0)
+        for count in counts
+    ]
+    assert torch.stack(losses).neg().exp().sum().item() == pytest.approx(1, abs=1e-11)
+
+
+@pytest.mark.parametrize("count", [0.0, 1.0, 4.0, 5.0, 1000.0])
+@pytest.mark.parametrize(("mean", "dispersion"), [(5.0, 0.3), (0.02, 2.0), (900.0, 0.05)])
+def test_negative_binomial_loss_gradients_match_differences_when_parameters_are_any(
+    count: float, mean: float, dispersion: float
+) -> None:
+    m, a, y = single(mean, dispersion, count)
+
+    def loss(mean: Tensor, dispersion: Tensor) -> Tensor:
+        return negative_binomial_loss(mean, dispersion, y, y >= 0)
+
+    assert torch.autograd.gradcheck(loss, (m.requires_grad_(), a.requires_grad_()))
+
+
+@pytest.mark.parametrize("count", [0.0, 1.0, 999.0, 1000.0, 1e9])
+@pytest.mark.parametrize("dispersion", [1e-6, 1e-3, 1.0])
+def test_negative_binomial_loss_gradients_are_known_when_counts_are_large(
+    count: float, dispersion: float
+) -> None:
+    """By the mean (μ - y) / (μ + αμ²); by α, in Poisson's limit, (y - (y - μ)²) / 2."""
+    m, a, y = single(1000.0, dispersion, count)
+    negative_binomial_loss(m.requires_grad_(), a.requires_grad_(), y, y >= 0).backward()
+    expected = (1000 - count) / (1000 * (1 + 1000 * dispersion))
+    assert m.grad.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    if dispersion == 1e-6 and count <= 1000:
+        limit = (count - (count - 1000) ** 2) / 2
+        assert a.grad.item() == pytest.approx(limit, rel=2e-3, abs=1)
+
+
+def test_negative_binomial_loss_is_zero_without_gradient_when_nothing_is_observed() -> None:
+    m, a, y = single(3.0, 0.5, 0.0)
+    loss = negative_binomial_loss(m.requires_grad_(), a.requires_grad_(), y, y > 0)
+    loss.backward()
+    assert loss.item() == 0
+    assert not m.grad.any() and not a.grad.any()
