@@ -26,7 +26,7 @@ from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.network import ForecastNetwork
 
 MODEL_FILE = "model.safetensors"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KEY = "rnnforecast"
 UNREADABLE = (
     SafetensorError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -34,6 +35,10 @@ class Contender(Protocol):
     def log(self) -> bool:
         """Whether its half-widths are those of logarithms."""
 
+    @property
+    def least(self) -> float:
+        """The least value that it holds possible."""
+
     def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
         """Quantiles of what follows each cutoff [window, step, quantile], not yet calibrated."""
 
@@ -48,6 +53,7 @@ class BaselineContender:
         windows: The horizon and the season.
         levels: Quantile levels.
         log: Never on logarithms.
+        least: There is none.
     """
 
     name: str
@@ -55,6 +61,7 @@ class BaselineContender:
     windows: WindowSpec
     levels: tuple[float, ...]
     log: bool = False
+    least: float = -math.inf
 
     def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
         """Quantiles of what follows each cutoff [window, step, quantile]."""
@@ -147,6 +154,8 @@ class Calibrated:
         for rank in np.unique(ranks):
             here = ranks == rank
             factors = self.factors_at(int(rank))
-            quantiles[here] = widen(quantiles[here], factors, log=self.contender.log)
+            quantiles[here] = widen(
+                quantiles[here], factors, log=self.contender.log, least=self.contender.least
+            )
             self.adaptive.observe(outside(actual[here], quantiles[here]))
         return quantiles

@@ -11,6 +11,8 @@ from rnnforecast.config import DataConfig, ModelSpec, RunConfig, Settings, Train
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
 from rnnforecast.errors import ConfigError
+from rnnforecast.models.distributions import HeadEntry, check_samples, find_head
+from rnnforecast.models.registry import MODELS, ModelEntry, find_model
 
 LONGEST_LOOKBACK = 720
 
@@ -49,8 +51,12 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     """Every setting, the user's where given, else the rule's.
 
     Raises:
-        ConfigError: A season or a lookback is asked for that no series is long enough for.
+        ConfigError: A season or a lookback is asked for that no series is long enough for, or parts
+            that do not go together.
     """
+    model = find_model(settings.model)
+    head = find_head(settings.head or model.head)
+    _check_parts(settings, model, head)
     for name in ("season", "lookback"):
         asked = getattr(settings, name)
         if asked is not None and asked > facts.longest:
@@ -60,7 +66,7 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             )
     seasons = facts.seasons if settings.season is None else (settings.season,)
     lookback = settings.lookback or _lookback(seasons, settings.horizon, facts.typical_length)
-    segment = settings.segment_length or _segment_length(seasons[0], lookback)
+    segment = settings.segment_length or _segment_length(model, seasons[0], lookback)
     if settings.lookback is None:
         lookback = math.ceil(lookback / segment) * segment
     hidden_size = settings.hidden_size or _hidden_size(facts.windows)
@@ -70,16 +76,32 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
         model=ModelSpec(
             model=settings.model,
             hidden_size=hidden_size,
-            num_layers=settings.num_layers,
+            num_layers=settings.num_layers or model.num_layers,
             dropout=settings.dropout,
             segment_length=segment,
-            head=settings.head,
+            head=head.name,
             levels=settings.levels,
             # Errors of positive series mostly grow with the level: the logarithm evens them out.
-            log=facts.positive if settings.log is None else settings.log,
+            log=facts.positive and not head.counts if settings.log is None else settings.log,
+            init=settings.init,
+            tbptt=settings.tbptt,
         ),
         training=_training(settings, facts.windows),
     )
+
+
+def _check_parts(settings: Settings, model: ModelEntry, head: HeadEntry) -> None:
+    """Raise ConfigError where model, head and options do not go together."""
+    if model.samples:
+        check_samples(model.name, head)
+    if head.counts and settings.log:
+        raise ConfigError(f"head {head.name} is of counts, not of their logarithms; drop --log")
+    if settings.tbptt is not None and not model.truncatable:
+        able = ", ".join(entry.name for entry in MODELS.values() if entry.truncatable)
+        raise ConfigError(
+            f"model {model.name} cannot be trained with --tbptt, which needs layers that read one "
+            f"way and a decoder of their final state; take one of {able}"
+        )
 
 
 def _lookback(seasons: tuple[int, ...], horizon: int, typical_length: int) -> int:
@@ -95,15 +117,16 @@ def _lookback(seasons: tuple[int, ...], horizon: int, typical_length: int) -> in
     return max(2 * seasons[0], min(wished, typical_length // 2, LONGEST_LOOKBACK))
 
 
-def _segment_length(season: int, lookback: int) -> int:
+def _segment_length(model: ModelEntry, season: int, lookback: int) -> int:
     """A season a recurrent step where seven or more fit, else a quarter; about 16 steps without.
 
     Few recurrent steps keep gradients alive and training fast, and one phase of the season always
-    falls on the same input.
+    falls on the same input. A recurrence from season to season needs several steps in one.
     """
     if season == 1:
         return max(1, lookback // 16)
-    return season if lookback >= 7 * season else max(1, season // 4)
+    whole = lookback >= 7 * season and not model.skip_recurrence
+    return season if whole else max(1, season // 4)
 
 
 def _hidden_size(windows: int) -> int:
@@ -122,6 +145,10 @@ def _training(settings: Settings, windows: int) -> TrainConfig:
         learning_rate=settings.learning_rate,
         clip_norm=settings.clip_norm,
         clip_value=settings.clip_value,
+        clip_percentile=settings.clip_percentile,
+        optimizer=settings.optimizer,
+        schedule=settings.schedule,
+        teacher_forcing=settings.teacher_forcing,
         patience=settings.patience,
         seed=settings.seed,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,12 +16,22 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen
+from rnnforecast.models.decoders import Truth
+from rnnforecast.models.distributions import find_head
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.runtime import panel_dtype, seed_everything
 from rnnforecast.training.loop import FitResult, Progress, fit
+from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
 
 VALIDATION_WINDOWS = 4096
-PREDICTION_BATCH = 1024
+PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**21
+# How often a decoder that is fed back reads the truth, by the progress of the training in [0, 1);
+# scheduled sampling (Bengio et al. 2015) goes from always to never.
+TEACHING: dict[str, Callable[[float], float]] = {
+    "always": lambda progress: 1.0,
+    "scheduled": lambda progress: 1.0 - progress,
+    "never": lambda progress: 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,11 @@ class Forecaster:
         """Whether the network works on logarithms, so that half-widths are those of these."""
         return self.config.model.log
 
+    @property
+    def least(self) -> float:
+        """The least value that the head holds possible: 0 of counts."""
+        return 0.0 if find_head(self.config.model.head).counts else -math.inf
+
     def predict(self, panel: Panel) -> FloatArray:
         """Quantiles of the horizon after the last value of each series [series, step, quantile].
 
@@ -66,7 +83,7 @@ class Forecaster:
         )
         if self.factors is None:
             return quantiles
-        return widen(quantiles, self.factors, log=self.log)
+        return widen(quantiles, self.factors, log=self.log, least=self.least)
 
     def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
         """Quantiles after the cutoff of each window, from what lies before it, not calibrated.
@@ -83,12 +100,11 @@ class Forecaster:
         )
         self.network.eval()
         parts: list[Tensor] = []
+        size = prediction_batch(self.config.windows)
         with torch.inference_mode():
-            for places in torch.split(torch.arange(len(index)), PREDICTION_BATCH):
+            for places in torch.split(torch.arange(len(index)), size):
                 batch = windows.gather(places)
-                parameters, scale = self.network(batch.values, batch.mask)
-                quantiles = self.network.head.quantiles(parameters)
-                forecast = scale.inverse(quantiles).double()
+                forecast = self.network.quantiles(batch.values, batch.mask).double()
                 empty = ~batch.mask.any(1)
                 parts.append(forecast.masked_fill(empty[:, None, None], torch.nan).cpu())
         forecasts: FloatArray = torch.cat(parts).numpy()
@@ -129,34 +145,26 @@ def fit_forecaster(
         DataError: No series has two values.
         TrainingError: Training diverged.
     """
-    seen = panel if ends is None else panel.before(ends)
-    index = training_windows(seen, config.windows)
-    if not len(index):
-        raise DataError("no series has two values to learn from; pass longer series")
     generator = seed_everything(config.training.seed)
-    network = ForecastNetwork(config.model, config.windows).to(device)
-
-    def loss(windows: WindowGatherer, places: Tensor) -> Tensor:
-        batch = windows.gather(places)
-        parameters, scale = network(batch.values, batch.mask)
-        return network.head.loss(parameters, scale.apply(batch.target), batch.target_mask)
-
-    train = gather_windows(seen, index, config, device=device)
+    network, train = _prepared(panel, config, device, ends)
+    teaching = TEACHING[config.training.teacher_forcing]
     validate = None
     if ends is not None:
         newest = windows_between(ends, panel.lengths - config.windows.horizon)
         held_out = gather_windows(panel, newest.thinned(VALIDATION_WINDOWS), config, device=device)
 
         def validate() -> float:
-            batches = torch.split(torch.arange(len(held_out)), PREDICTION_BATCH)
+            batches = torch.split(torch.arange(len(held_out)), prediction_batch(config.windows))
             with torch.inference_mode():
-                total = sum(float(loss(held_out, places)) * len(places) for places in batches)
-            return total / len(held_out)
+                losses = (
+                    float(_loss(network, held_out, rows, 0.0)) * len(rows) for rows in batches
+                )
+                return sum(losses) / len(held_out)
 
     result = fit(
         network,
         config.training,
-        loss=lambda places: loss(train, places),
+        loss=lambda places, progress: _loss(network, train, places, teaching(progress)),
         windows=len(train),
         validate=validate,
         generator=generator,
@@ -164,6 +172,54 @@ def fit_forecaster(
         on_epoch=on_epoch,
     )
     return Forecaster(config, network), result
+
+
+def find_rate(
+    panel: Panel, config: RunConfig, *, device: torch.device, ends: IntArray | None = None
+) -> RateSearch:
+    """Search the learning rate for `fit_forecaster` with these arguments.
+
+    Raises:
+        DataError: No series has two values.
+        TrainingError: The loss is not finite from the start.
+    """
+    generator = seed_everything(config.training.seed)
+    network, train = _prepared(panel, config, device, ends)
+    teaching = TEACHING[config.training.teacher_forcing]
+    return find_learning_rate(
+        network,
+        config.training,
+        loss=lambda places, progress: _loss(network, train, places, teaching(progress)),
+        windows=len(train),
+        generator=generator,
+    )
+
+
+def _prepared(
+    panel: Panel, config: RunConfig, device: torch.device, ends: IntArray | None
+) -> tuple[ForecastNetwork, WindowGatherer]:
+    """A new network, and the windows to fit it to."""
+    seen = panel if ends is None else panel.before(ends)
+    index = training_windows(seen, config.windows)
+    if not len(index):
+        raise DataError("no series has two values to learn from; pass longer series")
+    network = ForecastNetwork(config.model, config.windows).to(device)
+    return network, gather_windows(seen, index, config, device=device)
+
+
+def _loss(
+    network: ForecastNetwork, windows: WindowGatherer, places: Tensor, teacher_share: float
+) -> Tensor:
+    """The mean loss of the windows at these places [batch]."""
+    batch = windows.gather(places)
+    truth = Truth(batch.target, batch.target_mask, teacher_share)
+    parameters, scale = network(batch.values, batch.mask, truth)
+    return network.head.loss(parameters, scale, batch.target, batch.target_mask)
+
+
+def prediction_batch(windows: WindowSpec) -> int:
+    """Windows that are read at once without a gradient: fewer where they are long."""
+    return max(1, min(PREDICTION_BATCH, PREDICTION_VALUES // (windows.lookback + windows.horizon)))
 
 
 def without_logarithm(panel: Panel) -> tuple[str, float] | None:

@@ -5,7 +5,8 @@
     1       __main__                                    python -m rnnforecast
     2       cli/                                        the command line; alone prints and exits
     3       workflows/                                  one function a command, joins the parts
-    4       artifact, contenders, scoreboard            the model file; who is compared, and how
+    4       artifact, contenders, scoreboard,           the model file; who is compared, and how;
+            diagnostics                                 how gradients flow through time
     5       backtest, forecaster, defaults              where data, models and metrics meet
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
     7       config, runtime, arrays                     settings that check themselves; the machine
@@ -18,8 +19,8 @@ one package may import each other as long as no circle arises.
     third party   where it may be imported
     ------------  --------------------------------------------------------------------------------
     typer, rich   cli/
-    torch         not in cli/, evaluation/, config, errors, defaults, backtest, models/registry,
-                  nor in data/ except data/windows
+    torch         not in cli/, evaluation/, config, errors, defaults, backtest, models/registry and
+                  models/distributions, nor in data/ except data/windows
     heavy ones    never when rnnforecast.cli.app is imported, so that --help is fast
 """
 
@@ -46,7 +47,7 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"workflows"},
-    {"artifact", "contenders", "scoreboard"},
+    {"artifact", "contenders", "diagnostics", "scoreboard"},
     {"backtest", "forecaster", "defaults"},
     {"data", "models", "training", "evaluation"},
     {"config", "runtime", "arrays"},
@@ -55,6 +56,7 @@ LAYERS = (
 )
 HEAVY = {"torch", "pandas", "numpy", "scipy", "sklearn", "safetensors"}
 WITHOUT_TORCH = {"cli", "evaluation", "data", "config", "errors", "defaults", "backtest"}
+TABLES = {"rnnforecast.models.registry", "rnnforecast.models.distributions"}
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"),
     *("rnnforecast", "tests", "sample_data", "benchmarks"),
@@ -69,13 +71,14 @@ WITHOUT_DOCSTRING = {
         *("RnnForecastError", "OutputError", "ConfigError", "DataError"),
         *("ArtifactError", "TrainingError", "GateError", "LockedError"),
     },
-    "rnnforecast.cli.options": {"ColumnOptions.data_config", "FitOptions.settings"},
+    "rnnforecast.cli.options": {"ColumnOptions.data_config"},
     "rnnforecast.cli.reporter": {
         *("StderrReporter.note", "StderrReporter.warning", "StderrReporter.training"),
         "StderrReporter.counting",
     },
     "rnnforecast.models.cells": {
-        f"{cell}.reset_parameters" for cell in ("TanhRNN", "ReLURNN", "GRU", "LSTM")
+        *(f"{cell}.step" for cell in ("TanhRNN", "ReLURNN", "GRU", "LSTM")),
+        *("ReLURNN.reset_parameters", "LSTM.reset_parameters", "GRU.remember", "LSTM.remember"),
     },
     "rnnforecast.workflows.reporting": {"Reporter"},
 }
@@ -144,7 +147,7 @@ def test_module_imports_third_parties_only_where_they_belong_when_it_imports_any
     if part(module) != "cli":
         assert not names & {"typer", "rich", "click"}
     exempt = module == "rnnforecast.data.windows"
-    if module == "rnnforecast.models.registry" or (part(module) in WITHOUT_TORCH and not exempt):
+    if module in TABLES or (part(module) in WITHOUT_TORCH and not exempt):
         assert "torch" not in names
 
 
@@ -158,7 +161,7 @@ def test_command_line_loads_nothing_heavy_when_imported() -> None:
         assert not {name.split(".")[0] for name in names} & HEAVY, module
         waiting += own(names) - seen
         seen |= own(names)
-    assert "rnnforecast.models.registry" in seen
+    assert seen >= TABLES
 
 
 def exits(node: ast.AST) -> bool:

@@ -84,7 +84,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_load_artifact_forecasts_bit_equal_when_saved_before(name: str, tmp_path: Path) -> None:
-    artifact = make_artifact(model=name)
+    artifact = make_artifact(model=name, head=MODELS[name].head)
     save_artifact(artifact, tmp_path)
     loaded = load_artifact(tmp_path, CPU)
     expected = artifact.forecaster.predict(artifact.panel)
@@ -188,7 +188,7 @@ def test_model_file_loads_with_safetensors_alone_when_saved(tmp_path: Path) -> N
         assert torch.equal(tensors[f"network.{name}"], value)
     with safe_open(tmp_path / MODEL_FILE, framework="np") as file:
         header = json.loads(file.metadata()[KEY])
-    assert header["schema_version"] == 2
+    assert header["schema_version"] == 3
     assert header["ids"] == list(artifact.panel.ids)
     assert set(header["versions"]) >= {"rnnforecast", "torch"}
 
@@ -371,7 +371,9 @@ CHANGES = {
             (("config", "model", "hidden_size"), 2**62),
             (("config", "model", "hidden_size"), 10**30),
             (("config", "model", "num_layers"), 2),
+            (("config", "model", "num_layers"), 1001),
             (("config", "model", "num_layers"), 10**20),
+            (("config", "model", "model"), "deepar"),
             (("config", "model", "num_layers"), 1.0),
             (("config", "model", "segment_length"), 3),
             (("config", "model", "segment_length"), 10**12),
@@ -401,9 +403,9 @@ CHANGES = {
     **{
         f"{name} is {what}": set_tensor(name, value)
         for name, what, value in (
-            ("network.head.median.bias", "absent", None),
-            ("network.head.median.bias", "too long", torch.zeros(4)),
-            ("network.head.median.bias", "a matrix", torch.zeros(3, 1)),
+            ("network.decoder.projection.location.bias", "absent", None),
+            ("network.decoder.projection.location.bias", "too long", torch.zeros(4)),
+            ("network.decoder.projection.location.bias", "a matrix", torch.zeros(3, 1)),
             ("network.skip.weight", "transposed", torch.zeros(6, 3)),
             ("lookback.values", "absent", None),
             ("lookback.values", "too short", torch.zeros(6, dtype=torch.float64)),

@@ -41,6 +41,7 @@ class Fixed:
 
     horizon: int
     log: bool = False
+    least: float = -math.inf
     name: str = "fixed"
 
     def predict_at(self, panel: Panel, index: WindowIndex) -> np.ndarray:

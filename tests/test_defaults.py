@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.defaults import LONGEST_LOOKBACK, Facts, find_facts, resolve
 from rnnforecast.errors import ConfigError
+from rnnforecast.models.registry import MODELS
 from tests.panels import make_panel
 
 NAN = math.nan
@@ -106,7 +108,13 @@ ASKED = {
     "levels": st.sampled_from([(50.0,), (80.0, 95.0), (10.0, 99.9)]),
     "num_layers": st.integers(1, 4),
     "dropout": st.sampled_from([0.0, 0.5]),
-    "model": st.sampled_from(["gru", "bilstm"]),
+    "model": st.sampled_from(["lstm", "segment-gru"]),
+    "init": st.sampled_from(["chrono", "uniform"]),
+    "tbptt": st.integers(1, 100),
+    "optimizer": st.sampled_from(["adamw", "sgd"]),
+    "schedule": st.sampled_from(["cosine", "constant", "plateau"]),
+    "clip_percentile": st.sampled_from([10.0, 90.0]),
+    "teacher_forcing": st.sampled_from(["always", "never"]),
     "head": st.sampled_from(["normal", "student-t"]),
     "epochs": st.integers(1, 100),
     "learning_rate": st.sampled_from([1e-4, 1.0]),
@@ -218,3 +226,33 @@ def test_resolve_is_valid_when_facts_come_from_a_panel(
     assume(all(not math.isnan(values[0]) for values in series))
     config = resolved(find_facts(make_panel(*series)), horizon=horizon)
     assert config.windows.lookback >= config.model.segment_length
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"model": "deepar", "head": "quantile"},
+            "^model deepar draws its forecasts from a distribution, which head quantile is not; "
+            "pass --head with one of normal, student-t, negative-binomial$",
+        ),
+        (
+            {"head": "negative-binomial", "log": True},
+            "^head negative-binomial is of counts, not of their logarithms; drop --log$",
+        ),
+        ({"model": "bigru", "tbptt": 5}, "^model bigru cannot be trained with --tbptt.*gru, lstm"),
+        ({"model": "linear", "tbptt": 5}, "^model linear cannot be trained with --tbptt"),
+        ({"model": "attention-gru", "tbptt": 5}, "^model attention-gru cannot be trained"),
+    ],
+)
+def test_resolve_raises_when_parts_do_not_go_together(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolved(some_facts(positive=True), horizon=3, **asked)
+
+
+def test_resolve_takes_what_the_row_says_when_layers_and_head_are_not_given() -> None:
+    for name, entry in MODELS.items():
+        model = resolved(some_facts(positive=True), horizon=3, model=name).model
+        assert (model.num_layers, model.head) == (entry.num_layers, entry.head)
+    assert resolved(some_facts(positive=True), horizon=3).model.log
+    assert not resolved(some_facts(positive=True), horizon=3, head="negative-binomial").model.log

@@ -11,7 +11,8 @@ from rnnforecast.config import ModelSpec
 from rnnforecast.evaluation.baselines import BASELINES
 from rnnforecast.evaluation.metrics import metrics_for
 from rnnforecast.evaluation.statistical import STATISTICAL
-from rnnforecast.models.registry import HEADS, MODELS
+from rnnforecast.models.distributions import HEADS
+from rnnforecast.models.registry import MODELS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

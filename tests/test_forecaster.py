@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, Wi
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen
-from rnnforecast.forecaster import Forecaster, without_logarithm
+from rnnforecast.forecaster import Forecaster, fit_forecaster, without_logarithm
 from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.registry import MODELS
 from tests.panels import make_panel
 
 
@@ -98,3 +100,42 @@ def inner_bounds(quantiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("log", [False, True])
 def test_forecaster_is_called_as_its_model_when_it_is_compared(log: bool) -> None:
     assert (forecaster(log=log).name, forecaster(log=log).log) == ("gru", log)
+
+
+def fitted(model: str, lookback: int, **changed: Any) -> dict[str, torch.Tensor]:
+    """The weights after ten steps on two series of unequal length."""
+    config = forecaster(log=False).config
+    spec = ModelSpec(model=model, hidden_size=5, head=MODELS[model].head, **changed)
+    training = replace(config.training, batches_per_epoch=10, batch_size=8, learning_rate=1e-2)
+    config = replace(config, windows=WindowSpec(lookback=lookback, horizon=2), model=spec)
+    rng = np.random.default_rng(0)
+    panel = make_panel(rng.normal(size=40), rng.normal(size=17))
+    config = replace(config, training=training)
+    return fit_forecaster(panel, config, device=torch.device("cpu"))[0].network.state_dict()
+
+
+@pytest.mark.parametrize("model", [name for name, row in MODELS.items() if row.truncatable])
+def test_fit_ends_at_the_same_weights_when_truncation_covers_the_lookback(model: str) -> None:
+    whole = fitted(model, 12, num_layers=3)
+    for steps in (12, 1000):
+        truncated = fitted(model, 12, num_layers=3, tbptt=steps)
+        for name, weights in whole.items():
+            torch.testing.assert_close(truncated[name], weights, rtol=0, atol=1e-6)
+    shorter = fitted(model, 12, num_layers=3, tbptt=4)
+    assert any((shorter[name] - weights).abs().max() > 1e-6 for name, weights in whole.items())
+
+
+@pytest.mark.parametrize(("lookback", "horizon"), [(1, 5), (8, 1), (8, 5), (1, 1)])
+@pytest.mark.parametrize("model", ["gru", "segment-gru", "bahdanau-gru", "deepar"])
+def test_forecaster_takes_every_shape_when_lookback_or_horizon_is_one(
+    model: str, lookback: int, horizon: int
+) -> None:
+    config = forecaster(log=False).config
+    windows = WindowSpec(lookback=lookback, horizon=horizon)
+    spec = ModelSpec(model=model, hidden_size=3, head=MODELS[model].head)
+    config = replace(config, windows=windows, model=spec)
+    panel = make_panel(np.arange(20.0) % 3, np.arange(9.0))
+    fit, _ = fit_forecaster(panel, config, device=torch.device("cpu"))
+    quantiles = fit.predict(panel)
+    assert quantiles.shape == (2, horizon, 5)
+    assert np.isfinite(quantiles).all()

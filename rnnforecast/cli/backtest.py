@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.fit_options import FitOptions
 from rnnforecast.cli.render import check_output, choose_format, print_scored
 from rnnforecast.cli.reporter import StderrReporter
 from rnnforecast.config import LARGEST
@@ -19,7 +20,7 @@ from rnnforecast.errors import ConfigError
 def backtest(
     data: options.Data,
     horizon: options.Horizon,
-    fit: options.FitOptions,
+    fit: FitOptions,
     columns: options.ColumnOptions,
     models: Annotated[str, typer.Option(help="Networks to compare, such as gru,bilstm.")] = "gru",
     baselines: Annotated[
@@ -35,7 +36,10 @@ def backtest(
     step: Annotated[
         int | None,
         typer.Option(
-            min=1, max=LARGEST - 1, help="Values between two cutoffs [default: the horizon]"
+            min=1,
+            max=LARGEST - 1,
+            help="Values between two cutoffs.",
+            show_default="the horizon",
         ),
     ] = None,
     refit: Annotated[

@@ -28,7 +28,7 @@ def evaluate(
     columns: options.ColumnOptions,
     season: Annotated[
         int | None,
-        typer.Option(min=1, help="Steps in a season, and owa [default: found from the data]"),
+        typer.Option(min=1, help="Steps in a season, and owa.", show_default="found from the data"),
     ] = None,
     coverage: Annotated[
         float, typer.Option(help="Of the interval in Prophet's files, in percent.")

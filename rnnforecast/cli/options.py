@@ -14,11 +14,11 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from rnnforecast.config import DataConfig, Settings
+from rnnforecast.config import DataConfig
 from rnnforecast.errors import ConfigError
-from rnnforecast.models.registry import HEADS, MODELS, find_head, find_model
+from rnnforecast.models.registry import MODELS
 
-COLUMNS, NETWORK, TRAINING, OUTPUT = "Columns", "Network", "Training", "Output"
+COLUMNS, OUTPUT = "Columns", "Output"
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -63,7 +63,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Format = Annotated[
     str | None,
     typer.Option(
-        help="table, csv or json [default: table on a terminal, else csv]", rich_help_panel=OUTPUT
+        help="table, csv or json.",
+        show_default="table on a terminal, else csv",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Quiet = Annotated[
@@ -105,12 +107,6 @@ def check_grouping(by: str) -> None:
 def complete_model(incomplete: str) -> list[tuple[str, str]]:
     """Names of models for shell completion, with their summaries."""
     rows = MODELS.values()
-    return [(row.name, row.summary) for row in rows if row.name.startswith(incomplete)]
-
-
-def complete_head(incomplete: str) -> list[tuple[str, str]]:
-    """Names of heads for shell completion, with their summaries."""
-    rows = HEADS.values()
     return [(row.name, row.summary) for row in rows if row.name.startswith(incomplete)]
 
 
@@ -160,114 +156,3 @@ class ColumnOptions:
             na_values=tuple(self.na_values or ()),
             time_format=self.time_format,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitOptions:
-    """The network and its training; what is left out is settled by the rules in defaults.py."""
-
-    season: Annotated[
-        int | None, typer.Option(help="Steps in a season [default: found from the data]")
-    ] = None
-    levels: Annotated[str, typer.Option(help="Coverages of the intervals, in percent.")] = "80,95"
-    lookback: Annotated[
-        int | None,
-        typer.Option(help="Values before the cutoff that are read.", rich_help_panel=NETWORK),
-    ] = None
-    hidden_size: Annotated[
-        int | None,
-        typer.Option(help="Units of each layer and direction.", rich_help_panel=NETWORK),
-    ] = None
-    num_layers: Annotated[int, typer.Option(help="Recurrent layers.", rich_help_panel=NETWORK)] = 1
-    dropout: Annotated[
-        float,
-        typer.Option(help="Share of units dropped between layers.", rich_help_panel=NETWORK),
-    ] = 0.0
-    segment_length: Annotated[
-        int | None,
-        typer.Option(
-            help="Values that one recurrent step reads; 1 reads step by step.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None
-    head: Annotated[
-        str,
-        typer.Option(
-            help=f"Form of the forecast: {', '.join(HEADS)}.",
-            autocompletion=complete_head,
-            rich_help_panel=NETWORK,
-        ),
-    ] = Settings.head
-    log: Annotated[
-        bool | None,
-        typer.Option(
-            "--log/--no-log",
-            help="Work on logarithms [default: where all values are positive]",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None
-    epochs: Annotated[int, typer.Option(help="Epochs at most.", rich_help_panel=TRAINING)] = (
-        Settings.epochs
-    )
-    batch_size: Annotated[
-        int | None, typer.Option(help="Windows in a gradient step.", rich_help_panel=TRAINING)
-    ] = None
-    learning_rate: Annotated[
-        float,
-        typer.Option(help="Peak of the one-cycle schedule.", rich_help_panel=TRAINING),
-    ] = Settings.learning_rate
-    clip_norm: Annotated[
-        float,
-        typer.Option(help="Largest norm of the gradient; inf: none.", rich_help_panel=TRAINING),
-    ] = Settings.clip_norm
-    clip_value: Annotated[
-        float,
-        typer.Option(
-            help="Largest magnitude of one gradient entry; inf: none.", rich_help_panel=TRAINING
-        ),
-    ] = Settings.clip_value
-    patience: Annotated[
-        int,
-        typer.Option(
-            help="Epochs without a better validation loss before stopping.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = Settings.patience
-    seed: Annotated[
-        int, typer.Option(help="Of initial weights and window order.", rich_help_panel=TRAINING)
-    ] = 0
-
-    def settings(self, horizon: int, model: str, *, refit: bool = True) -> Settings:
-        return Settings(
-            horizon=horizon,
-            model=find_model(model).name,
-            season=self.season,
-            lookback=self.lookback,
-            levels=_parse_levels(self.levels),
-            log=self.log,
-            hidden_size=self.hidden_size,
-            num_layers=self.num_layers,
-            dropout=self.dropout,
-            segment_length=self.segment_length,
-            head=find_head(self.head).name,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            clip_norm=self.clip_norm,
-            clip_value=self.clip_value,
-            patience=self.patience,
-            refit=refit,
-            seed=self.seed,
-        )
-
-
-def _parse_levels(text: str) -> tuple[float, ...]:
-    """Percentages such as "80,95", ascending.
-
-    Raises:
-        ConfigError: One is no number.
-    """
-    try:
-        return tuple(sorted({float(part) for part in text.split(",") if part.strip()}))
-    except ValueError:
-        raise ConfigError(f"levels must be percentages such as 80,95, got '{text}'") from None

@@ -15,7 +15,7 @@ from rnnforecast.models.registry import MODELS, find_model
 
 def selftest(
     models: Annotated[
-        str, typer.Option(help="Networks to try, such as gru,bilstm [default: all]")
+        str, typer.Option(help="Networks to try, such as gru,bilstm.", show_default="all")
     ] = "",
     device: options.Device = "auto",
     format: options.Format = None,

@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.fit_options import TRAINING, FitOptions
 from rnnforecast.cli.render import choose_format, print_scored
 from rnnforecast.cli.reporter import StderrReporter
+from rnnforecast.errors import ConfigError
 
 
 @options.grouped
 def train(
     data: options.Data,
     horizon: options.Horizon,
-    fit: options.FitOptions,
+    fit: FitOptions,
     columns: options.ColumnOptions,
     model: Annotated[
         str,
@@ -28,8 +30,8 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Directory for the model and its tables [default: DATA's name and the model's]",
-            show_default=False,
+            help="Directory for the model and its tables.",
+            show_default="DATA's name and the model's",
         ),
     ] = None,
     refit: Annotated[
@@ -37,9 +39,17 @@ def train(
         typer.Option(
             "--refit/--no-refit",
             help="Fit again on all data once the number of epochs is known.",
-            rich_help_panel=options.TRAINING,
+            rich_help_panel=TRAINING,
         ),
     ] = True,
+    find_lr: Annotated[
+        bool,
+        typer.Option(
+            "--find-lr",
+            help="Find the learning rate first, by a range test on the training windows.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
     fail_if: options.FailIf = None,
     device: options.Device = "auto",
     format: options.Format = None,
@@ -53,6 +63,10 @@ def train(
     it was.
     """
     form = choose_format(format)
+    if find_lr and fit.learning_rate is not None:
+        raise ConfigError(
+            f"learning_rate must be left out with --find-lr, got {fit.learning_rate:g}"
+        )
     settings, asked = fit.settings(horizon, model, refit=refit), columns.data_config()
     from rnnforecast.workflows.train import TrainRequest
     from rnnforecast.workflows.train import train as run
@@ -62,6 +76,7 @@ def train(
         directory=out or _default_directory(data, model),
         data=asked,
         settings=settings,
+        find_lr=find_lr,
         fail_if=tuple(fail_if or ()),
         device=device,
     )

@@ -102,13 +102,16 @@ def split_factors(
     return combined
 
 
-def widen(quantiles: FloatArray, factors: FloatArray, *, log: bool = False) -> FloatArray:
+def widen(
+    quantiles: FloatArray, factors: FloatArray, *, log: bool = False, least: float = -np.inf
+) -> FloatArray:
     """Multiply the half-widths of each interval, and keep an outer one around the inner ones.
 
     Args:
         quantiles: [window, step, quantile].
         factors: [step, interval].
         log: Whether half-widths are those of logarithms.
+        least: No bound is below it.
     """
     median, lower, upper = bounds(quantiles)
     median = median[..., None]
@@ -119,7 +122,8 @@ def widen(quantiles: FloatArray, factors: FloatArray, *, log: bool = False) -> F
             return median * np.exp(widen(np.log(shares), factors))
     below = np.maximum.accumulate((median - lower) * factors, axis=-1)
     above = np.maximum.accumulate((upper - median) * factors, axis=-1)
-    return np.concatenate([(median - below)[..., ::-1], median, median + above], axis=-1)
+    below = np.maximum(median - below, least)
+    return np.concatenate([below[..., ::-1], median, median + above], axis=-1)
 
 
 def outside(actual: FloatArray, quantiles: FloatArray) -> FloatArray:

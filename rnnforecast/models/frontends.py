@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 CHANNELS = 2  # the value and whether it was observed
+SHORTEST_KERNEL = 6  # of the convolution, as in LSTNet
 
 
 def left_aligned(steps: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,7 +27,13 @@ def left_aligned(steps: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     return steps.gather(1, place[..., None].expand_as(steps)), time - leading
 
 
-class Pointwise(nn.Module):
+class FrontEnd(nn.Module):
+    """What makes steps of `output_size` channels."""
+
+    output_size: int
+
+
+class Pointwise(FrontEnd):
     """One recurrent step for each observation."""
 
     output_size = CHANNELS
@@ -36,7 +43,7 @@ class Pointwise(nn.Module):
         return left_aligned(torch.stack([values, mask.to(values.dtype)], dim=-1), mask)
 
 
-class Segments(nn.Module):
+class Segments(FrontEnd):
     """One recurrent step for each segment of the lookback (SegRNN, Lin et al. 2023).
 
     A linear map and ReLU embed a segment; the first is padded where the lookback is no multiple.
@@ -50,10 +57,35 @@ class Segments(nn.Module):
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """From values and mask [batch, lookback] to steps [batch, time, channel] and lengths."""
-        pad = -values.shape[1] % self.segment_length
-        values, mask = functional.pad(values, (pad, 0)), functional.pad(mask, (pad, 0))
-        shape = (len(values), -1, self.segment_length)
-        values, mask = values.reshape(shape), mask.reshape(shape)
+        values, mask = _cut(values, self.segment_length), _cut(mask, self.segment_length)
         segments = torch.cat([values, mask.to(values.dtype)], dim=-1)
         aligned, lengths = left_aligned(segments, mask.any(-1))
         return torch.relu(self.embedding(aligned)), lengths
+
+
+class Convolution(FrontEnd):
+    """A causal convolution and ReLU, one recurrent step each segment (LSTNet, Lai et al. 2018).
+
+    A kernel ends where its segment ends and reaches a segment further back, at least 6 values
+    in all; before the lookback it reads zeros.
+    """
+
+    def __init__(self, segment_length: int, output_size: int) -> None:
+        super().__init__()
+        self.segment_length = segment_length
+        self.output_size = output_size
+        self.kernel_size = max(SHORTEST_KERNEL, 2 * segment_length)
+        self.convolution = nn.Conv1d(CHANNELS, output_size, self.kernel_size, stride=segment_length)
+
+    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """From values and mask [batch, lookback] to steps [batch, time, channel] and lengths."""
+        before = self.kernel_size - self.segment_length + -values.shape[1] % self.segment_length
+        channels = torch.stack([values, mask.to(values.dtype)], dim=1)
+        filtered = self.convolution(functional.pad(channels, (before, 0))).transpose(1, 2)
+        return left_aligned(torch.relu(filtered), _cut(mask, self.segment_length).any(-1))
+
+
+def _cut(sequence: Tensor, length: int) -> Tensor:
+    """Of [batch, lookback] the segments [batch, segment, length], the first one padded."""
+    padded = functional.pad(sequence, (-sequence.shape[1] % length, 0))
+    return padded.reshape(len(sequence), -1, length)

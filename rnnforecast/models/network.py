@@ -1,16 +1,22 @@
-"""The network: front end → recurrent stack → head, beside a linear skip."""
+"""The network: front end → recurrent stack → summary → decoder → head, beside a linear skip."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from rnnforecast.config import ModelSpec, WindowSpec
-from rnnforecast.models.encoders import ConstantSummary, RecurrentStack
-from rnnforecast.models.frontends import Pointwise, Segments
+from rnnforecast.models.attention import AttentivePooling, FinalState, Summary
+from rnnforecast.models.cells import Cell, initialise
+from rnnforecast.models.decoders import Decoder, DecoderSizes, Memory, Truth
+from rnnforecast.models.distributions import check_samples, find_head
+from rnnforecast.models.encoders import ConstantSummary, Encoder, RecurrentStack, SkipRecurrence
+from rnnforecast.models.frontends import FrontEnd, Pointwise, Segments
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale, window_scale
-from rnnforecast.models.registry import find_head, find_model, load_class
+from rnnforecast.models.registry import ModelEntry, find_model, load_class
 
 
 class LinearSkip(nn.Linear):
@@ -38,36 +44,116 @@ class ForecastNetwork(nn.Module):
         entry = find_model(spec.model)
         self.season = windows.season
         self.log = spec.log
-        self.front_end = (
-            Pointwise()
-            if spec.segment_length == 1 or entry.cell is None
-            else Segments(spec.segment_length, spec.hidden_size)
-        )
-        self.encoder = (
-            ConstantSummary()
-            if entry.cell is None
-            else RecurrentStack(
-                load_class(entry.cell),
-                self.front_end.output_size,
-                spec.hidden_size,
-                num_layers=spec.num_layers,
-                bidirectional=entry.bidirectional,
-                dropout=spec.dropout,
-            )
-        )
+        self.front_end = _front_end(entry, spec)
+        cell = _cell(entry, spec, -(-windows.lookback // spec.segment_length))
+        self.encoder = _encoder(entry, spec, cell, self.front_end.output_size, windows.season)
+        final_size = self.encoder.output_size
+        state_size = spec.hidden_size * (2 if entry.bidirectional else 1)
+        self.summary = _summary(entry, final_size, state_size)
         self.skip = LinearSkip(windows.lookback, windows.horizon, windows.season)
-        head = load_class(find_head(spec.head).head)
-        self.head: Head = head(self.encoder.output_size, windows.horizon, spec.quantile_levels)
+        head = find_head(spec.head)
+        if entry.samples:
+            check_samples(entry.name, head)
+        self.head: Head = load_class(head.head)(spec.quantile_levels)
+        sizes = DecoderSizes(
+            cell=cell,
+            state_size=state_size,
+            summary_size=self.summary.output_size,
+            hidden_size=spec.hidden_size,
+            segment_length=spec.segment_length,
+            horizon=windows.horizon,
+            spreads=self.head.spreads,
+        )
+        self.decoder: Decoder = load_class(entry.decoder)(sizes)
 
-    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, WindowScale]:
+    def forward(
+        self, values: Tensor, mask: Tensor, truth: Truth | None = None
+    ) -> tuple[Tensor, WindowScale]:
         """Read values and mask [batch, lookback]; values are 0 where the mask is False.
+
+        Args:
+            values: In units of the windows.
+            mask: Which values were observed.
+            truth: What came after, in units of the windows, for decoders that are fed back.
 
         Returns:
             The head's parameters on each window's scale [batch, horizon, parameter], and those
             scales.
         """
+        memory, skip, scale = self.read(values, mask)
+        if truth is not None:
+            truth = truth._replace(values=scale.apply(truth.values).to(skip))
+        return self.head(*self.decoder(memory, skip, truth)), scale
+
+    def quantiles(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The forecast after each window, from values and mask [batch, lookback].
+
+        Returns:
+            In units of the windows, levels ascending [batch, horizon, quantile].
+        """
+        memory, skip, scale = self.read(values, mask)
+        return self.decoder.quantiles(memory, skip, self.head, scale)
+
+    def read(self, values: Tensor, mask: Tensor) -> tuple[Memory, Tensor, WindowScale]:
+        """From values and mask [batch, lookback] to what the decoder needs.
+
+        Returns:
+            What the encoder has read, the linear skip's forecast [batch, horizon], and the scales
+            of the windows that both are on.
+        """
         scale = window_scale(values, mask, self.season, self.log)
-        normalised = torch.where(mask, scale.apply(values), 0.0)
+        normalised = torch.where(mask, scale.apply(values), 0.0).to(self.skip.weight)
         steps, lengths = self.front_end(normalised, mask)
-        _, summary = self.encoder(steps, lengths)
-        return self.head(summary, self.skip(normalised)), scale
+        states, final = self.encoder(steps, lengths)
+        memory = Memory(states, lengths, self.summary(states, final, lengths))
+        return memory, self.skip(normalised), scale
+
+
+def _front_end(entry: ModelEntry, spec: ModelSpec) -> FrontEnd:
+    if entry.front_end is not None:
+        module: FrontEnd = load_class(entry.front_end)(spec.segment_length, spec.hidden_size)
+        return module
+    if entry.cell is None or spec.segment_length == 1:
+        return Pointwise()
+    return Segments(spec.segment_length, spec.hidden_size)
+
+
+def _cell(entry: ModelEntry, spec: ModelSpec, longest: int) -> Cell:
+    """The class of the model's recurrent layers, each started as the user wishes."""
+    if entry.cell is None:
+        return nn.Identity  # stands in DecoderSizes where no decoder builds a cell
+    return partial(_started, load_class(entry.cell), spec.init, longest)
+
+
+def _started(cell: Cell, init: str, longest: int, input_size: int, hidden_size: int) -> nn.Module:
+    layer = cell(input_size, hidden_size)
+    initialise(layer, init, longest)
+    return layer
+
+
+def _encoder(
+    entry: ModelEntry, spec: ModelSpec, cell: Cell, input_size: int, season: int
+) -> Encoder:
+    if entry.cell is None:
+        return ConstantSummary()
+    stack = RecurrentStack(
+        cell,
+        input_size,
+        spec.hidden_size,
+        num_layers=spec.num_layers,
+        bidirectional=entry.bidirectional,
+        dilated=entry.dilated,
+        dropout=spec.dropout,
+        tbptt=spec.tbptt,
+    )
+    if not entry.skip_recurrence:
+        return stack
+    return SkipRecurrence(stack, cell, input_size, max(1, season // spec.segment_length))
+
+
+def _summary(entry: ModelEntry, final_size: int, state_size: int) -> Summary:
+    if entry.pooling is None:
+        return FinalState(final_size)
+    return AttentivePooling(
+        load_class(entry.pooling)(final_size, state_size), final_size, state_size
+    )

@@ -31,6 +31,7 @@ from rnnforecast.workflows.fitting import (
     suited_to,
 )
 from rnnforecast.workflows.inputs import (
+    check_counts,
     check_logarithms,
     describe_config,
     describe_data,
@@ -175,6 +176,8 @@ def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
         facts = find_facts(panel_before(panel, origins))
         configs = [resolve(settings, facts, table.config) for settings in request.settings]
         check_logarithms(panel, request.settings[0])
+        for config in configs:
+            check_counts(panel, config.model.head)
     windows, spec = configs[0].windows, configs[0].model
     baselines = baseline_contenders(
         windows,

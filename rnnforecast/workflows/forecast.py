@@ -36,14 +36,14 @@ def forecast(
     limit_threads(config.model.hidden_size, config.training.batch_size)
     if source is None:
         return end_forecasts(artifact.forecaster, artifact.panel, alias)
-    table = _read(source, artifact)
+    table = read_as_trained(source, artifact)
     warn_of_ignored(table, reporter)
     with naming(table):
         tail = table.panel.tail(config.windows.lookback)
         return end_forecasts(artifact.forecaster, tail, alias)
 
 
-def _read(source: Source, artifact: Artifact) -> Table:
+def read_as_trained(source: Source, artifact: Artifact) -> Table:
     """Read by the dialect and formats of the training data; by what the file has, failing that."""
     trained, frequency = artifact.forecaster.config.data, artifact.panel.frequency
     try:

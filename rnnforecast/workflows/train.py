@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
-from rnnforecast.backtest import Origins, held_out_origins, panel_before
-from rnnforecast.config import DataConfig, Settings
+from rnnforecast.backtest import Origins, held_out_origins, panel_before, training_ends
+from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.contenders import Calibrated, Contender
 from rnnforecast.data.files import write_files
 from rnnforecast.data.panel import Panel
@@ -18,7 +21,7 @@ from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import to_csv
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.forecaster import Forecaster
+from rnnforecast.forecaster import Forecaster, find_rate
 from rnnforecast.runtime import limit_threads, select_device
 from rnnforecast.scoreboard import Scoreboard
 from rnnforecast.training.loop import FitResult
@@ -32,6 +35,7 @@ from rnnforecast.workflows.fitting import (
     suited_to,
 )
 from rnnforecast.workflows.inputs import (
+    check_counts,
     check_logarithms,
     describe_config,
     describe_data,
@@ -62,6 +66,7 @@ class TrainRequest:
         directory: Where the model and its tables go.
         data: Columns and dialect, as far as they were named.
         settings: The rest.
+        find_lr: Whether a range test finds the learning rate, in place of that of the settings.
         fail_if: Conditions such as mase>1 under which no model is written.
         device: "auto", "cpu", "cuda" or "mps".
     """
@@ -70,6 +75,7 @@ class TrainRequest:
     directory: Path
     data: DataConfig
     settings: Settings
+    find_lr: bool = False
     fail_if: tuple[str, ...] = ()
     device: str = "auto"
 
@@ -91,11 +97,14 @@ def train(request: TrainRequest, reporter: Reporter) -> Scored:
         known = panel_before(panel, origins)
         config = resolve(settings, find_facts(known), table.config)
         check_logarithms(panel, settings, kept=config.model.log and not settings.refit)
+        check_counts(panel, config.model.head)
     check_forecast_names(table.config, [config.model.model], config.model.levels)
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
     tell_of_ends(panel, reporter)
     limit_threads(config.model.hidden_size, config.training.batch_size)
     with locked_directory(request.directory):
+        if request.find_lr:
+            config = _at_found_rate(known, config, device, reporter)
         forecaster, result = fit_validated(known, config, device, reporter)
         metrics = _score(forecaster, panel, origins, settings, reporter)
         if failure := failed_gate(metrics, [forecaster.name], gates):
@@ -104,6 +113,19 @@ def train(request: TrainRequest, reporter: Reporter) -> Scored:
         with naming(table):
             _write(request.directory, forecaster, table, metrics, result)
     return Scored(metrics)
+
+
+def _at_found_rate(
+    panel: Panel, config: RunConfig, device: torch.device, reporter: Reporter
+) -> RunConfig:
+    """With the learning rate that suits the training windows of `fit_validated`."""
+    ends = training_ends(panel.lengths, config.windows.horizon)
+    search = find_rate(panel, config, device=device, ends=ends)
+    reporter.note(
+        f"learning rate {search.suggestion:g} found in {len(search.rates)} steps, a tenth of where "
+        f"the loss was lowest, {min(search.losses):.4g}"
+    )
+    return replace(config, training=replace(config.training, learning_rate=search.suggestion))
 
 
 def _kept(
@@ -178,7 +200,9 @@ def _write(
         "data": {"name": table.name, "sha256": table.sha256, "values": len(table.panel.values)},
         "best_epoch": result.best_epoch,
         "stop_reason": result.stop_reason,
-        "metrics": metrics.astype(object).where(metrics.notna(), None).to_dict("records"),
+        # Seconds would differ between two runs that are otherwise the same.
+        "history": _records(history.drop(columns="seconds")),
+        "metrics": _records(metrics),
     }
     tables = {
         "forecasts.csv": end_forecasts(forecaster, tail),
@@ -188,3 +212,8 @@ def _write(
     contents = {directory / name: to_csv(content).encode() for name, content in tables.items()}
     artifact = Artifact(forecaster=forecaster, panel=tail, record=record)
     write_files({**contents, directory / MODEL_FILE: pack_artifact(artifact)})
+
+
+def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of a table, None where a cell is empty."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")

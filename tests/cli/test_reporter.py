@@ -33,6 +33,7 @@ def record(epoch: int) -> EpochRecord:
         validation_loss=0.25,
         gradient_norm=2.0,
         clip_rate=0.0,
+        update_ratio=0.001,
         learning_rate=0.01,
         seconds=1.0,
     )

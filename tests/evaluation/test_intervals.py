@@ -529,3 +529,10 @@ def test_coverage_holds_under_drift_when_models_are_fitted_anew(every: int) -> N
         adaptive.observe(beyond[-1][None, None])
     covered = 100 - 100 * np.mean(beyond[200:], axis=0)
     np.testing.assert_allclose(covered, levels, atol=4)
+
+
+def test_widen_keeps_bounds_from_the_least_value_when_one_is_given() -> None:
+    quantiles = np.array([[[0.0, 1.0, 3.0, 4.0, 9.0]]])
+    factors = np.array([[2.0, 3.0]])
+    assert widen(quantiles, factors, least=0.0).tolist() == [[[0, 0, 3, 5, 21]]]
+    assert widen(quantiles, factors).tolist() == [[[-6, -1, 3, 5, 21]]]

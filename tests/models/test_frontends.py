@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rnnforecast.models.frontends import Pointwise, Segments, left_aligned
+from rnnforecast.models.frontends import Convolution, Pointwise, Segments, left_aligned
 
 
 @st.composite
@@ -42,7 +42,7 @@ def test_pointwise_keeps_gaps_as_zeros_when_values_are_missing_inside() -> None:
     assert steps[0, :4].tolist() == [[5, 1], [0, 0], [7, 1], [0, 0]]
 
 
-@pytest.mark.parametrize("front_end", [Pointwise(), Segments(3, 4)])
+@pytest.mark.parametrize("front_end", [Pointwise(), Segments(3, 4), Convolution(3, 4)])
 def test_front_end_keeps_one_step_when_nothing_is_observed(front_end: torch.nn.Module) -> None:
     steps, lengths = front_end(torch.zeros(2, 7), torch.zeros(2, 7, dtype=torch.bool))
     assert lengths.tolist() == [1, 1]
@@ -79,3 +79,29 @@ def test_segments_match_naive_loop_when_lookback_is_no_multiple(
         expected = naive_segments(front_end, values[row].tolist(), mask[row].tolist())
         assert lengths[row] == len(expected)
         torch.testing.assert_close(steps[row, : lengths[row]], torch.stack(expected))
+
+
+@pytest.mark.parametrize("segment_length", [1, 3, 4])
+@pytest.mark.parametrize("lookback", [1, 5, 12, 13])
+def test_convolution_equals_naive_loop_when_kernel_ends_with_its_segment(
+    segment_length: int, lookback: int
+) -> None:
+    torch.manual_seed(0)
+    front_end = Convolution(segment_length, 5).double()
+    values = torch.randn(2, lookback).double()
+    mask = torch.ones(2, lookback, dtype=torch.bool)
+    steps, lengths = front_end(values, mask)
+    assert lengths.tolist() == [-(-lookback // segment_length)] * 2
+    weight, bias = front_end.convolution.weight, front_end.convolution.bias
+    assert weight.shape[2] == max(6, 2 * segment_length)
+    for row in range(2):
+        for back in range(1, int(lengths[0]) + 1):
+            end = lookback - (back - 1) * segment_length
+            expected = bias.clone()
+            for place in range(weight.shape[2]):
+                at = end - weight.shape[2] + place
+                if at >= 0:
+                    expected = (
+                        expected + weight[:, 0, place] * values[row, at] + weight[:, 1, place]
+                    )
+            torch.testing.assert_close(steps[row, int(lengths[0]) - back], torch.relu(expected))

@@ -11,8 +11,9 @@ import pytest
 
 from rnnforecast.config import ModelSpec, Settings
 from rnnforecast.errors import ConfigError
+from rnnforecast.models.distributions import HEADS, find_head
 from rnnforecast.models.heads import Head
-from rnnforecast.models.registry import HEADS, MODELS, find_head, find_model, load_class
+from rnnforecast.models.registry import MODELS, find_model, load_class
 
 
 @pytest.mark.parametrize("table", [MODELS, HEADS], ids=["models", "heads"])
@@ -35,14 +36,15 @@ def test_registry_cell_has_hidden_size_units_when_built(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_registry_head_takes_sizes_and_levels_when_built(name: str) -> None:
-    head = load_class(HEADS[name].head)(3, 5, (0.1, 0.5, 0.9))
+def test_registry_head_takes_levels_when_built(name: str) -> None:
+    head = load_class(HEADS[name].head)((0.1, 0.5, 0.9))
     assert isinstance(head, Head)
-    assert head.median.weight.shape == (5, 3)
+    assert head.samples is HEADS[name].samples
 
 
 def test_registry_has_the_default_head_when_settings_name_it() -> None:
-    assert Settings(horizon=1).head == ModelSpec(model="gru").head == "quantile"
+    assert Settings(horizon=1).head is None
+    assert MODELS[Settings(horizon=1).model].head == ModelSpec(model="gru").head == "quantile"
     assert "quantile" in HEADS
 
 
