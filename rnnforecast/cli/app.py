@@ -13,6 +13,7 @@ import typer
 
 from rnnforecast import __version__
 from rnnforecast.cli.backtest import backtest
+from rnnforecast.cli.diagnose import diagnose
 from rnnforecast.cli.evaluate import evaluate
 from rnnforecast.cli.forecast import forecast
 from rnnforecast.cli.metrics import metrics
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, forecast, backtest, evaluate, models, metrics, selftest):
+for command in (train, forecast, backtest, evaluate, diagnose, models, metrics, selftest):
     app.command()(command)
 
 

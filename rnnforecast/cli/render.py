@@ -153,7 +153,7 @@ def _rich_table(cells: list[list[str]]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, padding=(0, 1))
     for place, name in enumerate(cells[0]):
         column = [row[place] for row in cells[1:]]
-        numeric = all(cell[-1:].isdigit() or cell == ABSENT for cell in column)
+        numeric = all(cell[-1:].isdigit() or cell in (ABSENT, "inf") for cell in column)
         table.add_column(
             Text(name),
             justify="right" if numeric else "left",

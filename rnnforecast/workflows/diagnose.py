@@ -1,0 +1,204 @@
+"""`rnnforecast diagnose`: how gradients flow through time in a trained model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.source import Source
+from rnnforecast.data.windows import Batch, WindowIndex, windows_between
+from rnnforecast.data.writing import check_names, id_name
+from rnnforecast.diagnostics import (
+    layer_findings,
+    mean_by_lag,
+    scope_of,
+    training_findings,
+)
+from rnnforecast.errors import ConfigError, DataError, TrainingError
+from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch, without_logarithm
+from rnnforecast.models.decoders import Truth
+from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.registry import MODELS, find_model
+from rnnforecast.models.replay import LayerTrace, trace_attention, trace_layers
+from rnnforecast.runtime import limit_threads
+from rnnforecast.workflows.forecast import read_as_trained
+from rnnforecast.workflows.inputs import naming, warn_of_ignored
+from rnnforecast.workflows.reporting import Reporter
+
+# Their mean gradient is steady, and a replay of them takes seconds.
+WINDOWS = 64
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The table of a run, and the attention weights where they were asked for."""
+
+    table: pd.DataFrame
+    attention: pd.DataFrame | None = None
+
+
+def diagnose(
+    directory: Path,
+    source: Source | None,
+    reporter: Reporter,
+    *,
+    by_lag: bool = False,
+    attention: bool = False,
+) -> Diagnosis:
+    """Replay a model on the newest windows of the source, or of what it was trained on.
+
+    Args:
+        directory: Where the model is.
+        source: Data as those of training; None takes the last lookback that the model keeps.
+        reporter: Told of what was read.
+        by_lag: A row of the table is a layer's step back rather than a measure.
+        attention: Whether to give the attention weights at the end of each series, too.
+
+    Raises:
+        ArtifactError: There is no usable model in the directory.
+        ConfigError: The model has no recurrence, or no attention though it was asked for.
+        DataError: The source cannot be read, or holds nothing to forecast.
+        TrainingError: A gradient is beyond all numbers.
+    """
+    artifact = load_artifact(directory, CPU)
+    spec = artifact.forecaster.config.model
+    _check_model(spec.model, attention)
+    limit_threads(spec.hidden_size, WINDOWS)
+    if source is None:
+        return _diagnosis(artifact, artifact.panel, reporter, by_lag, attention)
+    table = read_as_trained(source, artifact)
+    warn_of_ignored(table, reporter)
+    with naming(table):
+        return _diagnosis(artifact, table.panel, reporter, by_lag, attention)
+
+
+def _check_model(name: str, attention: bool) -> None:
+    """Raise ConfigError where the model has nothing to look at."""
+    row = find_model(name)
+    if row.cell is None:
+        raise ConfigError(
+            f"model '{name}' has no recurrence, so no gradient flows through time in it; "
+            "train a recurrent one, such as gru"
+        )
+    if attention and row.pooling is None and not row.attentive:
+        others = [other.name for other in MODELS.values() if other.pooling or other.attentive]
+        raise ConfigError(
+            f"model '{name}' has no attention; drop --attention or train one of {', '.join(others)}"
+        )
+
+
+def _diagnosis(
+    artifact: Artifact, panel: Panel, reporter: Reporter, by_lag: bool, attention: bool
+) -> Diagnosis:
+    """The tables for this panel."""
+    forecaster = artifact.forecaster
+    config = forecaster.config
+    batch = _newest_windows(forecaster, panel)
+    read = config.windows.lookback - int(batch.mask.any(0).int().argmax())
+    count = f"{len(batch.values)} windows" if len(batch.values) > 1 else "one window"
+    told = f"gradients of {count}, reading up to {read} values"
+    if read < config.windows.lookback:
+        told += f" of {config.windows.lookback}; pass longer DATA for whole ones"
+    reporter.note(told)
+    traces = trace_layers(forecaster.network, lambda network: _loss(network, batch))
+    for trace in traces:
+        if np.isinf(trace.gradients).any():
+            raise TrainingError(
+                f"{trace.name}: the gradient is infinite, as of a network that has diverged; "
+                "train again with a lower --learning-rate"
+            )
+    if by_lag:
+        table = pd.concat([_lags(trace) for trace in traces], ignore_index=True)
+    else:
+        layers = [layer_findings(trace, scope_of(trace, config, read)) for trace in traces]
+        course = training_findings(artifact.record.get("history", []), config.training)
+        table = pd.DataFrame([asdict(row) for part in (*layers, course) for row in part])
+    return Diagnosis(table, _attention_table(forecaster, panel) if attention else None)
+
+
+def _newest_windows(forecaster: Forecaster, panel: Panel) -> Batch:
+    """The newest windows whose target is known, those first that have a whole lookback.
+
+    A series that is no longer than the horizon has its last value as target.
+
+    Raises:
+        DataError: There is none, or the network works on logarithms and a value has none.
+    """
+    config = forecaster.config
+    lookback, horizon = config.windows.lookback, config.windows.horizon
+    each = max(1, WINDOWS // len(panel))
+    if config.model.log and (fault := without_logarithm(panel.tail(lookback + horizon + each))):
+        raise DataError(
+            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
+            "model works on logarithms; train with --no-log"
+        )
+    lengths = panel.lengths
+    last = np.where(lengths > horizon, lengths - horizon, lengths - 1)
+    first = np.maximum(last - each + 1, np.minimum(lookback, last))
+    index = windows_between(first, last).thinned(WINDOWS)
+    windows = gather_windows(panel, index, config, device=CPU)
+    batch = windows.gather(torch.arange(len(index)))
+    told = batch.mask.any(1) & batch.target_mask.any(1)
+    if not told.any():
+        raise DataError("no series has two values, one to read and one to forecast; pass more")
+    return Batch(*(part[told] for part in batch))
+
+
+def _loss(network: ForecastNetwork, batch: Batch) -> Tensor:
+    """The loss of the windows as in validation, summed, so that a gradient is that of a window."""
+    truth = Truth(batch.target, batch.target_mask, 0.0)
+    parameters, scale = network(batch.values, batch.mask, truth)
+    loss = network.head.loss(parameters, scale, batch.target, batch.target_mask)
+    return loss * len(batch.values)
+
+
+def _lags(trace: LayerTrace) -> pd.DataFrame:
+    """A row a step back of one layer."""
+    norms = mean_by_lag(trace)
+    largest = norms.max()
+    return pd.DataFrame(
+        {
+            "part": trace.name,
+            "lag": np.arange(len(norms)),
+            "gradient": norms,
+            "share": norms / largest if largest else norms,
+        }
+    )
+
+
+def _attention_table(forecaster: Forecaster, panel: Panel) -> pd.DataFrame:
+    """The attention weights of the forecast after each series, one row a query and step back.
+
+    A decoder's queries count from 1, one for each of its steps; that of the summary is 0.
+    """
+    config = forecaster.config
+    key = id_name(config.data)
+    check_names([key, "query", "lag", "weight"])
+    index = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
+    windows = gather_windows(panel, index, config, device=CPU)
+    network = forecaster.network.eval()
+    ids, tables = np.asarray(panel.ids, dtype=object), []
+    for places in torch.split(torch.arange(len(index)), prediction_batch(config.windows)):
+        batch = windows.gather(places)
+        with torch.inference_mode():
+            traces = trace_attention(network, partial(network, batch.values, batch.mask))
+        for trace in traces:
+            counts = np.arange(trace.weights.shape[2]) < trace.lengths[:, None, None]
+            row, query, lag = np.nonzero(np.broadcast_to(counts, trace.weights.shape))
+            columns = {
+                key: ids[places.numpy()[row]],
+                "query": query + (trace.name == "decoder"),
+                "lag": lag,
+                "weight": trace.weights[row, query, lag],
+            }
+            tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
