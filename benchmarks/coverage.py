@@ -13,14 +13,12 @@ are chosen on the training part alone: `--cut 60` tests on the horizon before it
 from __future__ import annotations
 
 import argparse
-import io
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pandas as pd
+from processes import run
 
 HORIZON = 96
 COLUMNS = ["coverage-80", "coverage-95", "msis-80", "msis-95", "mase"]
@@ -56,7 +54,8 @@ def m4(given: argparse.Namespace, name: str) -> pd.DataFrame:
             rows[left >= horizon].to_csv(train, index=False)
             rows[(left >= 0) & (left < horizon)].to_csv(test, index=False)
         run("train", train, "--horizon", str(horizon), "--seed", given.seed, "--out", directory)
-        return run("evaluate", f"{directory}/forecasts.csv", test, train, "--season", season)
+        forecasts = f"{directory}/forecasts.csv"
+        return run("evaluate", forecasts, test, train, "--season", season, "--format", "csv").table
 
 
 def rolling(given: argparse.Namespace, name: str) -> pd.DataFrame:
@@ -69,17 +68,8 @@ def rolling(given: argparse.Namespace, name: str) -> pd.DataFrame:
         windows = str(test - HORIZON + 1)
         return run(
             *("backtest", file.name, "--horizon", str(HORIZON), "--seed", given.seed),
-            *("--windows", windows, "--step", "1"),
-        )
-
-
-def run(*words: str) -> pd.DataFrame:
-    """The table of metrics of a command."""
-    command = [sys.executable, "-m", "rnnforecast", *words, "--quiet", "--format", "csv"]
-    process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if process.returncode:
-        raise SystemExit(f"{words[0]} ended with {process.returncode}")
-    return pd.read_csv(io.StringIO(process.stdout))
+            *("--windows", windows, "--step", "1", "--format", "csv"),
+        ).table
 
 
 if __name__ == "__main__":

@@ -11,17 +11,14 @@ ds = 1, 2, ... running on from the training to the test part. Words after -- go 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from processes import run
 
 from rnnforecast.evaluation.metrics import POINT_METRICS, nanmean, seasonal_scale
 from rnnforecast.evaluation.windows import Windows
@@ -53,7 +50,7 @@ def main() -> None:
     print("seed,smape,mase,owa,seconds,peak_mib", flush=True)
     scores = []
     for seed in range(given.seeds):
-        forecasts, seconds, peak = run(given.folder, given.part, part, seed, given.options)
+        forecasts, seconds, peak = train_once(given.folder, given.part, part, seed, given.options)
         errors = score(train, test, forecasts, part)
         scores.append(errors[2])
         print(
@@ -63,22 +60,15 @@ def main() -> None:
         print(f"OWA mean {statistics.mean(scores):.4f}, deviation {statistics.stdev(scores):.4f}")
 
 
-def run(
+def train_once(
     folder: Path, name: str, part: Part, seed: int, options: list[str]
 ) -> tuple[pd.DataFrame, float, int]:
     """Forecasts, whole-process seconds and peak memory in MiB of one training."""
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "rnnforecast", "train"]
-        command += [str(folder / f"m4_{name}_train.csv.gz"), "--horizon", str(part.horizon)]
-        command += ["--out", directory, "--seed", str(seed), *options]
-        began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"train ended with {process.returncode}")
-        return pd.read_csv(Path(directory) / "forecasts.csv"), seconds, usage.ru_maxrss // 1024
+        words = ["train", str(folder / f"m4_{name}_train.csv.gz"), "--horizon", str(part.horizon)]
+        trained = run(*words, "--out", directory, "--seed", str(seed), *options)
+        forecasts = pd.read_csv(Path(directory) / "forecasts.csv")
+    return forecasts, trained.seconds, trained.peak_mib
 
 
 def score(

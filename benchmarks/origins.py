@@ -9,12 +9,10 @@ cutoff, and forecast 96 steps of all seven columns from each cutoff, a day apart
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
+
+from processes import run
 
 
 def main() -> None:
@@ -35,16 +33,9 @@ def main() -> None:
 
 def measure(given: argparse.Namespace, windows: int) -> tuple[float, int]:
     """Seconds and peak memory in MiB of one backtest."""
-    command = [sys.executable, "-m", "rnnforecast", "backtest", str(given.folder / "ETTh1.csv")]
-    command += ["--horizon", "96", "--step", "24", "--windows", str(windows), "--quiet"]
-    began = time.perf_counter()
-    process = subprocess.Popen([*command, *given.options], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"backtest ended with {process.returncode}")
-    return seconds, usage.ru_maxrss // 1024
+    words = ["backtest", str(given.folder / "ETTh1.csv"), "--horizon", "96", "--step", "24"]
+    taken = run(*words, "--windows", str(windows), *given.options)
+    return taken.seconds, taken.peak_mib
 
 
 if __name__ == "__main__":
