@@ -19,12 +19,16 @@ from rnnforecast.evaluation.intervals import widen
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.distributions import find_head
 from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import panel_dtype, seed_everything
 from rnnforecast.training.loop import FitResult, Progress, fit
 from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
 
 VALIDATION_WINDOWS = 4096
-PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**21
+# Values that all windows of a validation or calibration hold together, and the share of windows for
+# which a model that samples has the time.
+READ_VALUES, DRAWN_SHARE = 2**24, 1 / 32
+PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**19
 # How often a decoder that is fed back reads the truth, by the progress of the training in [0, 1);
 # scheduled sampling (Bengio et al. 2015) goes from always to never.
 TEACHING: dict[str, Callable[[float], float]] = {
@@ -151,7 +155,8 @@ def fit_forecaster(
     validate = None
     if ends is not None:
         newest = windows_between(ends, panel.lengths - config.windows.horizon)
-        held_out = gather_windows(panel, newest.thinned(VALIDATION_WINDOWS), config, device=device)
+        newest = newest.thinned(min(VALIDATION_WINDOWS, affordable_windows(config)))
+        held_out = gather_windows(panel, newest, config, device=device)
 
         def validate() -> float:
             batches = torch.split(torch.arange(len(held_out)), prediction_batch(config.windows))
@@ -215,6 +220,13 @@ def _loss(
     truth = Truth(batch.target, batch.target_mask, teacher_share)
     parameters, scale = network(batch.values, batch.mask, truth)
     return network.head.loss(parameters, scale, batch.target, batch.target_mask)
+
+
+def affordable_windows(config: RunConfig) -> int:
+    """Windows that may validate or calibrate: fewer where each is long or drawn path by path."""
+    share = DRAWN_SHARE if find_model(config.model.model).samples else 1
+    length = config.windows.lookback + config.windows.horizon
+    return max(1, int(READ_VALUES * share) // length)
 
 
 def prediction_batch(windows: WindowSpec) -> int:

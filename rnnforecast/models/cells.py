@@ -75,21 +75,21 @@ def unroll(cell: Recurrence, x: Tensor, state: tuple[Tensor, ...] | None = None)
     return steps
 
 
-def initialise(cell: nn.Module, init: str, longest: int) -> None:
+def initialise(cell: nn.Module, init: str, longest: int, hidden_size: int) -> None:
     """Start a layer anew in the way that the user named.
 
     Args:
         cell: As constructed.
         init: "orthogonal" leaves it so. "chrono" lets gated units remember over 2 to `longest`
             steps, b_f = log U(1, longest - 1) (Tallec & Ollivier 2018), and leaves others as
-            they are. "uniform" is torch's: all weights and biases from U(±1 / sqrt(hidden_size)),
-            in layers that tell their `hidden_size`.
+            they are. "uniform" is torch's: all weights and biases from U(±1 / sqrt(hidden_size)).
         longest: Steps of the longest sequence.
+        hidden_size: Units of the layer.
     """
     if init == "chrono" and isinstance(cell, Gated):
-        cell.remember(1 + torch.empty(cell.hidden_size).uniform_(1, max(1, longest - 1)))
-    elif init == "uniform" and (size := getattr(cell, "hidden_size", None)) is not None:
-        bound = 1 / math.sqrt(size)
+        cell.remember(1 + torch.empty(hidden_size).uniform_(1, max(1, longest - 1)))
+    elif init == "uniform":
+        bound = 1 / math.sqrt(hidden_size)
         for parameter in cell.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
@@ -100,7 +100,15 @@ def chrono_bias(steps: Tensor) -> Tensor:
 
 
 class Stacked:
-    """What torch's layers share: the rows of their weights are stacked gate by gate."""
+    """What torch's layers share, and others like them: weights whose rows are stacked by gate.
+
+    Attributes:
+        gates: Their names, in the order of the rows.
+        weight_ih_l0: What multiplies the input [gate * hidden_size, input_size].
+        weight_hh_l0: What multiplies the state [gate * hidden_size, hidden_size].
+        bias_ih_l0: [gate * hidden_size].
+        bias_hh_l0: [gate * hidden_size].
+    """
 
     gates: ClassVar[tuple[str, ...]]
     hidden_size: int
@@ -119,10 +127,11 @@ class Stacked:
         nn.init.zeros_(self.bias_hh_l0)
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
+        """What multiplies the state, by gate [hidden_size, hidden_size]."""
         return dict(zip(self.gates, self.weight_hh_l0.chunk(len(self.gates)), strict=True))
 
     def _input(self, x: Tensor) -> Tensor:
-        """W x + b of all gates, from x [batch, input_size] [batch, gate * hidden_size]."""
+        """W x + b of all gates, from x [..., input_size] [..., gate * hidden_size]."""
         return functional.linear(x, self.weight_ih_l0, self.bias_ih_l0)
 
     def _recurrent(self, h: Tensor) -> Tensor:

@@ -18,18 +18,30 @@ from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale, window_scale
 from rnnforecast.models.registry import ModelEntry, find_model, load_class
 
+# Values that the linear skip reads, where no season asks for more: each of ten thousand weights
+# would move as far in a step of the optimizer as each of a hundred, and their sum far too far.
+SKIP_LOOKBACK = 1024
+
 
 class LinearSkip(nn.Linear):
-    """A linear map from lookback to horizon (Zeng et al. 2023), started as the seasonal naive."""
+    """A linear map from lookback to horizon (Zeng et al. 2023), started as the seasonal naive.
+
+    Of a long lookback it reads the newest values.
+    """
 
     def __init__(self, lookback: int, horizon: int, season: int) -> None:
-        super().__init__(lookback, horizon)
-        nn.init.zeros_(self.bias)
         season = min(season, lookback)
+        read = min(lookback, max(SKIP_LOOKBACK, season))
+        super().__init__(read, horizon)
+        nn.init.zeros_(self.bias)
         step = torch.arange(horizon)
         with torch.no_grad():
             self.weight.zero_()
-            self.weight[step, lookback - season + step % season] = 1.0
+            self.weight[step, read - season + step % season] = 1.0
+
+    def forward(self, values: Tensor) -> Tensor:
+        """From values [batch, lookback] to [batch, horizon]."""
+        return super().forward(values[:, -self.in_features :])
 
 
 class ForecastNetwork(nn.Module):
@@ -127,7 +139,7 @@ def _cell(entry: ModelEntry, spec: ModelSpec, longest: int) -> Cell:
 
 def _started(cell: Cell, init: str, longest: int, input_size: int, hidden_size: int) -> nn.Module:
     layer = cell(input_size, hidden_size)
-    initialise(layer, init, longest)
+    initialise(layer, init, longest, hidden_size)
     return layer
 
 

@@ -92,6 +92,12 @@ MODELS: dict[str, ModelEntry] = {
             reference="Hochreiter & Schmidhuber 1997, Long short-term memory",
         ),
         ModelEntry(
+            name="slstm",
+            cell="rnnforecast.models.slstm:SLSTM",
+            summary="LSTM with exponential input gates, which can revise what it holds; slower",
+            reference="Beck et al. 2024, xLSTM: extended long short-term memory",
+        ),
+        ModelEntry(
             name="rnn",
             cell=_CELLS + "TanhRNN",
             summary="Plain recurrent network with tanh; for short lookbacks",

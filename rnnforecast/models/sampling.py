@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -12,10 +13,12 @@ from rnnforecast.models.decoders import DecoderSizes, Memory, SequenceToSequence
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale
 
-PATHS = 200
+PATHS = 100
 # Numbers drawn at once: what bounds the memory of a forecast.
 DRAWN_AT_ONCE = 2**21
 SEED = 0
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+EDGE = 1e-6
 
 
 class Ancestral(SequenceToSequence):
@@ -44,7 +47,7 @@ class Ancestral(SequenceToSequence):
     def quantiles(self, memory: Memory, skip: Tensor, head: Head, scale: WindowScale) -> Tensor:
         """Of each step those of the paths, in units of the windows [batch, horizon, quantile]."""
         level = torch.tensor(head.levels, device=skip.device, dtype=scale.scale.dtype)
-        uniform = stratified(PATHS, skip.shape[1]).to(skip)
+        uniform = lattice(PATHS, skip.shape[1]).to(skip)
         rows = max(1, DRAWN_AT_ONCE // uniform.numel())
         parts = zip(*(torch.split(part, rows) for part in (*memory, skip, *scale)), strict=True)
         quantiles = []
@@ -99,13 +102,20 @@ def order_statistics(paths: Tensor, level: Tensor) -> Tensor:
     return paths.sort(dim=2).values[..., place]
 
 
-def stratified(paths: int, steps: int) -> Tensor:
-    """Uniform numbers, one in each of `paths` equal strata at every step (McKay et al. 1979).
+def lattice(paths: int, steps: int) -> Tensor:
+    """Pairs of numbers that fill the unit square evenly, in an order drawn anew at every step.
+
+    At each step they are the points (i / paths, i φ mod 1) of the golden ratio φ (Niederreiter
+    1992, Kronecker sequences), shifted at random: a few of them tell of a distribution as much as
+    many that are drawn independently.
 
     Returns:
         In (0, 1), the same at every call [path, step, 2].
     """
     generator = torch.Generator().manual_seed(SEED)
-    order = torch.rand(paths, steps, 2, generator=generator).argsort(0)
-    within = torch.rand(paths, steps, 2, generator=generator).clamp(1e-3, 1 - 1e-3)
-    return (order + within) / paths
+    place = torch.arange(paths, dtype=torch.float64)[:, None]
+    points = torch.stack([place / paths, place * GOLDEN_RATIO], dim=-1).expand(-1, steps, -1)
+    shift = torch.rand(steps, 2, generator=generator, dtype=torch.float64)
+    order = torch.rand(paths, steps, generator=generator).argsort(0)
+    shuffled = ((points + shift) % 1).gather(0, order[..., None].expand(-1, -1, 2))
+    return shuffled.clamp(EDGE, 1 - EDGE)

@@ -16,7 +16,12 @@ from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import ConfigError
 from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
 from rnnforecast.evaluation.statistical import STATISTICAL
-from rnnforecast.forecaster import Forecaster, fit_forecaster, without_logarithm
+from rnnforecast.forecaster import (
+    Forecaster,
+    affordable_windows,
+    fit_forecaster,
+    without_logarithm,
+)
 from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows.reporting import Reporter
 
@@ -107,5 +112,7 @@ def factors_of(
     """
     if contender.name in STATISTICAL:
         index = index.thinned(STATISTICAL_WINDOWS)
+    elif contender.name == config.model.model:
+        index = index.thinned(affordable_windows(config))
     levels, horizon = config.model.levels, config.windows.horizon
     return calibration(contender, panel, index, levels, horizon, prior)

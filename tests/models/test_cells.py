@@ -16,12 +16,15 @@ from rnnforecast.models.encoders import RecurrentStack
 from rnnforecast.models.minimal import MinimalCell
 from rnnforecast.models.registry import MODELS, load_class
 
-from . import reference
+from . import reference, slstm_reference
 
 CELL_PATHS = sorted({entry.cell for entry in MODELS.values() if entry.cell})
 FUSED = [path for path in CELL_PATHS if path.startswith("rnnforecast.models.cells:")]
 PLAIN = ["rnnforecast.models.cells:TanhRNN", "rnnforecast.models.cells:ReLURNN"]
-GATED = [path for path in CELL_PATHS if path not in PLAIN]
+# What SLSTM remembers is a mean of what it met: test_slstm.py tells of it.
+MEANS = ["rnnforecast.models.slstm:SLSTM"]
+GATED = [path for path in CELL_PATHS if path not in PLAIN + MEANS]
+REFERENCES = reference.CELLS | {"SLSTM": slstm_reference.SLSTM()}
 INPUT, HIDDEN, TIME = 3, 5, 7
 LENGTHS = (7, 4, 1, 6)
 
@@ -88,7 +91,7 @@ def test_stack_matches_equations_and_their_gradients_when_rows_have_unequal_leng
     ((states * state_weights).sum() + (final * final_weights).sum()).backward()
 
     expected = reference.read(
-        reference.CELLS[path.split(":")[1]],
+        REFERENCES[path.split(":")[1]],
         [[weights_of(cell) for cell in directions] for directions in layers_of(stack)],
         [x.detach().numpy()[row, :length] for row, length in enumerate(LENGTHS)],
         [state_weights.numpy()[row, :length] for row, length in enumerate(LENGTHS)],
@@ -179,6 +182,7 @@ GATES = {
     "ReLURNN": {},
     "GRU": {"r": 1, "z": 2},
     "LSTM": {"i": 2, "f": 3, "o": 5},
+    "SLSTM": {"i": 9, "f": 4, "o": 6},
     "MinGRU": {"z": 2},
     "MinLSTM": {"f": 1, "i": 2},
 }
@@ -189,7 +193,7 @@ def test_step_gives_states_and_gates_of_reference_when_unrolled(path: str) -> No
     name = path.split(":")[1]
     cell = random_cell(path, INPUT, HIDDEN, seed=1)
     x = torch.randn(1, TIME, INPUT, dtype=torch.float64)
-    expected, trace = reference.CELLS[name].forward(x[0].numpy(), weights_of(cell))
+    expected, trace = REFERENCES[name].forward(x[0].numpy(), weights_of(cell))
     for t, step in enumerate(cells.unroll(cell, x)):
         np.testing.assert_allclose(step.state[0][0].detach().numpy(), expected[t], atol=1e-12)
         assert list(step.gates) == list(GATES[name])
@@ -275,7 +279,7 @@ def test_remember_keeps_half_when_steps_are_two_or_less(path: str) -> None:
 def test_initialise_leaves_weights_when_orthogonal(path: str) -> None:
     cell = load_class(path)(INPUT, HIDDEN)
     before = [parameter.clone() for parameter in cell.parameters()]
-    cells.initialise(cell, "orthogonal", 10)
+    cells.initialise(cell, "orthogonal", 10, HIDDEN)
     assert all(map(torch.equal, before, cell.parameters()))
 
 
@@ -284,7 +288,7 @@ def test_initialise_leaves_weights_when_orthogonal(path: str) -> None:
 def test_initialise_spreads_memory_up_to_longest_when_chrono(path: str, longest: int) -> None:
     torch.manual_seed(0)
     cell = load_class(path)(INPUT, 500).double()
-    cells.initialise(cell, "chrono", longest)
+    cells.initialise(cell, "chrono", longest, 500)
     steps = 1 / (1 - kept_share(cell, 1)[0])
     most = max(2, longest)
     assert steps.min() >= 2 - 1e-6 and steps.max() <= most + 1e-4
@@ -296,7 +300,7 @@ def test_initialise_spreads_memory_up_to_longest_when_chrono(path: str, longest:
 def test_initialise_leaves_plain_layers_when_chrono(path: str) -> None:
     cell = load_class(path)(INPUT, HIDDEN)
     before = [parameter.clone() for parameter in cell.parameters()]
-    cells.initialise(cell, "chrono", 10)
+    cells.initialise(cell, "chrono", 10, HIDDEN)
     assert all(map(torch.equal, before, cell.parameters()))
 
 
@@ -304,18 +308,27 @@ def test_initialise_leaves_plain_layers_when_chrono(path: str) -> None:
 def test_initialise_fills_torch_bounds_when_uniform(path: str) -> None:
     torch.manual_seed(0)
     cell = load_class(path)(20, 400)
-    cells.initialise(cell, "uniform", 10)
+    cells.initialise(cell, "uniform", 10, 400)
     for parameter in cell.parameters():
         assert parameter.min() < -0.95 / 20 and 0.95 / 20 < parameter.max()
         assert parameter.abs().max() <= 1 / 20
 
 
-@pytest.mark.parametrize("init", ["orthogonal", "chrono", "uniform"])
+@pytest.mark.parametrize("init", ["orthogonal", "chrono"])
 def test_initialise_leaves_foreign_layer_when_it_tells_nothing_of_itself(init: str) -> None:
     cell = nn.Linear(INPUT, HIDDEN)
     before = cell.weight.clone()
-    cells.initialise(cell, init, 10)
+    cells.initialise(cell, init, 10, HIDDEN)
     assert torch.equal(cell.weight, before)
+
+
+def test_initialise_fills_torch_bounds_when_uniform_and_layer_tells_nothing_of_itself() -> None:
+    torch.manual_seed(0)
+    cell = nn.Linear(20, 400)
+    nn.init.zeros_(cell.weight)
+    cells.initialise(cell, "uniform", 10, 400)
+    for parameter in cell.parameters():
+        assert 0.95 / 20 < parameter.abs().max() <= 1 / 20
 
 
 @pytest.mark.parametrize("hidden_size", [1, 8, 33])

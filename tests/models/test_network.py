@@ -63,7 +63,10 @@ def naive_season(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("lookback", "horizon", "season"),
-    [(8, 3, 4), (8, 11, 4), (8, 3, 1), (8, 5, 8), (9, 20, 7), (1, 4, 1)],
+    [
+        *((8, 3, 4), (8, 11, 4), (8, 3, 1), (8, 5, 8), (9, 20, 7), (1, 4, 1)),
+        *((2000, 30, 24), (2000, 5, 1500)),
+    ],
 )
 def test_linear_skip_is_seasonal_naive_exactly_when_new(
     lookback: int, horizon: int, season: int
