@@ -120,7 +120,7 @@ class ModelSpec:
         num_layers: Recurrent layers.
         dropout: Share of units dropped between layers.
         segment_length: Observations that one recurrent step reads.
-        head: The form of the forecast, a name from `models/registry.py`.
+        head: The form of the forecast, a name from `models/distributions.py`.
         levels: Nominal coverages of the forecast intervals, in percent, ascending.
         log: Whether the network works on the logarithm of the series.
         init: How recurrent layers start.
@@ -181,7 +181,7 @@ class TrainConfig:
         schedule: The course of the learning rate.
         teacher_forcing: How often a decoder that is fed back reads the truth in training:
             "always", "never", or "scheduled", from always to never.
-        weight_decay: AdamW's decoupled weight decay.
+        weight_decay: AdamW's decoupled weight decay, or the penalty of gradient descent.
     """
 
     epochs: int

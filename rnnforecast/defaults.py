@@ -11,8 +11,9 @@ from rnnforecast.config import DataConfig, ModelSpec, RunConfig, Settings, Train
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
 from rnnforecast.errors import ConfigError
-from rnnforecast.models.distributions import HeadEntry, check_samples, find_head
-from rnnforecast.models.registry import MODELS, ModelEntry, find_model
+from rnnforecast.models.compatibility import check_parts
+from rnnforecast.models.distributions import find_head
+from rnnforecast.models.registry import ModelEntry, find_model
 
 LONGEST_LOOKBACK = 720
 
@@ -56,7 +57,9 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     """
     model = find_model(settings.model)
     head = find_head(settings.head or model.head)
-    _check_parts(settings, model, head)
+    check_parts(model, head, settings.tbptt)
+    if head.counts and settings.log:
+        raise ConfigError(f"head {head.name} is of counts, not of their logarithms; drop --log")
     for name in ("season", "lookback"):
         asked = getattr(settings, name)
         if asked is not None and asked > facts.longest:
@@ -67,6 +70,11 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     seasons = facts.seasons if settings.season is None else (settings.season,)
     lookback = settings.lookback or _lookback(seasons, settings.horizon, facts.typical_length)
     segment = settings.segment_length or _segment_length(model, seasons[0], lookback)
+    if model.skip_recurrence and seasons[0] % segment:
+        raise ConfigError(
+            f"segment_length must divide the season of {seasons[0]} where model {model.name} goes "
+            f"from season to season, got {segment}"
+        )
     if settings.lookback is None:
         lookback = math.ceil(lookback / segment) * segment
     hidden_size = settings.hidden_size or _hidden_size(facts.windows)
@@ -90,20 +98,6 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     )
 
 
-def _check_parts(settings: Settings, model: ModelEntry, head: HeadEntry) -> None:
-    """Raise ConfigError where model, head and options do not go together."""
-    if model.samples:
-        check_samples(model.name, head)
-    if head.counts and settings.log:
-        raise ConfigError(f"head {head.name} is of counts, not of their logarithms; drop --log")
-    if settings.tbptt is not None and not model.truncatable:
-        able = ", ".join(entry.name for entry in MODELS.values() if entry.truncatable)
-        raise ConfigError(
-            f"model {model.name} cannot be trained with --tbptt, which needs layers that read one "
-            f"way and a decoder of their final state; take one of {able}"
-        )
-
-
 def _lookback(seasons: tuple[int, ...], horizon: int, typical_length: int) -> int:
     """Two of the longest season and a fortnight of hours; several horizons where no season is.
 
@@ -121,12 +115,15 @@ def _segment_length(model: ModelEntry, season: int, lookback: int) -> int:
     """A season a recurrent step where seven or more fit, else a quarter; about 16 steps without.
 
     Few recurrent steps keep gradients alive and training fast, and one phase of the season always
-    falls on the same input. A recurrence from season to season needs several steps in one.
+    falls on the same input. A recurrence from season to season needs a whole number of steps in
+    one, several if there can be.
     """
     if season == 1:
-        return max(1, lookback // 16)
-    whole = lookback >= 7 * season and not model.skip_recurrence
-    return season if whole else max(1, season // 4)
+        return 1 if model.skip_recurrence else max(1, lookback // 16)
+    quarter = max(1, season // 4)
+    if model.skip_recurrence:
+        return max(length for length in range(1, quarter + 1) if season % length == 0)
+    return season if lookback >= 7 * season else quarter
 
 
 def _hidden_size(windows: int) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.config import RunConfig, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
 from rnnforecast.errors import DataError, TrainingError
@@ -74,14 +74,11 @@ class Forecaster:
         Their intervals are calibrated.
 
         Raises:
-            DataError: The network works on logarithms and a value that it reads has none.
+            DataError: A value that it reads has no logarithm or is no count, but the model needs
+                these.
         """
         tail = panel.tail(self.config.windows.lookback)
-        if self.config.model.log and (fault := without_logarithm(tail)):
-            raise DataError(
-                f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
-                "model works on logarithms; train with --no-log"
-            )
+        check_values(tail, self.config.model)
         quantiles = self.predict_at(
             panel, WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
         )
@@ -236,12 +233,27 @@ def prediction_batch(windows: WindowSpec) -> int:
 
 def without_logarithm(panel: Panel) -> tuple[str, float] | None:
     """The series and the value of the first observation that is not above zero."""
-    fault = ~np.isnan(panel.values) & ~(panel.values > 0)
-    if not fault.any():
-        return None
-    at = int(np.argmax(fault))
-    series = int(np.searchsorted(panel.offsets, at, side="right")) - 1
-    return panel.ids[series], float(panel.values[at])
+    return panel.first(~np.isnan(panel.values) & ~(panel.values > 0))
+
+
+def not_counted(panel: Panel) -> tuple[str, float] | None:
+    """The series and the value of the first observation that is no whole number from 0 on."""
+    whole = (panel.values >= 0) & (panel.values == np.floor(panel.values))
+    return panel.first(~np.isnan(panel.values) & ~whole)
+
+
+def check_values(panel: Panel, spec: ModelSpec) -> None:
+    """Raise DataError where a value is beyond the model, which works on logarithms or counts."""
+    if spec.log and (fault := without_logarithm(panel)):
+        raise DataError(
+            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
+            "model works on logarithms; train with --no-log"
+        )
+    if find_head(spec.head).counts and (fault := not_counted(panel)):
+        raise DataError(
+            f"series '{fault[0]}' has the value {fault[1]:.15g}, which is no count, and the model "
+            f"is of counts; train with another --head than {spec.head}"
+        )
 
 
 def training_windows(panel: Panel, windows: WindowSpec) -> WindowIndex:

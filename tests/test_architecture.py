@@ -7,7 +7,7 @@
     3       workflows/                                  one function a command, joins the parts
     4       artifact, contenders, scoreboard,           the model file; who is compared, and how;
             diagnostics                                 how gradients flow through time
-    5       backtest, forecaster, defaults              where data, models and metrics meet
+    5       backtest, forecaster, defaults, verdicts    where data, models and metrics meet
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
     7       config, runtime, arrays                     settings that check themselves; the machine
     8       errors                                      failures and their exit codes
@@ -48,7 +48,7 @@ LAYERS = (
     {"cli"},
     {"workflows"},
     {"artifact", "contenders", "diagnostics", "scoreboard"},
-    {"backtest", "forecaster", "defaults"},
+    {"backtest", "forecaster", "defaults", "verdicts"},
     {"data", "models", "training", "evaluation"},
     {"config", "runtime", "arrays"},
     {"errors"},

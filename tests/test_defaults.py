@@ -256,3 +256,20 @@ def test_resolve_takes_what_the_row_says_when_layers_and_head_are_not_given() ->
         assert (model.num_layers, model.head) == (entry.num_layers, entry.head)
     assert resolved(some_facts(positive=True), horizon=3).model.log
     assert not resolved(some_facts(positive=True), horizon=3, head="negative-binomial").model.log
+
+
+@pytest.mark.parametrize("season", [1, 2, 7, 9, 11, 12, 24, 30, 52, 365])
+def test_segments_divide_the_season_when_a_recurrence_goes_from_one_to_the_next(
+    season: int,
+) -> None:
+    known = some_facts(seasons=(season,), typical_length=3_000, longest=3_000, positive=True)
+    segment = resolved(known, horizon=3, model="lstnet").model.segment_length
+    assert season % segment == 0 and segment <= max(1, season // 4)
+
+
+def test_resolve_raises_when_segments_do_not_divide_the_season_that_a_model_skips() -> None:
+    known = some_facts(seasons=(24,), typical_length=3_000, longest=3_000)
+    message = "^segment_length must divide the season of 24 where model lstnet .*, got 5$"
+    with pytest.raises(ConfigError, match=message):
+        resolved(known, horizon=3, model="lstnet", segment_length=5)
+    assert resolved(known, horizon=3, model="gru", segment_length=5).model.segment_length == 5

@@ -16,7 +16,6 @@ from rnnforecast.arrays import FloatArray
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.diagnostics import (
     Finding,
-    Scope,
     decay_rate,
     half_life,
     layer_findings,
@@ -26,9 +25,11 @@ from rnnforecast.diagnostics import (
     spectral_radius,
     training_findings,
 )
+from rnnforecast.errors import TrainingError
 from rnnforecast.models.cells import LSTM
 from rnnforecast.models.encoders import RecurrentStack
 from rnnforecast.models.replay import LayerTrace, trace_layers
+from rnnforecast.verdicts import Scope
 from tests.models.test_replay import LinearRNN, Reader
 
 STEPS, HIDDEN = 200, 4
@@ -130,13 +131,24 @@ def test_decay_rate_is_exact_when_gradients_are_powers_with_gaps(
     norms[lags] = scale * rate ** np.array(lags, dtype=float)
     kept = norms > 2e-12 * norms.max()
     if kept.sum() < 2:
-        assert math.isnan(decay_rate(norms * kept))
+        rate = decay_rate(norms * kept)
+        assert rate == 0 if kept[0] else math.isnan(rate)
     else:
         assert decay_rate(norms * kept) == pytest.approx(rate, rel=1e-6)
 
 
-@pytest.mark.parametrize("norms", [[1.0], [0.0, 0.0], [0.0, 3.0], [1.0, 1e-13]])
-def test_decay_rate_is_absent_when_one_lag_at_most_has_a_gradient(norms: list[float]) -> None:
+@pytest.mark.parametrize("norms", [[1.0, 0.0], [3.0, 1e-13, 0.0]])
+def test_decay_is_complete_when_the_newest_lag_alone_has_a_gradient(norms: list[float]) -> None:
+    found = findings(make_trace(norms))
+    for measure in ("decay rate", "half-life in steps", "half-life in values"):
+        assert found[measure].value == 0
+    assert found["decay rate"].verdict == "vanishing"
+    assert "--model lstm" in found["decay rate"].advice
+    assert "--lookback" not in found["memory in values"].advice
+
+
+@pytest.mark.parametrize("norms", [[1.0], [0.0, 0.0], [0.0, 3.0], [1e-13, 3.0]])
+def test_decay_rate_is_absent_when_nothing_can_be_said_of_it(norms: list[float]) -> None:
     found = findings(make_trace(norms))
     for measure in ("decay rate", "half-life in steps"):
         assert math.isnan(found[measure].value)
@@ -159,6 +171,25 @@ def test_mean_by_lag_is_that_of_windows_which_reach_so_far_when_lengths_differ()
     np.testing.assert_array_equal(mean_by_lag(trace), [3, 4, 4])
 
 
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        [[1.0, np.inf]],
+        [[np.nan, np.nan], [1.0, 2.0]],
+        [[1.0, np.nan], [1.0, np.nan]],
+        [[1e308, 1.0], [1e308, 1.0]],
+    ],
+)
+def test_mean_by_lag_is_an_error_when_a_gradient_is_not_finite(gradients: list[Any]) -> None:
+    trace = make_trace([0.0], gradients=np.array(gradients))
+    with pytest.raises(TrainingError, match="layer 1 forward: the gradient is not finite.*rate$"):
+        mean_by_lag(trace)
+
+
+def test_memory_length_is_a_number_when_the_sum_of_gradients_has_none() -> None:
+    assert memory_length(np.full(20, 1e308)) == 19
+
+
 def test_spectral_radius_counts_complex_eigenvalues_when_the_matrix_turns() -> None:
     assert spectral_radius(np.array([[0.0, -2.0], [2.0, 0.0]])) == pytest.approx(2)
     assert spectral_radius(np.array([[0.1, 9.0], [0.0, 0.3]])) == pytest.approx(0.3)
@@ -173,7 +204,8 @@ def test_spectral_radius_counts_complex_eigenvalues_when_the_matrix_turns() -> N
         (0.9, 12, "fading", ""),
         (0.99, 12, "long memory", ""),
         (1.0, 12, "steady", ""),
-        (1.05, 12, "steady", ""),
+        (1.04, 12, "steady", ""),
+        (1.06, 12, "growing", ""),
         (1.2, 12, "exploding", "--clip-norm"),
     ],
 )
@@ -184,6 +216,25 @@ def test_verdict_on_decay_follows_season_and_lookback_when_rates_differ(
     row = findings(make_trace(rate ** np.arange(36.0)), scope)["decay rate"]
     assert row.verdict == verdict
     assert word in row.advice and bool(row.advice) == bool(word)
+
+
+def test_decay_is_called_growing_when_the_steps_are_few() -> None:
+    row = findings(make_trace(1.77 ** np.arange(6.0)))["decay rate"]
+    assert (row.verdict, row.advice) == ("growing", "")
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(0.5, "vanishing"), (0.9, "fading")])
+def test_decay_beyond_truncation_is_told_as_reckoned_when_it_vanishes(
+    rate: float, verdict: str
+) -> None:
+    scope = Scope(steps=5, observations=1, span=48, season=12, truncated=True)
+    row = findings(make_trace(rate ** np.arange(5.0)), scope)["decay rate"]
+    assert row.verdict == verdict
+    if verdict == "vanishing":
+        assert row.advice == (
+            "at the rate of these 5 steps under 1% would be left after a season of 12; "
+            "raise --tbptt"
+        )
 
 
 @pytest.mark.parametrize(("rate", "verdict"), [(4.0, "exploding"), (0.25, "vanishing")])
@@ -222,14 +273,48 @@ def test_memory_is_short_when_it_holds_less_than_a_season(
 
 
 @pytest.mark.parametrize(
-    ("rate", "share", "advised"), [(1.0, "96%", False), (0.8, "56%", False), (0.5, "20%", True)]
+    ("rate", "share", "advised"), [(1.0, "96%", False), (0.85, "68%", False), (0.7, "36%", True)]
 )
 def test_memory_is_a_share_of_the_lookback_when_no_season_is_missed(
     rate: float, share: str, advised: bool
 ) -> None:
-    row = findings(make_trace(rate ** np.arange(25.0)))["memory in values"]
+    scope = Scope(steps=25, observations=1, span=25, season=6)
+    row = findings(make_trace(rate ** np.arange(25.0)), scope)["memory in values"]
     assert row.verdict == f"{share} of the lookback"
     assert ("--lookback" in row.advice) == advised
+
+
+def test_memory_asks_for_no_shorter_lookback_when_the_gradient_vanishes() -> None:
+    found = findings(make_trace(0.5 ** np.arange(25.0)))
+    assert found["decay rate"].verdict == "vanishing"
+    row = found["memory in values"]
+    assert (row.verdict, row.advice) == ("20% of the lookback", "")
+
+
+@pytest.mark.parametrize(("span", "advice"), [(24, "raise --tbptt"), (14, "")])
+def test_memory_asks_for_longer_truncation_when_it_is_below_half(span: int, advice: str) -> None:
+    scope = Scope(steps=10, observations=1, span=span, truncated=True)
+    row = findings(make_trace(np.ones(10)), scope)["memory in values"]
+    assert (row.value, row.advice) == (10, advice)
+
+
+def test_memory_is_of_the_oldest_values_when_the_layer_reads_backward() -> None:
+    scope = Scope(steps=25, observations=1, span=25, season=6, backward=True)
+    found = findings(make_trace(0.7 ** np.arange(25.0)), scope)
+    assert "newest gradient" not in found
+    assert found["oldest gradient"].value == 1
+    row = found["memory in values"]
+    assert (row.value, row.verdict, row.advice) == (9, "oldest 36% of the lookback", "")
+
+
+@pytest.mark.parametrize(("backward", "which"), [(False, ""), (True, "oldest ")])
+def test_findings_are_held_against_what_was_read_when_the_lookback_was_not_whole(
+    backward: bool, which: str
+) -> None:
+    scope = Scope(steps=25, observations=1, span=25, whole=False, backward=backward)
+    found = findings(make_trace(0.5 ** np.arange(25.0)), scope)
+    assert found["memory in values"].verdict == f"{which}20% of what was read"
+    assert found["decay rate"].advice.startswith("under 1% is left after what was read; ")
 
 
 def test_findings_say_so_when_no_gradient_comes() -> None:
@@ -243,7 +328,10 @@ def test_findings_say_so_when_no_gradient_comes() -> None:
     [
         ([0.01] * 19 + [0.5], 0.95, "stuck closed"),
         ([0.99] * 19 + [0.5], 0.95, "stuck open"),
-        ([0.99] * 10 + [0.01] * 10, 1.0, "free"),
+        ([0.99] * 10 + [0.01] * 10, 1.0, "saturated"),
+        ([0.99] * 96 + [0.01] * 864 + [0.5] * 40, 0.96, "saturated"),
+        # What --init chrono starts with.
+        ([0.99] * 893 + [0.5] * 107, 0.893, "free"),
         ([0.05, 0.95, 0.5], 0.0, "free"),
     ],
 )
@@ -252,7 +340,7 @@ def test_gate_is_stuck_when_nearly_all_activations_lie_on_one_side(
 ) -> None:
     row = findings(make_trace([1.0], gates={"f": np.array(values)}))["saturation f"]
     assert (row.value, row.verdict) == (pytest.approx(share), verdict)
-    assert bool(row.advice) == (verdict != "free")
+    assert ("lower --learning-rate" in row.advice) == (verdict != "free")
 
 
 @pytest.mark.parametrize(
@@ -306,9 +394,10 @@ def make_config(*, tbptt: int | None = None, **training: Any) -> RunConfig:
     ("name", "tbptt", "read", "expected"),
     [
         ("encoder layer 1 forward", None, 48, {"span": 48, "season": 12}),
-        ("encoder layer 1 forward", None, 9, {"span": 9, "season": 1}),
+        ("encoder layer 1 forward", None, 9, {"span": 9, "season": 1, "whole": False}),
+        ("encoder layer 1 backward", None, 48, {"span": 48, "season": 12, "backward": True}),
         ("encoder layer 1 forward", 5, 48, {"span": 48, "season": 12, "truncated": True}),
-        ("encoder layer 1 forward", 5, 18, {"span": 18, "season": 12}),
+        ("encoder layer 1 forward", 5, 18, {"span": 18, "season": 12, "whole": False}),
         ("decoder", None, 48, {"span": 20, "ahead": True}),
     ],
 )
@@ -366,6 +455,32 @@ def test_update_ratio_is_judged_at_its_peak_when_the_schedule_ends_low(
     row = found["update ratio"]
     assert (row.value, row.verdict) == (max(ratios), verdict)
     assert found["gradient norm"].value == 2
+
+
+@pytest.mark.parametrize(
+    ("rate", "ratio", "clipping", "update"),
+    [
+        (0.8, 1e-5, "raise --clip-norm", "raise --learning-rate; "),
+        (0.99, 1e-5, "raise --clip-norm", "raise --clip-norm; "),
+        (0.8, 1e-3, "raise --clip-norm, or lower --learning-rate", ""),
+        (0.99, 1e-3, "raise --clip-norm, or lower --learning-rate", ""),
+        (0.8, 0.1, "lower --learning-rate", "lower --learning-rate; "),
+        (0.2, 1e-5, "", "raise --learning-rate; "),
+    ],
+)
+def test_clipping_and_updates_advise_alike_when_both_are_judged(
+    rate: float, ratio: float, clipping: str, update: str
+) -> None:
+    found = course([{"clip_rate": rate, "update_ratio": ratio}])
+    assert found["clip rate"].advice == clipping
+    advice = found["update ratio"].advice
+    assert advice == (update and f"{update}about 0.001 is healthy")
+
+
+def test_update_asks_for_a_higher_rate_when_clipping_was_asked_for() -> None:
+    found = course([{"clip_rate": 0.95, "update_ratio": 1e-5}], clip_percentile=10.0)
+    assert found["clip rate"].verdict == "healthy"
+    assert found["update ratio"].advice.startswith("raise --learning-rate")
 
 
 def test_training_has_no_findings_when_the_model_keeps_no_history() -> None:

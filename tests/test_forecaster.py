@@ -139,3 +139,48 @@ def test_forecaster_takes_every_shape_when_lookback_or_horizon_is_one(
     quantiles = fit.predict(panel)
     assert quantiles.shape == (2, horizon, 5)
     assert np.isfinite(quantiles).all()
+
+
+@pytest.mark.parametrize(
+    ("teacher_forcing", "expected"),
+    [("scheduled", 1 - np.arange(12) / 12), ("always", np.ones(12)), ("never", np.zeros(12))],
+)
+def test_fit_reads_truth_as_taught_when_it_trains_and_never_when_it_validates(
+    teacher_forcing: str, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    forward = ForecastNetwork.forward
+
+    def recorded(network: ForecastNetwork, *read: Any) -> Any:
+        shares[network.training].append(read[-1].share)
+        return forward(network, *read)
+
+    monkeypatch.setattr(ForecastNetwork, "forward", recorded)
+    config = forecaster(log=False).config
+    training = replace(
+        config.training,
+        epochs=3,
+        batches_per_epoch=4,
+        patience=3,
+        teacher_forcing=teacher_forcing,
+    )
+    config = replace(config, model=ModelSpec(model="seq2seq-gru", hidden_size=3), training=training)
+    panel = make_panel(np.arange(20.0) % 3)
+    fit_forecaster(panel, config, device=torch.device("cpu"), ends=np.array([14]))
+    np.testing.assert_allclose(shares[True], expected, rtol=0, atol=1e-12)
+    assert shares[False] == [0.0] * 3
+
+
+@pytest.mark.parametrize("value", [-3.0, 2.5])
+def test_predict_raises_with_series_when_a_model_of_counts_reads_none(value: float) -> None:
+    of_counts = forecaster(log=False)
+    spec = replace(of_counts.config.model, head="negative-binomial")
+    config = replace(of_counts.config, model=spec)
+    of_counts = Forecaster(config, ForecastNetwork(spec, config.windows))
+    message = (
+        rf"^series 's1' has the value {value:g}, which is no count, and the model is of counts"
+    )
+    with pytest.raises(DataError, match=message):
+        of_counts.predict(make_panel([1, 2, 3, 4], [5, value, 7, 8]))
+    older = of_counts.predict(make_panel([value, 1, 2, 3, 4]))
+    assert (older == older.round()).all() and not np.signbit(older).any()

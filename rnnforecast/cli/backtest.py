@@ -27,7 +27,7 @@ def backtest(
         str,
         typer.Option(
             help="Statistical models to compare as well: auto-ets, auto-theta, auto-arima "
-            "(pip install 'rnnforecast[baselines]')."
+            "(pip install 'rnnforecast\\[baselines]')."
         ),
     ] = "",
     windows: Annotated[

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.arrays import BoolArray, FloatArray, IntArray
 from rnnforecast.data.calendar import DAY, Frequency, OffGridError, infer_frequency, most_common
 from rnnforecast.errors import DataError
 
@@ -51,6 +51,14 @@ class Panel:
     def series(self, index: int) -> FloatArray:
         """The values of one series, a view [length]."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    def first(self, faulty: BoolArray) -> tuple[str, float] | None:
+        """The series and the value of the first observation where `faulty` [total] is True."""
+        if not faulty.any():
+            return None
+        at = int(np.argmax(faulty))
+        series = int(np.searchsorted(self.offsets, at, side="right")) - 1
+        return self.ids[series], float(self.values[at])
 
     def times(self, series: IntArray, positions: IntArray) -> IntArray:
         """The times of steps `positions` of `series`; a position may lie after the last value."""

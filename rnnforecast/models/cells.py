@@ -61,6 +61,20 @@ class Gated(Recurrence, Protocol):
         """
 
 
+class Layer(NamedTuple):
+    """A recurrent layer of a network.
+
+    Attributes:
+        cell: What reads.
+        longest: Steps of the longest sequence that it reads.
+        hidden_size: Its units.
+    """
+
+    cell: nn.Module
+    longest: int
+    hidden_size: int
+
+
 def unroll(cell: Recurrence, x: Tensor, state: tuple[Tensor, ...] | None = None) -> list[Step]:
     """Read x [batch, time, input_size] by the equations, in plain Python: what a kernel must equal.
 
@@ -75,17 +89,16 @@ def unroll(cell: Recurrence, x: Tensor, state: tuple[Tensor, ...] | None = None)
     return steps
 
 
-def initialise(cell: nn.Module, init: str, longest: int, hidden_size: int) -> None:
+def initialise(layer: Layer, init: str) -> None:
     """Start a layer anew in the way that the user named.
 
     Args:
-        cell: As constructed.
+        layer: As constructed.
         init: "orthogonal" leaves it so. "chrono" lets gated units remember over 2 to `longest`
             steps, b_f = log U(1, longest - 1) (Tallec & Ollivier 2018), and leaves others as
             they are. "uniform" is torch's: all weights and biases from U(±1 / sqrt(hidden_size)).
-        longest: Steps of the longest sequence.
-        hidden_size: Units of the layer.
     """
+    cell, longest, hidden_size = layer
     if init == "chrono" and isinstance(cell, Gated):
         cell.remember(1 + torch.empty(hidden_size).uniform_(1, max(1, longest - 1)))
     elif init == "uniform":

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnforecast.models.attention import AdditiveAttention, DotProductAttention
-from rnnforecast.models.cells import Cell
+from rnnforecast.models.cells import Cell, Layer
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale
 
@@ -102,11 +102,17 @@ class Bridge(nn.Module):
     def forward(self, summary: Tensor) -> Any:
         """A state as the cell takes it, of tensors [1, batch, hidden_size]."""
         state = torch.tanh(self.map(summary))[None]
-        return tuple(state.chunk(self.parts, dim=-1)) if self.parts else state
+        if not self.parts:
+            return state
+        return tuple(part.contiguous() for part in state.chunk(self.parts, dim=-1))  # for cuDNN
 
 
 class Decoder(nn.Module, ABC):
     """From a memory to the horizon."""
+
+    def layers(self) -> list[Layer]:
+        """Its recurrent layers."""
+        return []
 
     @abstractmethod
     def forward(
@@ -153,6 +159,10 @@ class Positional(Decoder):
         self.positions = nn.Parameter(torch.randn(segments, sizes.hidden_size))
         self.projection = Projection(sizes.hidden_size, sizes.segment_length, sizes.spreads)
 
+    def layers(self) -> list[Layer]:
+        """One, which takes a single step from the summary."""
+        return [Layer(self.cell, 1, self.positions.shape[1])]
+
     def forward(
         self, memory: Memory, skip: Tensor, truth: Truth | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -175,11 +185,16 @@ class SequenceToSequence(Decoder):
     def __init__(self, sizes: DecoderSizes) -> None:
         super().__init__()
         self.segment_length = sizes.segment_length
+        self.segments = -(-sizes.horizon // sizes.segment_length)
         self.embedding = nn.Linear(sizes.segment_length, sizes.hidden_size)
         input_size = self.input_size(sizes)
         self.cell = sizes.cell(input_size, sizes.hidden_size)
         self.bridge = Bridge(sizes.summary_size, self.cell, input_size)
         self.projection = Projection(sizes.hidden_size, sizes.segment_length, sizes.spreads)
+
+    def layers(self) -> list[Layer]:
+        """One, which takes a step for each segment ahead."""
+        return [Layer(self.cell, self.segments, self.embedding.out_features)]
 
     def input_size(self, sizes: DecoderSizes) -> int:
         """Channels that the cell reads."""
@@ -214,6 +229,8 @@ class SequenceToSequence(Decoder):
 
 def _mixed(own: Tensor, truth: Truth, segment: slice) -> Tensor:
     """The truth of a segment [batch, step] where it is known and its share wills, else `own`."""
+    if truth.share <= 0:
+        return own
     values, mask = truth.values[:, segment], truth.mask[:, segment]
     missing = own.shape[1] - values.shape[1]
     values, mask = functional.pad(values, (0, missing)), functional.pad(mask, (0, missing))

@@ -68,13 +68,3 @@ def find_head(name: str) -> HeadEntry:
     if name not in HEADS:
         raise ConfigError(f"head must be one of {', '.join(HEADS)}, got '{name}'")
     return HEADS[name]
-
-
-def check_samples(model: str, head: HeadEntry) -> None:
-    """Raise ConfigError where this model, which forecasts by sampling, has nothing to draw from."""
-    if not head.samples:
-        able = ", ".join(entry.name for entry in HEADS.values() if entry.samples)
-        raise ConfigError(
-            f"model {model} draws its forecasts from a distribution, which head {head.name} is "
-            f"not; pass --head with one of {able}"
-        )

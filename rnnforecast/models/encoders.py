@@ -10,10 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnforecast.models.cells import Cell
+from rnnforecast.models.cells import Cell, Layer
 
 # The layers from this one on add to what they read (He et al. 2016): deep stacks keep gradients.
 FIRST_RESIDUAL = 2
+
+Embedding = Callable[[Tensor], Tensor]
+"""From steps [batch, time, channel] to what a layer reads of each [batch, time, input_size]."""
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
 
 
 def reverse(sequence: Tensor, lengths: Tensor) -> Tensor:
@@ -69,6 +76,10 @@ class Encoder(nn.Module):
 
     output_size: int
 
+    def layers(self, steps: int) -> list[Layer]:
+        """Its recurrent layers, where a sequence has at most `steps`."""
+        return []
+
 
 class RecurrentStack(Encoder):
     """Recurrent layers, each reading what the one below has written, in one or both directions.
@@ -102,6 +113,8 @@ class RecurrentStack(Encoder):
         tbptt: int | None = None,
     ) -> None:
         super().__init__()
+        if tbptt is not None and (bidirectional or dilated):
+            raise ValueError("only one direction without dilation can be truncated")
         directions = 2 if bidirectional else 1
         self.hidden_size = hidden_size
         self.output_size = hidden_size * directions
@@ -114,8 +127,24 @@ class RecurrentStack(Encoder):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Read x [batch, time, input_size], of which the first `lengths` [batch] steps count.
+    def layers(self, steps: int) -> list[Layer]:
+        """Its layers, each of which reads every so many steps as its dilation says."""
+        return [
+            Layer(layer, -(-steps // dilation), self.hidden_size)
+            for layers in (self.forward_layers, self.backward_layers)
+            for layer, dilation in zip(layers, self.dilations, strict=bool(layers))
+        ]
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, embed: Embedding = _as_it_is
+    ) -> tuple[Tensor, Tensor]:
+        """Read x [batch, time, channel], of which the first `lengths` [batch] steps count.
+
+        Args:
+            x: The steps.
+            lengths: How many of each row count.
+            embed: To [batch, time, input_size], step by step, so that under truncation only what
+                has a gradient need be kept.
 
         Returns:
             The states of the last layer, both directions joined [batch, time, output_size], and
@@ -123,7 +152,8 @@ class RecurrentStack(Encoder):
             [batch, output_size]. Under truncation the states are those of the last steps only.
         """
         if self.tbptt is not None and x.shape[1] > self.tbptt:
-            return self._read_truncated(x, lengths, self.tbptt)
+            return self._read_truncated(x, lengths, self.tbptt, embed)
+        x = embed(x)
         for depth, layer in enumerate(self.forward_layers):
             below, dilation = x, self.dilations[depth]
             x = self.dropout(x) if depth else x
@@ -137,24 +167,28 @@ class RecurrentStack(Encoder):
         ahead, back = x[..., : self.hidden_size], x[:, 0, self.hidden_size :]
         return x, torch.cat([last_step(ahead, lengths), back], dim=-1)
 
-    def _read_truncated(self, x: Tensor, lengths: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    def _read_truncated(
+        self, x: Tensor, lengths: Tensor, steps: int, embed: Embedding
+    ) -> tuple[Tensor, Tensor]:
         """As `forward`, the last `steps` of each row with a gradient, those before without."""
         before = (lengths - steps).clamp(min=0)
-        states = self._carried(x, before, steps)
+        states = self._carried(x, before, steps, embed)
         place = before[:, None] + torch.arange(steps, device=x.device)
         place = torch.minimum(place, torch.full_like(place, x.shape[1] - 1))
         x = x.gather(1, place[..., None].expand(-1, -1, x.shape[2]))
-        x, _ = self._read(x, states)
+        x, _ = self._read(embed(x), states)
         return x, last_step(x, lengths - before)
 
     @torch.no_grad()
-    def _carried(self, x: Tensor, before: Tensor, steps: int) -> list[Any]:
+    def _carried(self, x: Tensor, before: Tensor, steps: int, embed: Embedding) -> list[Any]:
         """The states of the layers after the first `before` [batch] steps of each row of x.
 
         Rows are read in pieces of at most `steps`, those together whose pieces are of one size.
         """
         states: list[Any]
-        states = _each(torch.zeros_like, self._read(x[:, :1], [None] * len(self.dilations))[1])
+        states = _each(
+            torch.zeros_like, self._read(embed(x[:, :1]), [None] * len(self.dilations))[1]
+        )
         done = torch.zeros_like(before)
         while bool((left := before - done).any()):
             sizes = torch.where(left > 0, (left - 1) % steps + 1, 0)
@@ -162,7 +196,7 @@ class RecurrentStack(Encoder):
                 rows = (sizes == size).nonzero().squeeze(1)
                 place = done[rows, None] + torch.arange(size, device=x.device)
                 carried = _each(partial(torch.index_select, dim=1, index=rows), states)
-                _, after = self._read(x[rows[:, None], place], carried)
+                _, after = self._read(embed(x[rows[:, None], place]), carried)
                 _each(partial(_replace_rows, rows), states, after)
             done = done + sizes
         return states
@@ -203,8 +237,16 @@ class SkipRecurrence(Encoder):
         self.seasonal = cell(input_size, self.skip_size)
         self.output_size = stack.output_size + self.skip_size * period
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def layers(self, steps: int) -> list[Layer]:
+        """Those of the stack, and the seasonal one."""
+        seasonal = Layer(self.seasonal, -(-steps // self.period), self.skip_size)
+        return [*self.stack.layers(steps), seasonal]
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, embed: Embedding = _as_it_is
+    ) -> tuple[Tensor, Tensor]:
         """As the stack's, with final states [batch, output_size]; phases not yet met are zero."""
+        x = embed(x)
         states, final = self.stack(x, lengths)
         phases = unfold(self.seasonal(fold(x, self.period))[0], self.period, x.shape[1])
         place = lengths[:, None] - self.period + torch.arange(self.period, device=x.device)
@@ -221,6 +263,8 @@ class ConstantSummary(Encoder):
 
     output_size = 1
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, lengths: Tensor, embed: Embedding = _as_it_is
+    ) -> tuple[Tensor, Tensor]:
         """Leave x [batch, time, channel] as it is; the summary is ones [batch, 1]."""
         return x, x.new_ones(len(x), 1)

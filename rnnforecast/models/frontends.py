@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,10 +29,30 @@ def left_aligned(steps: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     return steps.gather(1, place[..., None].expand_as(steps)), time - leading
 
 
-class FrontEnd(nn.Module):
-    """What makes steps of `output_size` channels."""
+class FrontEnd(nn.Module, ABC):
+    """What makes steps of `output_size` channels.
+
+    In two parts, so that the second, which has weights, can be had of some steps alone.
+    """
 
     output_size: int
+
+    @abstractmethod
+    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """From values and mask [batch, lookback] to the content of each step, aligned left.
+
+        Returns:
+            [batch, time, channel], and how many steps of each row count [batch].
+        """
+
+    def embed(self, steps: Tensor) -> Tensor:
+        """From the content of steps [batch, time, channel] to [batch, time, output_size]."""
+        return steps
+
+    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """From values and mask [batch, lookback] to [batch, time, output_size] and lengths."""
+        steps, lengths = self.cut(values, mask)
+        return self.embed(steps), lengths
 
 
 class Pointwise(FrontEnd):
@@ -38,8 +60,8 @@ class Pointwise(FrontEnd):
 
     output_size = CHANNELS
 
-    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """From values and mask [batch, lookback] to steps [batch, time, channel] and lengths."""
+    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The value and whether it was observed, at each step."""
         return left_aligned(torch.stack([values, mask.to(values.dtype)], dim=-1), mask)
 
 
@@ -55,12 +77,15 @@ class Segments(FrontEnd):
         self.output_size = output_size
         self.embedding = nn.Linear(CHANNELS * segment_length, output_size)
 
-    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """From values and mask [batch, lookback] to steps [batch, time, channel] and lengths."""
-        values, mask = _cut(values, self.segment_length), _cut(mask, self.segment_length)
+    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The values and the mask of each segment."""
+        values, mask = _segments(values, self.segment_length), _segments(mask, self.segment_length)
         segments = torch.cat([values, mask.to(values.dtype)], dim=-1)
-        aligned, lengths = left_aligned(segments, mask.any(-1))
-        return torch.relu(self.embedding(aligned)), lengths
+        return left_aligned(segments, mask.any(-1))
+
+    def embed(self, steps: Tensor) -> Tensor:
+        """ReLU of a linear map of each segment."""
+        return torch.relu(self.embedding(steps))
 
 
 class Convolution(FrontEnd):
@@ -75,17 +100,23 @@ class Convolution(FrontEnd):
         self.segment_length = segment_length
         self.output_size = output_size
         self.kernel_size = max(SHORTEST_KERNEL, 2 * segment_length)
-        self.convolution = nn.Conv1d(CHANNELS, output_size, self.kernel_size, stride=segment_length)
+        self.convolution = nn.Conv1d(CHANNELS, output_size, self.kernel_size)
 
-    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """From values and mask [batch, lookback] to steps [batch, time, channel] and lengths."""
+    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the kernel covers at the end of each segment, values before mask."""
         before = self.kernel_size - self.segment_length + -values.shape[1] % self.segment_length
         channels = torch.stack([values, mask.to(values.dtype)], dim=1)
-        filtered = self.convolution(functional.pad(channels, (before, 0))).transpose(1, 2)
-        return left_aligned(torch.relu(filtered), _cut(mask, self.segment_length).any(-1))
+        padded = functional.pad(channels, (before, 0))
+        covered = padded.unfold(2, self.kernel_size, self.segment_length).transpose(1, 2)
+        return left_aligned(covered.flatten(2), _segments(mask, self.segment_length).any(-1))
+
+    def embed(self, steps: Tensor) -> Tensor:
+        """ReLU of the kernels' products with what each covers."""
+        weight, bias = self.convolution.weight.flatten(1), self.convolution.bias
+        return torch.relu(functional.linear(steps, weight, bias))
 
 
-def _cut(sequence: Tensor, length: int) -> Tensor:
+def _segments(sequence: Tensor, length: int) -> Tensor:
     """Of [batch, lookback] the segments [batch, segment, length], the first one padded."""
     padded = functional.pad(sequence, (-sequence.shape[1] % length, 0))
     return padded.reshape(len(sequence), -1, length)

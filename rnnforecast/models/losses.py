@@ -89,8 +89,9 @@ def negative_binomial_loss(
     mean, dispersion = mean.to(target.dtype), dispersion.to(target.dtype)
     size, count = 1 / dispersion, target.clamp(min=1)  # of a target of 0 its own terms vanish
     ratio = torch.log1p((count - mean) / (mean * (1 + dispersion * count)))
-    above = torch.log1p(dispersion * (target - mean) / (1 + dispersion * mean))
-    below = torch.log1p(dispersion * (mean - target) / (1 + dispersion * target))
+    # Each serves one side only; on the other, its argument would come to -1 and its slope to NaN.
+    above = torch.log1p(dispersion * (target - mean).clamp(min=0) / (1 + dispersion * mean))
+    below = torch.log1p(dispersion * (mean - target).clamp(min=0) / (1 + dispersion * target))
     half_deviance = target * ratio - size * torch.where(target < mean, -below, above)
     errors = _stirling_error(size) + _stirling_error(count) - _stirling_error(size + count)
     volume = torch.log(2 * math.pi * count * (1 + dispersion * count)) / 2 + errors
@@ -105,7 +106,9 @@ def _stirling_error(x: Tensor) -> Tensor:
     steps = x[..., None] + torch.arange(8, dtype=x.dtype, device=x.device)
     stepped = ((steps + 0.5) * torch.log1p(1 / steps) - 1).sum(-1)
     y = x + steps.shape[-1]
-    return 1 / (12 * y) - 1 / (360 * y**3) + 1 / (1260 * y**5) - 1 / (1680 * y**7) + stepped
+    square = 1 / y**2  # by powers of it, as those of y may be beyond all numbers
+    series = 1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680))
+    return series / y + stepped
 
 
 def _log_gamma_half_step(x: Tensor) -> Tensor:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
 from rnnforecast.config import ModelSpec, WindowSpec
 from rnnforecast.models.attention import AttentivePooling, FinalState, Summary
 from rnnforecast.models.cells import Cell, initialise
+from rnnforecast.models.compatibility import check_parts
 from rnnforecast.models.decoders import Decoder, DecoderSizes, Memory, Truth
-from rnnforecast.models.distributions import check_samples, find_head
+from rnnforecast.models.distributions import find_head
 from rnnforecast.models.encoders import ConstantSummary, Encoder, RecurrentStack, SkipRecurrence
 from rnnforecast.models.frontends import FrontEnd, Pointwise, Segments
 from rnnforecast.models.heads import Head
@@ -53,19 +52,18 @@ class ForecastNetwork(nn.Module):
 
     def __init__(self, spec: ModelSpec, windows: WindowSpec) -> None:
         super().__init__()
-        entry = find_model(spec.model)
+        entry, head = find_model(spec.model), find_head(spec.head)
+        check_parts(entry, head, spec.tbptt)
         self.season = windows.season
         self.log = spec.log
         self.front_end = _front_end(entry, spec)
-        cell = _cell(entry, spec, -(-windows.lookback // spec.segment_length))
+        # Where there is none, nothing builds one.
+        cell: Cell = load_class(entry.cell) if entry.cell else nn.Identity
         self.encoder = _encoder(entry, spec, cell, self.front_end.output_size, windows.season)
         final_size = self.encoder.output_size
         state_size = spec.hidden_size * (2 if entry.bidirectional else 1)
         self.summary = _summary(entry, final_size, state_size)
         self.skip = LinearSkip(windows.lookback, windows.horizon, windows.season)
-        head = find_head(spec.head)
-        if entry.samples:
-            check_samples(entry.name, head)
         self.head: Head = load_class(head.head)(spec.quantile_levels)
         sizes = DecoderSizes(
             cell=cell,
@@ -77,6 +75,9 @@ class ForecastNetwork(nn.Module):
             spreads=self.head.spreads,
         )
         self.decoder: Decoder = load_class(entry.decoder)(sizes)
+        steps = -(-windows.lookback // spec.segment_length)
+        for layer in (*self.encoder.layers(steps), *self.decoder.layers()):
+            initialise(layer, spec.init)
 
     def forward(
         self, values: Tensor, mask: Tensor, truth: Truth | None = None
@@ -115,8 +116,8 @@ class ForecastNetwork(nn.Module):
         """
         scale = window_scale(values, mask, self.season, self.log)
         normalised = torch.where(mask, scale.apply(values), 0.0).to(self.skip.weight)
-        steps, lengths = self.front_end(normalised, mask)
-        states, final = self.encoder(steps, lengths)
+        steps, lengths = self.front_end.cut(normalised, mask)
+        states, final = self.encoder(steps, lengths, self.front_end.embed)
         memory = Memory(states, lengths, self.summary(states, final, lengths))
         return memory, self.skip(normalised), scale
 
@@ -128,19 +129,6 @@ def _front_end(entry: ModelEntry, spec: ModelSpec) -> FrontEnd:
     if entry.cell is None or spec.segment_length == 1:
         return Pointwise()
     return Segments(spec.segment_length, spec.hidden_size)
-
-
-def _cell(entry: ModelEntry, spec: ModelSpec, longest: int) -> Cell:
-    """The class of the model's recurrent layers, each started as the user wishes."""
-    if entry.cell is None:
-        return nn.Identity  # stands in DecoderSizes where no decoder builds a cell
-    return partial(_started, load_class(entry.cell), spec.init, longest)
-
-
-def _started(cell: Cell, init: str, longest: int, input_size: int, hidden_size: int) -> nn.Module:
-    layer = cell(input_size, hidden_size)
-    initialise(layer, init, longest, hidden_size)
-    return layer
 
 
 def _encoder(

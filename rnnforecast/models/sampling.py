@@ -19,6 +19,8 @@ DRAWN_AT_ONCE = 2**21
 SEED = 0
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 EDGE = 1e-6
+# What a level times a number of paths may be off by.
+ROUNDING = 1e-9
 
 
 class Ancestral(SequenceToSequence):
@@ -55,7 +57,9 @@ class Ancestral(SequenceToSequence):
             part = WindowScale(shift, spread)
             paths = self.paths(Memory(*read), skip_part, head, part, uniform)
             values = part.inverse(paths)
-            quantiles.append(order_statistics(values.round() if head.counts else values, level))
+            quantiles.append(
+                least_counts(values.round(), level) if head.counts else hazen(values, level)
+            )
         return torch.cat(quantiles)
 
     def paths(
@@ -88,18 +92,34 @@ class Ancestral(SequenceToSequence):
         return torch.cat(drawn, dim=1).reshape(batch, paths, -1).transpose(1, 2)
 
 
-def order_statistics(paths: Tensor, level: Tensor) -> Tensor:
-    """The least value that a share `level` [quantile] of the paths does not exceed.
+def hazen(paths: Tensor, level: Tensor) -> Tensor:
+    """Quantiles that take path k of n, ordered, for that of the level (k - 1/2) / n (Hazen 1914).
+
+    So none is biased where a path lies in each of n strata.
 
     Args:
         paths: [batch, step, path].
-        level: In (0, 1).
+        level: In (0, 1) [quantile].
 
     Returns:
-        [batch, step, quantile].
+        Linear between two paths [batch, step, quantile].
     """
-    place = (level * paths.shape[2]).ceil().long() - 1
-    return paths.sort(dim=2).values[..., place]
+    last = paths.shape[2] - 1
+    place = (level * paths.shape[2] - 0.5).clamp(0, last)
+    below = place.long()
+    ordered = paths.sort(dim=2).values
+    lower, upper = ordered[..., below], ordered[..., (below + 1).clamp(max=last)]
+    return torch.lerp(lower, upper, (place - below).to(paths))
+
+
+def least_counts(paths: Tensor, level: Tensor) -> Tensor:
+    """Of paths [batch, step, path] the least value that a share `level` [quantile] is not above.
+
+    Returns:
+        Never -0 [batch, step, quantile].
+    """
+    rank = (level * paths.shape[2] - ROUNDING).ceil().long()
+    return paths.sort(dim=2).values[..., rank - 1] + 0.0
 
 
 def lattice(paths: int, steps: int) -> Tensor:

@@ -93,7 +93,7 @@ def find_learning_rate(
 
 
 def _loss_of(network: nn.Module, loss: Loss, places: Tensor) -> float:
-    """The loss as in validation, at the start of a training."""
+    """The loss without dropout, a decoder reading the truth as at the start of a training."""
     network.eval()
     with torch.inference_mode():
         return float(loss(places, 0.0))

@@ -22,8 +22,8 @@ from rnnforecast.diagnostics import (
     scope_of,
     training_findings,
 )
-from rnnforecast.errors import ConfigError, DataError, TrainingError
-from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch, without_logarithm
+from rnnforecast.errors import ConfigError, DataError
+from rnnforecast.forecaster import Forecaster, check_values, gather_windows, prediction_batch
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS, find_model
@@ -74,6 +74,8 @@ def diagnose(
     _check_model(spec.model, attention)
     limit_threads(spec.hidden_size, WINDOWS)
     if source is None:
+        if artifact.panel.lengths.max() < 2:
+            raise DataError("the model keeps 1 value of each series; pass DATA")
         return _diagnosis(artifact, artifact.panel, reporter, by_lag, attention)
     table = read_as_trained(source, artifact)
     warn_of_ignored(table, reporter)
@@ -110,12 +112,6 @@ def _diagnosis(
         told += f" of {config.windows.lookback}; pass longer DATA for whole ones"
     reporter.note(told)
     traces = trace_layers(forecaster.network, lambda network: _loss(network, batch))
-    for trace in traces:
-        if np.isinf(trace.gradients).any():
-            raise TrainingError(
-                f"{trace.name}: the gradient is infinite, as of a network that has diverged; "
-                "train again with a lower --learning-rate"
-            )
     if by_lag:
         table = pd.concat([_lags(trace) for trace in traces], ignore_index=True)
     else:
@@ -133,14 +129,12 @@ def _newest_windows(forecaster: Forecaster, panel: Panel) -> Batch:
     Raises:
         DataError: There is none, or the network works on logarithms and a value has none.
     """
+    if panel.lengths.max() < 2:
+        raise DataError("no series has two values, one to read and one to forecast; pass more")
     config = forecaster.config
     lookback, horizon = config.windows.lookback, config.windows.horizon
     each = max(1, WINDOWS // len(panel))
-    if config.model.log and (fault := without_logarithm(panel.tail(lookback + horizon + each))):
-        raise DataError(
-            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
-            "model works on logarithms; train with --no-log"
-        )
+    check_values(panel.tail(lookback + horizon + each), config.model)
     lengths = panel.lengths
     last = np.where(lengths > horizon, lengths - horizon, lengths - 1)
     first = np.maximum(last - each + 1, np.minimum(lookback, last))
@@ -149,7 +143,10 @@ def _newest_windows(forecaster: Forecaster, panel: Panel) -> Batch:
     batch = windows.gather(torch.arange(len(index)))
     told = batch.mask.any(1) & batch.target_mask.any(1)
     if not told.any():
-        raise DataError("no series has two values, one to read and one to forecast; pass more")
+        raise DataError(
+            "the newest windows hold no observation to read, or none to forecast; "
+            "pass DATA whose newest values are observed"
+        )
     return Batch(*(part[told] for part in batch))
 
 

@@ -11,7 +11,7 @@ from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
 from rnnforecast.errors import DataError
-from rnnforecast.forecaster import without_logarithm
+from rnnforecast.forecaster import not_counted, without_logarithm
 from rnnforecast.models.distributions import find_head
 from rnnforecast.models.registry import find_model
 from rnnforecast.workflows.reporting import Reporter
@@ -45,13 +45,9 @@ def check_logarithms(panel: Panel, settings: Settings, kept: bool = False) -> No
 
 def check_counts(panel: Panel, head: str) -> None:
     """Raise DataError where a value is no count, but the head's distribution is of these."""
-    values = panel.values
-    fault = ~np.isnan(values) & ~((values >= 0) & (values == np.floor(values)))
-    if find_head(head).counts and fault.any():
-        at = int(np.argmax(fault))
-        series = panel.ids[int(np.searchsorted(panel.offsets, at, side="right")) - 1]
+    if find_head(head).counts and (fault := not_counted(panel)):
         raise DataError(
-            f"series '{series}' has the value {values[at]:.15g}, which is no count, as head "
+            f"series '{fault[0]}' has the value {fault[1]:.15g}, which is no count, as head "
             f"{head} needs; pass another --head"
         )
 

@@ -94,6 +94,34 @@ def test_diagnose_takes_the_last_value_as_target_when_the_lookback_is_no_longer_
     assert len(read(run.stdout)) == 3
 
 
+def test_diagnose_asks_for_data_when_the_model_keeps_one_value(tmp_path: Path) -> None:
+    train(tmp_path, "rnn", "--lookback", "1", "--segment-length", "1")
+    run = run_here(tmp_path, "diagnose", "rnn")
+    assert (run.code, run.stdout) == (3, "")
+    assert run.stderr == "error: the model keeps 1 value of each series; pass DATA\n"
+    assert run_here(tmp_path, "diagnose", "rnn", PASSENGERS).code == 0
+
+
+@pytest.mark.parametrize("worth", [float("nan"), float("inf")])
+def test_diagnose_ends_as_failed_training_does_when_the_network_has_diverged(
+    worth: float, folder: Path
+) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    (folder / "diverged").mkdir(exist_ok=True)
+    with safe_open(folder / "gru" / "model.safetensors", "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        metadata = file.metadata()
+    name = next(name for name in tensors if "weight_hh" in name)
+    tensors[name] = tensors[name] * worth
+    save_file(tensors, folder / "diverged" / "model.safetensors", metadata)
+    run = run_here(folder, "diagnose", "diverged", "--quiet")
+    assert run.stdout == ""
+    assert run.code == 5 and "the gradient is not finite" in run.stderr, run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("model", RECURRENT)
 def test_diagnose_finds_gradients_in_every_layer_when_the_model_is_any(
     model: str, tmp_path: Path
@@ -138,6 +166,7 @@ def test_diagnose_writes_attention_weights_when_the_model_has_them(
         (["gru", "--format", "xml"], 2, "error: format must be one of"),
         (["gru", "absent.csv"], 3, "error: absent.csv"),
         (["gru", "short.csv"], 3, "error: short.csv: no series has two values"),
+        (["gru", "gap.csv"], 3, "error: gap.csv: the newest windows hold no observation to "),
         (["gru", "zero.csv"], 3, "error: zero.csv: series 'passengers' has the value 0"),
         (["absent"], 4, "error: absent/model.safetensors: no such model"),
         (["damaged"], 4, "error: damaged/model.safetensors: not a model"),
@@ -149,6 +178,9 @@ def test_diagnose_ends_with_its_code_and_one_line_when_it_cannot_run(
     (folder / "damaged").mkdir(exist_ok=True)
     (folder / "damaged" / "model.safetensors").write_bytes(b"no model")
     (folder / "short.csv").write_text("month,passengers\n1949-01-01,1\n")
+    months = [f"{1949 + n // 12}-{n % 12 + 1:02}-01," for n in range(144)]
+    gap = [f"{month}{n + 1 if n < 20 or n == 143 else ''}\n" for n, month in enumerate(months)]
+    (folder / "gap.csv").write_text("month,passengers\n" + "".join(gap))
     rows = [f"{1950 + n // 12}-{n % 12 + 1:02}-01,{40 - n}\n" for n in range(41)]
     (folder / "zero.csv").write_text("month,passengers\n" + "".join(rows))
     run = run_here(folder, "diagnose", *arguments)

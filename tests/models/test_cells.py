@@ -279,7 +279,7 @@ def test_remember_keeps_half_when_steps_are_two_or_less(path: str) -> None:
 def test_initialise_leaves_weights_when_orthogonal(path: str) -> None:
     cell = load_class(path)(INPUT, HIDDEN)
     before = [parameter.clone() for parameter in cell.parameters()]
-    cells.initialise(cell, "orthogonal", 10, HIDDEN)
+    cells.initialise(cells.Layer(cell, 10, HIDDEN), "orthogonal")
     assert all(map(torch.equal, before, cell.parameters()))
 
 
@@ -288,7 +288,7 @@ def test_initialise_leaves_weights_when_orthogonal(path: str) -> None:
 def test_initialise_spreads_memory_up_to_longest_when_chrono(path: str, longest: int) -> None:
     torch.manual_seed(0)
     cell = load_class(path)(INPUT, 500).double()
-    cells.initialise(cell, "chrono", longest, 500)
+    cells.initialise(cells.Layer(cell, longest, 500), "chrono")
     steps = 1 / (1 - kept_share(cell, 1)[0])
     most = max(2, longest)
     assert steps.min() >= 2 - 1e-6 and steps.max() <= most + 1e-4
@@ -300,7 +300,7 @@ def test_initialise_spreads_memory_up_to_longest_when_chrono(path: str, longest:
 def test_initialise_leaves_plain_layers_when_chrono(path: str) -> None:
     cell = load_class(path)(INPUT, HIDDEN)
     before = [parameter.clone() for parameter in cell.parameters()]
-    cells.initialise(cell, "chrono", 10, HIDDEN)
+    cells.initialise(cells.Layer(cell, 10, HIDDEN), "chrono")
     assert all(map(torch.equal, before, cell.parameters()))
 
 
@@ -308,7 +308,7 @@ def test_initialise_leaves_plain_layers_when_chrono(path: str) -> None:
 def test_initialise_fills_torch_bounds_when_uniform(path: str) -> None:
     torch.manual_seed(0)
     cell = load_class(path)(20, 400)
-    cells.initialise(cell, "uniform", 10, 400)
+    cells.initialise(cells.Layer(cell, 10, 400), "uniform")
     for parameter in cell.parameters():
         assert parameter.min() < -0.95 / 20 and 0.95 / 20 < parameter.max()
         assert parameter.abs().max() <= 1 / 20
@@ -318,7 +318,7 @@ def test_initialise_fills_torch_bounds_when_uniform(path: str) -> None:
 def test_initialise_leaves_foreign_layer_when_it_tells_nothing_of_itself(init: str) -> None:
     cell = nn.Linear(INPUT, HIDDEN)
     before = cell.weight.clone()
-    cells.initialise(cell, init, 10, HIDDEN)
+    cells.initialise(cells.Layer(cell, 10, HIDDEN), init)
     assert torch.equal(cell.weight, before)
 
 
@@ -326,7 +326,7 @@ def test_initialise_fills_torch_bounds_when_uniform_and_layer_tells_nothing_of_i
     torch.manual_seed(0)
     cell = nn.Linear(20, 400)
     nn.init.zeros_(cell.weight)
-    cells.initialise(cell, "uniform", 10, 400)
+    cells.initialise(cells.Layer(cell, 10, 400), "uniform")
     for parameter in cell.parameters():
         assert 0.95 / 20 < parameter.abs().max() <= 1 / 20
 

@@ -1,9 +1,10 @@
-"""Decoders: what is fed to which step, with the truth and without."""
+"""Decoders: their equations, what is fed to which step, with the truth and without."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ from rnnforecast.models.decoders import (
 )
 from rnnforecast.models.sampling import Ancestral
 
+from . import decoder_reference as reference
+
 BATCH, HORIZON, SEGMENT, HIDDEN, STATE, SUMMARY = 3, 7, 3, 5, 6, 8
 FED_BACK = [SequenceToSequence, Bahdanau, Luong]
 MEMORY = Memory(
@@ -33,6 +36,7 @@ MEMORY = Memory(
 SKIP = torch.randn(BATCH, HORIZON, generator=torch.Generator().manual_seed(3))
 TARGET = torch.randn(BATCH, HORIZON, generator=torch.Generator().manual_seed(4))
 SEEN = torch.ones(BATCH, HORIZON, dtype=torch.bool)
+GAPS = torch.arange(BATCH * HORIZON).reshape(BATCH, HORIZON) % 2 == 0
 
 every_cell = pytest.mark.parametrize("cell", [GRU, LSTM])
 
@@ -59,6 +63,43 @@ def build(
 
 def steps_that_differ(one: Tensor, other: Tensor) -> list[int]:
     return (one != other).any(0).nonzero().squeeze(1).tolist()
+
+
+def expected_of(decoder: Any, cell: Cell, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Locations and raw spreads by the equations, the truth read where it was observed."""
+    step, parts = {GRU: (reference.gru, 1), LSTM: (reference.lstm, 2)}[cell]
+    weights = {name: weight.numpy() for name, weight in decoder.state_dict().items()}
+    equations = getattr(reference, type(decoder).__name__)(weights, step, parts)
+    truth = TARGET.double().masked_fill(~observed, torch.nan)
+    decoded = [
+        equations.decode(
+            reference.Row(
+                states=MEMORY.states[row, :length].double().numpy(),
+                summary=MEMORY.summary[row].double().numpy(),
+                skip=SKIP[row].double().numpy(),
+                truth=truth[row].numpy(),
+            )
+        )
+        for row, length in enumerate(MEMORY.lengths.tolist())
+    ]
+    locations, spreads = zip(*decoded, strict=True)
+    return torch.from_numpy(np.stack(locations)), torch.from_numpy(np.stack(spreads))
+
+
+@pytest.mark.parametrize("observed", [~SEEN, SEEN, GAPS], ids=["free", "always", "gaps"])
+@every_cell
+@pytest.mark.parametrize("kind", [Positional, *FED_BACK])
+def test_decoder_matches_equations_when_rows_have_unequal_lengths(
+    kind: Any, cell: Cell, observed: Tensor
+) -> None:
+    decoder = build(kind, cell).double()
+    for parameter in decoder.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    truth = Truth(TARGET.double(), observed, 1.0) if observed.any() else None
+    memory = Memory(MEMORY.states.double(), MEMORY.lengths, MEMORY.summary.double())
+    actual = decoder(memory, SKIP.double(), truth)
+    for part, expected in zip(actual, expected_of(decoder, cell, observed), strict=True):
+        torch.testing.assert_close(part.detach(), expected, rtol=0, atol=1e-10)
 
 
 @every_cell

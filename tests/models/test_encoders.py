@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from rnnforecast.models.cells import GRU, LSTM, Cell, TanhRNN
 from rnnforecast.models.encoders import (
@@ -152,3 +153,40 @@ def test_skip_recurrence_joins_state_of_each_phase_when_season_passes() -> None:
         torch.testing.assert_close(phases[0, place], expected)
     assert not phases[1, 0].any()
     torch.testing.assert_close(phases[1, 1], encoder.seasonal(x[1:, :1])[0][0, -1])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_stack_adds_what_lies_below_before_dropout_when_it_is_trained_deep(
+    bidirectional: bool,
+) -> None:
+    torch.manual_seed(0)
+    stack = RecurrentStack(GRU, 2, 4, num_layers=4, bidirectional=bidirectional, dropout=0.5)
+    x = torch.randn(2, 6, 2)
+    torch.manual_seed(1)
+    states, _ = stack(x, torch.tensor([6, 6]))
+    torch.manual_seed(1)
+    expected = x
+    for depth, layer in enumerate(stack.forward_layers):
+        below = expected
+        dropped = functional.dropout(below, 0.5) if depth else below
+        expected = layer(dropped)[0]
+        if bidirectional:
+            backward = stack.backward_layers[depth](dropped.flip(1))[0].flip(1)
+            expected = torch.cat([expected, backward], dim=-1)
+        if depth >= 2:
+            expected = below + expected
+    torch.testing.assert_close(states, expected)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+def test_stack_drops_between_layers_alone_when_truncated_in_training(num_layers: int) -> None:
+    """Where everything is dropped, what is read does not depend on chance."""
+    torch.manual_seed(0)
+    whole = RecurrentStack(LSTM, 2, 4, num_layers=num_layers, dropout=1.0)
+    truncated = RecurrentStack(LSTM, 2, 4, num_layers=num_layers, dropout=1.0, tbptt=4)
+    truncated.load_state_dict(whole.state_dict())
+    x, lengths = torch.randn(3, 15, 2), torch.tensor([15, 9, 2])
+    final = truncated(x, lengths)[1]
+    torch.testing.assert_close(final, whole(x, lengths)[1])
+    kept = truncated.eval()(x, lengths)[1]
+    assert torch.allclose(final, kept) == (num_layers == 1)

@@ -279,3 +279,18 @@ def test_negative_binomial_loss_is_zero_without_gradient_when_nothing_is_observe
     loss.backward()
     assert loss.item() == 0
     assert not m.grad.any() and not a.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("mean", "dispersion", "target"),
+    [(1e6, 0.1, 2e6), (1e6, 1e-6, 1e6), (1e8, 1e3, 0.0), (1e-6, 1e-6, 1e7), (3.0, 0.5, 2.0)],
+)
+def test_negative_binomial_gradient_is_finite_when_single(
+    mean: float, dispersion: float, target: float
+) -> None:
+    parameters = [torch.tensor([[value]], requires_grad=True) for value in (mean, dispersion)]
+    loss = negative_binomial_loss(*parameters, torch.tensor([[target]]), torch.ones(1, 1) > 0)
+    loss.backward()
+    assert loss.isfinite()
+    for parameter in parameters:
+        assert parameter.grad.isfinite().all()

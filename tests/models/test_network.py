@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
+from rnnforecast.errors import ConfigError
 from rnnforecast.evaluation.baselines import seasonal_naive
 from rnnforecast.forecaster import fit_forecaster
 from rnnforecast.models.distributions import HEADS
@@ -209,3 +210,60 @@ def test_network_trains_and_forecasts_when_cell_is_new(
     assert np.isfinite(forecasts).all()
     again, _ = fit_forecaster(panel, config, device=device)
     np.testing.assert_array_equal(again.predict(panel), forecasts)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "decoder"),
+    [
+        ("lstm", [6], []),
+        ("dilated-lstm", [6, 3, 2], []),
+        ("lstnet", [6, 3], []),
+        ("bilstm", [6, 6], []),
+        ("segment-lstm", [6], [1]),
+        ("seq2seq-lstm", [6], [3]),
+        ("deepar", [6], [5]),
+        ("linear", [], []),
+    ],
+)
+def test_layers_tell_how_far_each_reads_when_asked(
+    name: str, encoder: list[int], decoder: list[int]
+) -> None:
+    """Six segments of two are read and three written; the season is of two segments."""
+    given = {"num_layers": MODELS[name].num_layers if name != "deepar" else 1}
+    spec = ModelSpec(model=name, hidden_size=4, head=MODELS[name].head, segment_length=2, **given)
+    network = ForecastNetwork(spec, WindowSpec(lookback=12, horizon=5, seasons=(4,)))
+    assert [layer.longest for layer in network.encoder.layers(6)] == encoder
+    assert [layer.longest for layer in network.decoder.layers()] == decoder
+
+
+@pytest.mark.parametrize("name", ["gru", "conv-lstm", "mingru"])
+@pytest.mark.parametrize("segment_length", [1, 2])
+def test_network_keeps_no_more_for_its_gradient_when_a_truncated_lookback_is_longer(
+    name: str, segment_length: int
+) -> None:
+    def kept(lookback: int) -> int:
+        """Numbers that are saved for the backward pass through what has weights."""
+        spec = ModelSpec(model=name, hidden_size=8, segment_length=segment_length, tbptt=5)
+        network = ForecastNetwork(spec, WindowSpec(lookback=lookback, horizon=3))
+        sizes = []
+
+        def pack(saved: Tensor) -> Tensor:
+            sizes.append(saved.numel() if saved.requires_grad or saved.grad_fn else 0)
+            return saved
+
+        values = torch.randn(4, lookback)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+            network(values, torch.ones_like(values) > 0)
+        return sum(sizes)
+
+    assert kept(900) == kept(100) > 0
+
+
+def test_network_raises_when_a_file_claims_parts_that_do_not_go_together() -> None:
+    for spec in (
+        ModelSpec(model="deepar", head="quantile"),
+        ModelSpec(model="bilstm", tbptt=3),
+        ModelSpec(model="dilated-gru", tbptt=3),
+    ):
+        with pytest.raises(ConfigError):
+            ForecastNetwork(spec, WindowSpec(lookback=8, horizon=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from rnnforecast.models.cells import LSTM
 from rnnforecast.models.decoders import DecoderSizes, Memory
 from rnnforecast.models.heads import NegativeBinomialHead, NormalHead
 from rnnforecast.models.normalisation import WindowScale
-from rnnforecast.models.sampling import PATHS, Ancestral, lattice, order_statistics
+from rnnforecast.models.sampling import PATHS, Ancestral, hazen, lattice, least_counts
 
 HORIZON, LEVELS = 6, (0.1, 0.5, 0.9)
 MEMORY = Memory(torch.zeros(2, 1, 4), torch.tensor([1, 1]), torch.randn(2, 3))
@@ -87,10 +88,27 @@ def test_lattice_has_one_number_a_stratum_in_an_order_of_its_own_at_each_step() 
     assert torch.corrcoef(torch.stack([uniform[:, 0, 0], uniform[:, 1, 0]]))[0, 1].abs() < 0.2
 
 
-def test_order_statistics_are_the_least_values_that_shares_reach_when_paths_are_few() -> None:
-    paths = torch.tensor([[[5.0, 1.0, 4.0, 2.0]]])
+def test_least_counts_are_those_that_shares_reach_when_paths_are_few() -> None:
+    paths = torch.tensor([[[5.0, 1.0, 4.0, -0.0]]])
     level = torch.tensor([0.1, 0.25, 0.26, 0.5, 0.75, 0.9])
-    assert order_statistics(paths, level).tolist() == [[[1, 1, 2, 2, 4, 5]]]
+    counts = least_counts(paths, level)
+    assert counts.tolist() == [[[0, 0, 1, 1, 4, 5]]]
+    assert not counts.signbit().any()
+
+
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_least_counts_take_the_rank_exactly_when_it_is_whole(percent: int) -> None:
+    paths = torch.arange(1.0, 101).expand(1, 1, 100)
+    level = torch.tensor([percent / 100], dtype=torch.float64)
+    assert least_counts(paths, level).item() == percent
+
+
+def test_hazen_is_numpys_when_paths_are_few() -> None:
+    paths = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0))
+    level = [0.01, 0.1, 0.5, 0.8, 0.99]
+    expected = np.quantile(paths.numpy(), level, axis=2, method="hazen")
+    actual = hazen(paths, torch.tensor(level, dtype=torch.float64))
+    np.testing.assert_allclose(actual.numpy(), np.moveaxis(expected, 0, 2), rtol=0, atol=1e-6)
 
 
 def test_quantiles_are_whole_when_the_head_is_of_counts() -> None:

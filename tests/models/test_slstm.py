@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rnnforecast.models.cells import initialise, unroll
+from rnnforecast.models.cells import Layer, initialise, unroll
 from rnnforecast.models.slstm import SLSTM
 
 INPUT, HIDDEN = 3, 4
@@ -170,7 +170,7 @@ def test_slstm_remember_leaves_one_in_e_of_state_when_so_many_steps_have_passed(
 def test_slstm_spreads_memory_up_to_longest_when_chrono(longest: int) -> None:
     torch.manual_seed(0)
     cell = by_biases(500)
-    initialise(cell, "chrono", longest, 500)
+    initialise(Layer(cell, longest, 500), "chrono")
     steps = 1 / (1 - kept_share(cell, 1)[0])
     most = max(2, longest)
     assert steps.min() >= 2 - 1e-6 and steps.max() <= most + 1e-4
