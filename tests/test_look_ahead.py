@@ -30,6 +30,7 @@ from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
 from rnnforecast.evaluation.baselines import BASELINES, PointAndDeviation, naive
 from rnnforecast.evaluation.intervals import AdaptiveFactors
 from rnnforecast.forecaster import Forecaster
+from rnnforecast.models.decoders import Memory
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.normalisation import WindowScale
 from rnnforecast.models.registry import MODELS
@@ -241,10 +242,9 @@ def leaking_network(monkeypatch: pytest.MonkeyPatch) -> None:
         return batch
 
     class LeakingNetwork(ForecastNetwork):
-        def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, WindowScale]:
-            quantiles, scale = super().forward(values, mask)
-            leaked = scale.apply(future[0])[..., None]
-            return quantiles + 1e-6 * leaked, scale
+        def read(self, values: Tensor, mask: Tensor) -> tuple[Memory, Tensor, WindowScale]:
+            memory, skip, scale = super().read(values, mask)
+            return memory, skip + 1e-6 * scale.apply(future[0]), scale
 
     monkeypatch.setattr(WindowGatherer, "gather", gather_and_tell)
     monkeypatch.setattr(fitting, "ForecastNetwork", LeakingNetwork)
