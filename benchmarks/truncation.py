@@ -4,8 +4,7 @@
 
 A made-up series of 120,000 hours is read step by step, gradients flowing through the last 256 steps
 or through all. The run that reads one value shows what the rest of the process takes. A tenth of
-the series is held out, of which 4,096 windows validate and 4,096 calibrate: at long lookbacks, most
-of the time goes there.
+the series is held out, whose windows validate and calibrate: most of the time goes there.
 """
 
 from __future__ import annotations
