@@ -189,4 +189,5 @@ def test_bridge_makes_a_state_of_the_cells_form_when_called(cell: Cell, parts: i
     assert (len(state) if isinstance(state, tuple) else 0) == bridge.parts == parts
     tensors = state if isinstance(state, tuple) else (state,)
     assert all(part.shape == (1, BATCH, HIDDEN) and (part.abs() <= 1).all() for part in tensors)
+    assert all(part.is_contiguous() for part in tensors), "as cuDNN asks"
     layer(torch.zeros(BATCH, 1, 2), state)
