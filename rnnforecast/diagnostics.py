@@ -58,6 +58,7 @@ def scope_of(trace: LayerTrace, config: RunConfig, read: int) -> Scope:
     """What this layer is held against, whose longest window held `read` observations."""
     steps, observations = trace.gradients.shape[1], config.model.segment_length
     if trace.name == "decoder":
+        observations = 1 if steps == config.windows.horizon else observations
         return Scope(steps=steps, observations=observations, span=steps * observations, ahead=True)
     season = config.windows.season
     return Scope(

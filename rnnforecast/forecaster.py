@@ -13,7 +13,7 @@ from torch import Tensor
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import WindowGatherer, WindowIndex, windows_between
+from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, windows_between
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.models.decoders import Truth
@@ -159,14 +159,15 @@ def fit_forecaster(
             batches = torch.split(torch.arange(len(held_out)), prediction_batch(config.windows))
             with torch.inference_mode():
                 losses = (
-                    float(_loss(network, held_out, rows, 0.0)) * len(rows) for rows in batches
+                    float(batch_loss(network, held_out.gather(rows))) * len(rows)
+                    for rows in batches
                 )
                 return sum(losses) / len(held_out)
 
     result = fit(
         network,
         config.training,
-        loss=lambda places, progress: _loss(network, train, places, teaching(progress)),
+        loss=lambda places, progress: batch_loss(network, train.gather(places), teaching(progress)),
         windows=len(train),
         validate=validate,
         generator=generator,
@@ -191,7 +192,7 @@ def find_rate(
     return find_learning_rate(
         network,
         config.training,
-        loss=lambda places, progress: _loss(network, train, places, teaching(progress)),
+        loss=lambda places, progress: batch_loss(network, train.gather(places), teaching(progress)),
         windows=len(train),
         generator=generator,
     )
@@ -209,11 +210,8 @@ def _prepared(
     return network, gather_windows(seen, index, config, device=device)
 
 
-def _loss(
-    network: ForecastNetwork, windows: WindowGatherer, places: Tensor, teacher_share: float
-) -> Tensor:
-    """The mean loss of the windows at these places [batch]."""
-    batch = windows.gather(places)
+def batch_loss(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+    """The mean loss of some windows; a decoder that is fed back reads this share of the truth."""
     truth = Truth(batch.target, batch.target_mask, teacher_share)
     parameters, scale = network(batch.values, batch.mask, truth)
     return network.head.loss(parameters, scale, batch.target, batch.target_mask)
@@ -233,13 +231,13 @@ def prediction_batch(windows: WindowSpec) -> int:
 
 def without_logarithm(panel: Panel) -> tuple[str, float] | None:
     """The series and the value of the first observation that is not above zero."""
-    return panel.first(~np.isnan(panel.values) & ~(panel.values > 0))
+    return panel.first_where(~np.isnan(panel.values) & ~(panel.values > 0))
 
 
 def not_counted(panel: Panel) -> tuple[str, float] | None:
     """The series and the value of the first observation that is no whole number from 0 on."""
     whole = (panel.values >= 0) & (panel.values == np.floor(panel.values))
-    return panel.first(~np.isnan(panel.values) & ~whole)
+    return panel.first_where(~np.isnan(panel.values) & ~whole)
 
 
 def check_values(panel: Panel, spec: ModelSpec) -> None:

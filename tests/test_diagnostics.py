@@ -409,6 +409,12 @@ def test_scope_is_what_the_layer_read_when_settings_differ(
     assert scope == Scope(steps=5, observations=4, **expected)
 
 
+def test_scope_of_a_decoder_counts_values_when_it_takes_a_step_for_each() -> None:
+    """As deepar's does, whatever the segments that are read."""
+    scope = scope_of(make_trace(np.ones(12), name="decoder"), make_config(), 48)
+    assert scope == Scope(steps=12, observations=1, span=12, ahead=True)
+
+
 def test_decoder_has_no_memory_of_the_lookback_when_it_is_judged() -> None:
     scope = Scope(steps=12, observations=1, span=12, ahead=True)
     found = findings(make_trace(0.5 ** np.arange(12.0), name="decoder"), scope)

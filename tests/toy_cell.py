@@ -31,9 +31,13 @@ class ToyCell(nn.Module):
         return torch.stack(outputs, dim=1), h[None]
 
 
-MODELS["toy"] = ModelEntry(
-    name="toy", cell=f"{__name__}:ToyCell", summary="A cell of the tests", reference="None 2000"
+ROW = ModelEntry(
+    name="toy",
+    cell="tests.toy_cell:ToyCell",
+    summary="A cell of the tests",
+    reference="None",
 )
 
 if __name__ == "__main__":
+    MODELS[ROW.name] = ROW
     main()

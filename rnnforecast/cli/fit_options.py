@@ -60,7 +60,11 @@ class FitOptions:
     ] = None
     num_layers: Annotated[
         int | None,
-        typer.Option(help="Recurrent layers.", show_default="the model's", rich_help_panel=NETWORK),
+        typer.Option(
+            help="Recurrent layers that read the lookback.",
+            show_default="the model's",
+            rich_help_panel=NETWORK,
+        ),
     ] = None
     dropout: Annotated[
         float,

@@ -52,7 +52,7 @@ class Panel:
         """The values of one series, a view [length]."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
-    def first(self, faulty: BoolArray) -> tuple[str, float] | None:
+    def first_where(self, faulty: BoolArray) -> tuple[str, float] | None:
         """The series and the value of the first observation where `faulty` [total] is True."""
         if not faulty.any():
             return None

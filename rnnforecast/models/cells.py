@@ -75,20 +75,6 @@ class Layer(NamedTuple):
     hidden_size: int
 
 
-def unroll(cell: Recurrence, x: Tensor, state: tuple[Tensor, ...] | None = None) -> list[Step]:
-    """Read x [batch, time, input_size] by the equations, in plain Python: what a kernel must equal.
-
-    Args:
-        cell: Whose equations.
-        x: The sequence.
-        state: Before the first step, parts [batch, hidden_size]; None is zeros.
-    """
-    steps: list[Step] = []
-    for now in x.unbind(dim=1):
-        steps.append(cell.step(now, steps[-1].state if steps else state))
-    return steps
-
-
 def initialise(layer: Layer, init: str) -> None:
     """Start a layer anew in the way that the user named.
 

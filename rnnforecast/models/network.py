@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from rnnforecast.config import ModelSpec, WindowSpec
-from rnnforecast.models.attention import AttentivePooling, FinalState, Summary
 from rnnforecast.models.cells import Cell, initialise
 from rnnforecast.models.compatibility import check_parts
 from rnnforecast.models.decoders import Decoder, DecoderSizes, Memory, Truth
@@ -16,6 +15,7 @@ from rnnforecast.models.frontends import FrontEnd, Pointwise, Segments
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale, window_scale
 from rnnforecast.models.registry import ModelEntry, find_model, load_class
+from rnnforecast.models.summaries import AttentivePooling, FinalState, Summary
 
 # Values that the linear skip reads, where no season asks for more: each of ten thousand weights
 # would move as far in a step of the optimizer as each of a hundred, and their sum far too far.

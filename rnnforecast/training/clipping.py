@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
 
+import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 
@@ -15,7 +15,7 @@ class Clipper:
     """Clips the gradients of one training, whose norms it keeps.
 
     Attributes:
-        norms: The finite norms before clipping, ascending; empty where no percentile is asked for.
+        norms: The finite norms before clipping; empty where no percentile is asked for.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -49,14 +49,8 @@ class Clipper:
         if self.percentile == 100:
             return math.inf
         if math.isfinite(norm):
-            insort(self.norms, norm)
+            self.norms.append(norm)
         if not self.norms:
             return math.inf
-        return percentile_of(self.norms, self.percentile)
-
-
-def percentile_of(ascending: list[float], percentile: float) -> float:
-    """The percentile of a sorted list, between two values on the line that joins them."""
-    place = (len(ascending) - 1) * percentile / 100
-    low, high = ascending[math.floor(place)], ascending[math.ceil(place)]
-    return low + (high - low) * (place % 1)
+        norms = torch.tensor(self.norms, dtype=torch.float64)
+        return float(norms.quantile(self.percentile / 100))

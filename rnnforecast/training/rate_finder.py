@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -49,7 +46,7 @@ def find_learning_rate(
     """Grow the learning rate until the loss explodes; take a tenth of where it was lowest.
 
     The range test of Smith 2017, with the margin of Howard & Gugger 2020 to the minimum, beyond
-    which the loss rises. Network, generator and torch's random state are as before afterwards.
+    which the loss rises. The network is spoilt by it: train another one.
 
     Args:
         network: With the weights to start from.
@@ -64,29 +61,28 @@ def find_learning_rate(
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
-    with _restored(network, generator):
-        probe = torch.randperm(windows, generator=generator)[:PROBE]
-        start = _loss_of(network, loss, probe)
-        if not math.isfinite(start):
-            raise TrainingError(
-                f"no learning rate can be found: the loss is {start:.4g} before the first step; "
-                "look for extreme values in the data or take another --head"
-            )
-        descent = begin_descent(network, config, loss)
-        batches = shuffled_batches(windows, config.batch_size, generator)
-        for step, (rate, batch) in enumerate(zip(RATES, batches, strict=False), start=1):
-            descent.optimizer.param_groups[0]["lr"] = rate
-            network.train()
-            norm = train_step(descent, batch, 0.0).gradient_norm
-            # The exponential average with its bias corrected, in the form that keeps a constant.
-            weight = (1 - SMOOTHING) / (1 - SMOOTHING**step)
-            average += weight * (_loss_of(network, loss, probe) - average)
-            if not (math.isfinite(average) and math.isfinite(norm)):
-                break
-            rates.append(rate)
-            losses.append(average)
-            if _has_exploded(losses, start):
-                break
+    probe = torch.randperm(windows, generator=generator)[:PROBE]
+    start = _loss_of(network, loss, probe)
+    if not math.isfinite(start):
+        raise TrainingError(
+            f"no learning rate can be found: the loss is {start:.4g} before the first step; "
+            "look for extreme values in the data or take another --head"
+        )
+    descent = begin_descent(network, config, loss)
+    batches = shuffled_batches(windows, config.batch_size, generator)
+    for step, (rate, batch) in enumerate(zip(RATES, batches, strict=False), start=1):
+        descent.optimizer.param_groups[0]["lr"] = rate
+        network.train()
+        norm = train_step(descent, batch, 0.0).gradient_norm
+        # The exponential average with its bias corrected, in the form that keeps a constant.
+        weight = (1 - SMOOTHING) / (1 - SMOOTHING**step)
+        average += weight * (_loss_of(network, loss, probe) - average)
+        if not (math.isfinite(average) and math.isfinite(norm)):
+            break
+        rates.append(rate)
+        losses.append(average)
+        if _has_exploded(losses, start):
+            break
     return RateSearch(
         rates=tuple(rates), losses=tuple(losses), suggestion=_suggestion(rates, losses, start)
     )
@@ -97,21 +93,6 @@ def _loss_of(network: nn.Module, loss: Loss, places: Tensor) -> float:
     network.eval()
     with torch.inference_mode():
         return float(loss(places, 0.0))
-
-
-@contextmanager
-def _restored(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
-    """Put back the weights, the mode and the random states when the block ends."""
-    weights, training = copy.deepcopy(network.state_dict()), network.training
-    state, device = generator.get_state(), next(network.parameters()).device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        try:
-            yield
-        finally:
-            network.load_state_dict(weights)
-            network.zero_grad()
-            network.train(training)
-            generator.set_state(state)
 
 
 def _has_exploded(losses: list[float], start: float) -> bool:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from rnnforecast.artifact import Artifact, load_artifact
 from rnnforecast.data.panel import Panel
@@ -23,9 +22,13 @@ from rnnforecast.diagnostics import (
     training_findings,
 )
 from rnnforecast.errors import ConfigError, DataError
-from rnnforecast.forecaster import Forecaster, check_values, gather_windows, prediction_batch
-from rnnforecast.models.decoders import Truth
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.forecaster import (
+    Forecaster,
+    batch_loss,
+    check_values,
+    gather_windows,
+    prediction_batch,
+)
 from rnnforecast.models.registry import MODELS, find_model
 from rnnforecast.models.replay import LayerTrace, trace_attention, trace_layers
 from rnnforecast.runtime import limit_threads
@@ -106,12 +109,14 @@ def _diagnosis(
     config = forecaster.config
     batch = _newest_windows(forecaster, panel)
     read = config.windows.lookback - int(batch.mask.any(0).int().argmax())
-    count = f"{len(batch.values)} windows" if len(batch.values) > 1 else "one window"
+    windows = len(batch.values)
+    count = f"{windows} windows" if windows > 1 else "one window"
     told = f"gradients of {count}, reading up to {read} values"
     if read < config.windows.lookback:
         told += f" of {config.windows.lookback}; pass longer DATA for whole ones"
     reporter.note(told)
-    traces = trace_layers(forecaster.network, lambda network: _loss(network, batch))
+    # Summed, so that a gradient is that of a window.
+    traces = trace_layers(forecaster.network, lambda it: windows * batch_loss(it, batch))
     if by_lag:
         table = pd.concat([_lags(trace) for trace in traces], ignore_index=True)
     else:
@@ -148,14 +153,6 @@ def _newest_windows(forecaster: Forecaster, panel: Panel) -> Batch:
             "pass DATA whose newest values are observed"
         )
     return Batch(*(part[told] for part in batch))
-
-
-def _loss(network: ForecastNetwork, batch: Batch) -> Tensor:
-    """The loss of the windows as in validation, summed, so that a gradient is that of a window."""
-    truth = Truth(batch.target, batch.target_mask, 0.0)
-    parameters, scale = network(batch.values, batch.mask, truth)
-    loss = network.head.loss(parameters, scale, batch.target, batch.target_mask)
-    return loss * len(batch.values)
 
 
 def _lags(trace: LayerTrace) -> pd.DataFrame:

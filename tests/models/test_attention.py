@@ -1,4 +1,4 @@
-"""Attention: weights against a naive loop, padding, pooling."""
+"""Attention: weights against a naive loop, and padding."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from torch import Tensor
 from rnnforecast.models.attention import (
     AdditiveAttention,
     Attention,
-    AttentivePooling,
     DotProductAttention,
-    FinalState,
 )
 
 KINDS = [AdditiveAttention, DotProductAttention]
@@ -64,18 +62,3 @@ def test_attention_gives_all_weight_to_state_that_answers_when_score_is_large(
     best = weights.argmax(-1)
     rows = torch.arange(3)[:, None]
     torch.testing.assert_close(context, states[rows, best])
-
-
-def test_pooling_joins_final_state_and_context_when_asked() -> None:
-    attention, _, states = example(AdditiveAttention)
-    pooling = AttentivePooling(attention, 4, 6)
-    final = torch.randn(3, 4).double()
-    summary = pooling(states, final, LENGTHS)
-    assert summary.shape == (3, pooling.output_size) == (3, 10)
-    assert torch.equal(summary[:, :4], final)
-    assert torch.equal(summary[:, 4:], attention(final[:, None], states, LENGTHS)[0].squeeze(1))
-
-
-def test_final_state_is_the_summary_when_nothing_pools() -> None:
-    final = torch.randn(3, 4)
-    assert FinalState(4)(torch.randn(3, 5, 6), final, LENGTHS) is final

@@ -15,6 +15,7 @@ from rnnforecast.models import cells
 from rnnforecast.models.encoders import RecurrentStack
 from rnnforecast.models.minimal import MinimalCell
 from rnnforecast.models.registry import MODELS, load_class
+from tests.models.unrolled import unroll
 
 from . import reference, slstm_reference
 
@@ -163,7 +164,7 @@ def test_cell_equals_unrolled_equations_and_gradients_when_sizes_are_arbitrary(
         if given_state
         else cell(x)
     )
-    steps = cells.unroll(cell, x, state if given_state else None)
+    steps = unroll(cell, x, state if given_state else None)
     expected = torch.stack([step.state[0] for step in steps], dim=1)
     close = {"rtol": 1e-10, "atol": 1e-10}
     torch.testing.assert_close(output, expected, **close)
@@ -194,7 +195,7 @@ def test_step_gives_states_and_gates_of_reference_when_unrolled(path: str) -> No
     cell = random_cell(path, INPUT, HIDDEN, seed=1)
     x = torch.randn(1, TIME, INPUT, dtype=torch.float64)
     expected, trace = REFERENCES[name].forward(x[0].numpy(), weights_of(cell))
-    for t, step in enumerate(cells.unroll(cell, x)):
+    for t, step in enumerate(unroll(cell, x)):
         np.testing.assert_allclose(step.state[0][0].detach().numpy(), expected[t], atol=1e-12)
         assert list(step.gates) == list(GATES[name])
         for gate, place in GATES[name].items():
@@ -241,9 +242,9 @@ def kept_share(cell: nn.Module, time: int) -> Tensor:
     """What is left of a difference of states after each step by biases [time, hidden_size]."""
     cell = without_weights(cell)
     nothing = torch.zeros(1, time, INPUT, dtype=torch.float64)
-    parts = len(cells.unroll(cell, nothing)[0].state)
+    parts = len(unroll(cell, nothing)[0].state)
     low, high = (
-        cells.unroll(cell, nothing, (torch.full((1, cell.hidden_size), level).double(),) * parts)
+        unroll(cell, nothing, (torch.full((1, cell.hidden_size), level).double(),) * parts)
         for level in (1.0, 2.0)
     )
     # The last part of a state is what is carried: an LSTM's c.

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from rnnforecast.config import ModelSpec, WindowSpec
-from rnnforecast.models.cells import unroll
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.encoders import RecurrentStack
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS, load_class
 from rnnforecast.runtime import seed_everything
+from tests.models.unrolled import unroll
 
 LOOKBACK, HORIZON, SEASON = 22, 5, 4
 RECURRENT = [name for name, entry in MODELS.items() if entry.cell]

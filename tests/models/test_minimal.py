@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rnnforecast.models.cells import unroll
 from rnnforecast.models.minimal import MinGRU, MinimalCell, MinLSTM, positive, scan
+from tests.models.unrolled import unroll
 
 CELLS: list[type[MinimalCell]] = [MinGRU, MinLSTM]
 EXACT = {torch.float32: 1e-5, torch.float64: 1e-10}

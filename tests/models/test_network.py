@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,31 +18,13 @@ from rnnforecast.evaluation.baselines import seasonal_naive
 from rnnforecast.forecaster import fit_forecaster
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.network import ForecastNetwork, LinearSkip
-from rnnforecast.models.registry import MODELS, ModelEntry
+from rnnforecast.models.registry import MODELS
+from tests.toy_cell import ROW, ToyCell
 
 LOOKBACK, HORIZON, SEASON = 14, 6, 4
 # The median of paths drawn lies beside that of the distribution.
 EXACT = [name for name, entry in MODELS.items() if not entry.samples]
 WITHOUT_CELL = [name for name, entry in MODELS.items() if entry.cell is None]
-
-
-class ToyCell(nn.Module):
-    """h' = (1 - f) h + f tanh(W x + U h), f = σ(V x): a cell that the package does not know."""
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.gate = nn.Linear(input_size, hidden_size)
-        self.candidate = nn.Linear(input_size, hidden_size)
-        self.recurrent = nn.Linear(hidden_size, hidden_size, bias=False)
-
-    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        h = x.new_zeros(len(x), self.recurrent.in_features) if state is None else state[0]
-        outputs = []
-        for step in x.unbind(1):
-            f = torch.sigmoid(self.gate(step))
-            h = (1 - f) * h + f * torch.tanh(self.candidate(step) + self.recurrent(h))
-            outputs.append(h)
-        return torch.stack(outputs, dim=1), h[None]
 
 
 def build(model: str = "gru", *, season: int = SEASON, **changed: Any) -> ForecastNetwork:
@@ -168,14 +151,7 @@ def test_network_ignores_recurrent_settings_when_it_has_no_cell(name: str) -> No
 def test_network_trains_and_forecasts_when_cell_is_new(
     monkeypatch: pytest.MonkeyPatch, segment_length: int, bidirectional: bool
 ) -> None:
-    row = ModelEntry(
-        name="toy",
-        cell=f"{__name__}:ToyCell",
-        bidirectional=bidirectional,
-        summary="A cell of this test",
-        reference="None",
-    )
-    monkeypatch.setitem(MODELS, "toy", row)
+    monkeypatch.setitem(MODELS, "toy", replace(ROW, bidirectional=bidirectional))
     rng = np.random.default_rng(0)
     values = np.tile([1.0, 4.0, 2.0, 3.0], 30) * np.linspace(10, 20, 120) + rng.normal(size=120)
     panel = Panel(

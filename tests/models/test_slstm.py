@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rnnforecast.models.cells import Layer, initialise, unroll
+from rnnforecast.models.cells import Layer, initialise
 from rnnforecast.models.slstm import SLSTM
+from tests.models.unrolled import unroll
 
 INPUT, HIDDEN = 3, 4
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -90,7 +90,7 @@ def test_clipper_keeps_norms_before_clipping_when_it_clips() -> None:
         True,  # of 2 and 8
         False,  # of 2, 4 and 8
     ]
-    assert adaptive.norms == [2.0, 4.0, 8.0]
+    assert adaptive.norms == [2.0, 8.0, 4.0]
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
