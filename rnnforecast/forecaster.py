@@ -128,6 +128,7 @@ def fit_forecaster(
     *,
     device: torch.device,
     ends: IntArray | None = None,
+    initial: ForecastNetwork | None = None,
     stop_after: int | None = None,
     on_epoch: Progress | None = None,
 ) -> tuple[Forecaster, FitResult]:
@@ -139,6 +140,7 @@ def fit_forecaster(
         device: Where it is trained.
         ends: Positions at which training targets end and validation begins [series]; a series
             whose end is its length is only trained on. None trains on everything.
+        initial: A network of this configuration whose weights to start from.
         stop_after: The epoch to stop after, the schedule still spanning all.
         on_epoch: Called after each epoch.
 
@@ -148,6 +150,8 @@ def fit_forecaster(
     """
     generator = seed_everything(config.training.seed)
     network, train = _prepared(panel, config, device, ends)
+    if initial is not None:
+        network.load_state_dict(initial.state_dict())
     teaching = TEACHING[config.training.teacher_forcing]
     validate = None
     if ends is not None:

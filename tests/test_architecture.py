@@ -9,7 +9,7 @@
             diagnostics                                 how gradients flow through time
     5       backtest, forecaster, defaults, verdicts    where data, models and metrics meet
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
-    7       config, runtime, arrays                     settings that check themselves; the machine
+    7       config, runtime, arrays, signals            settings that check themselves; the machine
     8       errors                                      failures and their exit codes
     9       rnnforecast/__init__                        the version
 
@@ -50,7 +50,7 @@ LAYERS = (
     {"artifact", "contenders", "diagnostics", "scoreboard"},
     {"backtest", "forecaster", "defaults", "verdicts"},
     {"data", "models", "training", "evaluation"},
-    {"config", "runtime", "arrays"},
+    {"config", "runtime", "arrays", "signals"},
     {"errors"},
     {""},
 )

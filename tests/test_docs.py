@@ -22,7 +22,7 @@ def test_readme_has_the_two_commands_on_its_first_screen() -> None:
     commands = [line for line in first_screen if line.startswith("python3 -m venv")]
     assert len(commands) == 2
     assert "rnnforecast train sample_data/" in commands[0]
-    assert commands[1].endswith("pytest")
+    assert commands[1].endswith("pytest -n auto")
 
 
 def test_readme_shows_the_table_of_a_terminal() -> None:

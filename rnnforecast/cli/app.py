@@ -21,11 +21,9 @@ from rnnforecast.cli.models import models
 from rnnforecast.cli.selftest import selftest
 from rnnforecast.cli.train import train
 from rnnforecast.errors import OutputError, RnnForecastError
+from rnnforecast.signals import Interrupted, ignore_signals, watch_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-
     from _typeshed import ReadableBuffer
 
 app = typer.Typer(
@@ -35,14 +33,6 @@ app = typer.Typer(
 )
 for command in (train, forecast, backtest, evaluate, diagnose, models, metrics, selftest):
     app.command()(command)
-
-
-class Interrupted(BaseException):
-    """A signal ends the process with 128 and its number; SIGPIPE, silently."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
 
 
 def _version(value: bool) -> None:
@@ -66,7 +56,7 @@ def program(
 def main() -> NoReturn:
     """Run the program; every end has its exit code and, if it is a failure, one line."""
     try:
-        _on_signals(_interrupt)
+        watch_signals(_end_at_once)
         _open_streams()
         _run()
     except Interrupted as interruption:
@@ -74,7 +64,7 @@ def main() -> NoReturn:
             _tell("interrupted")
         sys.exit(128 + interruption.signum)
     finally:
-        _on_signals(signal.SIG_IGN)  # at Python's end, one would show a traceback
+        ignore_signals()
 
 
 def _run() -> NoReturn:
@@ -137,16 +127,9 @@ def _open_streams() -> None:
             setattr(sys, name, guarded)
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:
-    # Another one would keep temporary files from being removed; of one that has come already,
-    # Python would complain under SIG_IGN.
-    _on_signals(lambda signum, frame: None)
-    raise Interrupted(signum)
-
-
-def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGTERM, handler)
+def _end_at_once(signum: int, frame: object) -> NoReturn:
+    _tell("interrupted")
+    os._exit(128 + signum)
 
 
 def _fail(message: str, exit_code: int, debug: bool) -> NoReturn:

@@ -10,8 +10,8 @@ import typer
 
 from rnnforecast.cli import options
 from rnnforecast.cli.fit_options import FitOptions
+from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_scored
-from rnnforecast.cli.reporter import StderrReporter
 from rnnforecast.config import LARGEST
 from rnnforecast.errors import ConfigError
 
@@ -22,6 +22,7 @@ def backtest(
     horizon: options.Horizon,
     fit: FitOptions,
     columns: options.ColumnOptions,
+    log: LogOptions,
     models: Annotated[str, typer.Option(help="Networks to compare, such as gru,bilstm.")] = "gru",
     baselines: Annotated[
         str,
@@ -59,37 +60,37 @@ def backtest(
     fail_if: options.FailIf = None,
     device: options.Device = "auto",
     format: options.Format = None,
-    quiet: options.Quiet = False,
 ) -> None:
     """Compare networks and baselines from several cutoffs on, by what happened after each.
 
     A network is fitted on what lies before the first cutoff, and anew if --refit says so. At every
     cutoff it reads all values before it.
     """
-    form = choose_format(format)
-    check_output(output, data)
-    settings = tuple(fit.settings(horizon, name) for name in options.parse_names(models))
-    if not settings:
-        raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")
-    asked = columns.data_config()
-    options.check_grouping(by)
-    from rnnforecast.workflows.backtest import BacktestRequest
-    from rnnforecast.workflows.backtest import backtest as run
+    with log.reporting() as reporter:
+        form = choose_format(format)
+        check_output(output, data)
+        settings = tuple(fit.settings(horizon, name) for name in options.parse_names(models))
+        if not settings:
+            raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")
+        asked = columns.data_config()
+        options.check_grouping(by)
+        from rnnforecast.workflows.backtest import BacktestRequest
+        from rnnforecast.workflows.backtest import backtest as run
 
-    request = BacktestRequest(
-        path=data,
-        data=asked,
-        settings=settings,
-        baselines=options.parse_names(baselines),
-        windows=windows,
-        step=step,
-        refit_every=_refit_every(refit),
-        by=by,
-        fail_if=tuple(fail_if or ()),
-        output=output,
-        device=device,
-    )
-    print_scored(run(request, StderrReporter(quiet=quiet)), form)
+        request = BacktestRequest(
+            path=data,
+            data=asked,
+            settings=settings,
+            baselines=options.parse_names(baselines),
+            windows=windows,
+            step=step,
+            refit_every=_refit_every(refit),
+            by=by,
+            fail_if=tuple(fail_if or ()),
+            output=output,
+            device=device,
+        )
+        print_scored(run(request, reporter), form)
 
 
 def _refit_every(text: str) -> int | None:

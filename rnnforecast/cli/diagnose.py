@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
-from rnnforecast.cli.reporter import StderrReporter
 from rnnforecast.errors import ConfigError
 
 GROUPINGS = ("measure", "lag")
@@ -17,8 +17,10 @@ GROUPINGS = ("measure", "lag")
 UNJUDGED = ("half-life in values", "gradient norm")
 
 
+@options.grouped
 def diagnose(
     directory: options.Directory,
+    log: LogOptions,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -45,30 +47,30 @@ def diagnose(
         ),
     ] = None,
     format: options.Format = None,
-    quiet: options.Quiet = False,
 ) -> None:
     """Show how gradients flow through time in the model in DIR, and what to change.
 
     The network is run once more, step by step, and the derivative of its loss by every recurrent
     state measured: whether it vanishes or explodes on its way back, and how far back it reaches.
     """
-    form = choose_format(format)
-    if by not in GROUPINGS:
-        raise ConfigError(f"by must be one of {', '.join(GROUPINGS)}, got '{by}'")
-    check_output(attention, data)
-    from rnnforecast.data.source import open_source
-    from rnnforecast.workflows.diagnose import diagnose as run
+    with log.reporting() as reporter:
+        form = choose_format(format)
+        if by not in GROUPINGS:
+            raise ConfigError(f"by must be one of {', '.join(GROUPINGS)}, got '{by}'")
+        check_output(attention, data)
+        from rnnforecast.data.source import open_source
+        from rnnforecast.workflows.diagnose import diagnose as run
 
-    found = run(
-        directory,
-        None if data is None else open_source(data),
-        StderrReporter(quiet=quiet),
-        by_lag=by == "lag",
-        attention=attention is not None,
-    )
-    if attention is not None and found.attention is not None:
-        write_output(found.attention, attention)
-    table = found.table
-    if form == "table" and by == "measure":
-        table = table[(table["verdict"] != "") | table["measure"].isin(UNJUDGED)]
-    print_table(table, form)
+        found = run(
+            directory,
+            None if data is None else open_source(data),
+            reporter,
+            by_lag=by == "lag",
+            attention=attention is not None,
+        )
+        if attention is not None and found.attention is not None:
+            write_output(found.attention, attention)
+        table = found.table
+        if form == "table" and by == "measure":
+            table = table[(table["verdict"] != "") | table["measure"].isin(UNJUDGED)]
+        print_table(table, form)

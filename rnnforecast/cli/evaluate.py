@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_scored
-from rnnforecast.cli.reporter import StderrReporter
 from rnnforecast.errors import ConfigError
 
 
@@ -26,6 +26,7 @@ def evaluate(
         ),
     ],
     columns: options.ColumnOptions,
+    log: LogOptions,
     season: Annotated[
         int | None,
         typer.Option(min=1, help="Steps in a season, and owa.", show_default="found from the data"),
@@ -39,29 +40,29 @@ def evaluate(
     by: options.By = "model",
     fail_if: options.FailIf = None,
     format: options.Format = None,
-    quiet: options.Quiet = False,
 ) -> None:
     """Score any tool's forecasts by what happened, beside the baselines.
 
     Columns are named as Nixtla's tools, Prophet, AutoGluon or rnnforecast name them. A window is a
     series from one cutoff on; without a column 'cutoff', from its first forecast on.
     """
-    form = choose_format(format)
-    options.check_grouping(by)
-    if not 0.5 < (100 + coverage) / 200 < 1:
-        raise ConfigError(f"coverage must be a percentage between 0 and 100, got {coverage:g}")
-    asked = columns.data_config()
-    from rnnforecast.workflows.evaluate import EvaluateRequest
-    from rnnforecast.workflows.evaluate import evaluate as run
+    with log.reporting() as reporter:
+        form = choose_format(format)
+        options.check_grouping(by)
+        if not 0.5 < (100 + coverage) / 200 < 1:
+            raise ConfigError(f"coverage must be a percentage between 0 and 100, got {coverage:g}")
+        asked = columns.data_config()
+        from rnnforecast.workflows.evaluate import EvaluateRequest
+        from rnnforecast.workflows.evaluate import evaluate as run
 
-    request = EvaluateRequest(
-        forecasts=forecasts,
-        actuals=tuple(actuals),
-        data=asked,
-        season=season,
-        coverage=coverage,
-        after=after,
-        by=by,
-        fail_if=tuple(fail_if or ()),
-    )
-    print_scored(run(request, StderrReporter(quiet=quiet)), form)
+        request = EvaluateRequest(
+            forecasts=forecasts,
+            actuals=tuple(actuals),
+            data=asked,
+            season=season,
+            coverage=coverage,
+            after=after,
+            by=by,
+            fail_if=tuple(fail_if or ()),
+        )
+        print_scored(run(request, reporter), form)

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
-from rnnforecast.cli.reporter import StderrReporter
 
 if TYPE_CHECKING:
+    from rnnforecast.cli.reporter import StderrReporter
     from rnnforecast.data.source import Source
 
 
+@options.grouped
 def forecast(
     directory: options.Directory,
+    log: LogOptions,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -39,21 +42,21 @@ def forecast(
     ] = None,
     device: options.Device = "auto",
     format: options.Format = None,
-    quiet: options.Quiet = False,
 ) -> None:
     """Forecast what follows each series, by the model in DIR.
 
     Prints one row a series and step: the median, and the bounds of each interval.
     """
-    form, reporter = choose_format(format), StderrReporter(quiet=quiet)
-    check_output(output, data, format)
-    from rnnforecast.workflows.forecast import forecast as run
+    with log.reporting() as reporter:
+        form = choose_format(format)
+        check_output(output, data, format)
+        from rnnforecast.workflows.forecast import forecast as run
 
-    table = run(directory, _source(data, reporter), reporter, device=device, alias=alias)
-    if output is None:
-        print_table(table, form)
-    else:
-        write_output(table, output)
+        table = run(directory, _source(data, reporter), reporter, device=device, alias=alias)
+        if output is None:
+            print_table(table, form)
+        else:
+            write_output(table, output)
 
 
 def _source(data: str | None, reporter: StderrReporter) -> Source | None:

@@ -68,12 +68,6 @@ Format = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Only warnings and errors.", rich_help_panel=OUTPUT),
-]
-
-
 GROUPINGS = ("model", "series", "step", "cutoff")
 By = Annotated[
     str,

@@ -9,8 +9,9 @@ import typer
 
 from rnnforecast.cli import options
 from rnnforecast.cli.fit_options import TRAINING, FitOptions
+from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_scored
-from rnnforecast.cli.reporter import StderrReporter
+from rnnforecast.cli.run_options import RunOptions
 from rnnforecast.errors import ConfigError
 
 
@@ -20,6 +21,8 @@ def train(
     horizon: options.Horizon,
     fit: FitOptions,
     columns: options.ColumnOptions,
+    control: RunOptions,
+    log: LogOptions,
     model: Annotated[
         str,
         typer.Option(
@@ -53,7 +56,6 @@ def train(
     fail_if: options.FailIf = None,
     device: options.Device = "auto",
     format: options.Format = None,
-    quiet: options.Quiet = False,
 ) -> None:
     """Fit a network to the series in DATA; print its metrics beside the baselines'.
 
@@ -62,25 +64,27 @@ def train(
     network that is kept has been fitted again on everything. Where --fail-if is met, DIR stays as
     it was.
     """
-    form = choose_format(format)
-    if find_lr and fit.learning_rate is not None:
-        raise ConfigError(
-            f"learning_rate must be left out with --find-lr, got {fit.learning_rate:g}"
-        )
-    settings, asked = fit.settings(horizon, model, refit=refit), columns.data_config()
-    from rnnforecast.workflows.train import TrainRequest
-    from rnnforecast.workflows.train import train as run
+    with log.reporting() as reporter:
+        form = choose_format(format)
+        if find_lr and fit.learning_rate is not None:
+            raise ConfigError(
+                f"learning_rate must be left out with --find-lr, got {fit.learning_rate:g}"
+            )
+        settings, asked = fit.settings(horizon, model, refit=refit), columns.data_config()
+        from rnnforecast.workflows.train import TrainRequest
+        from rnnforecast.workflows.train import train as run
 
-    request = TrainRequest(
-        path=data,
-        directory=out or _default_directory(data, model),
-        data=asked,
-        settings=settings,
-        find_lr=find_lr,
-        fail_if=tuple(fail_if or ()),
-        device=device,
-    )
-    print_scored(run(request, StderrReporter(quiet=quiet)), form)
+        request = TrainRequest(
+            path=data,
+            directory=out or _default_directory(data, model),
+            data=asked,
+            settings=settings,
+            find_lr=find_lr,
+            fail_if=tuple(fail_if or ()),
+            device=device,
+            control=control.control(),
+        )
+        print_scored(run(request, reporter), form)
 
 
 def _default_directory(data: str, model: str) -> Path:

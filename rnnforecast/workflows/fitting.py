@@ -22,6 +22,7 @@ from rnnforecast.forecaster import (
     fit_forecaster,
     without_logarithm,
 )
+from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows.reporting import Reporter
 
@@ -31,21 +32,39 @@ STATISTICAL_WINDOWS = 32
 
 
 def fit_validated(
-    panel: Panel, config: RunConfig, device: torch.device, reporter: Reporter
+    panel: Panel,
+    config: RunConfig,
+    device: torch.device,
+    reporter: Reporter,
+    *,
+    initial: ForecastNetwork | None = None,
 ) -> tuple[Forecaster, FitResult]:
     """Fit to all but the newest windows, which tell the best epoch."""
     ends = training_ends(panel.lengths, config.windows.horizon)
     with reporter.training(f"training {config.model.model}") as on_epoch:
-        return fit_forecaster(panel, config, device=device, ends=ends, on_epoch=on_epoch)
+        return fit_forecaster(
+            panel, config, device=device, ends=ends, initial=initial, on_epoch=on_epoch
+        )
 
 
 def refit(
-    panel: Panel, config: RunConfig, device: torch.device, reporter: Reporter, best_epoch: int
+    panel: Panel,
+    config: RunConfig,
+    device: torch.device,
+    reporter: Reporter,
+    best_epoch: int,
+    *,
+    initial: ForecastNetwork | None = None,
 ) -> Forecaster:
     """Fit anew to everything, for as many epochs as served best."""
     with reporter.training(f"refitting {config.model.model} on all data") as on_epoch:
         return fit_forecaster(
-            panel, config, device=device, stop_after=best_epoch, on_epoch=on_epoch
+            panel,
+            config,
+            device=device,
+            initial=initial,
+            stop_after=best_epoch,
+            on_epoch=on_epoch,
         )[0]
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rnnforecast.errors import ConfigError, LockedError
+from rnnforecast.workflows.reporting import Reporter
 
 
 @contextmanager
-def locked_directory(directory: Path) -> Iterator[None]:
+def locked_directory(directory: Path, if_locked: str, reporter: Reporter) -> Iterator[bool]:
     """Make the directory and hold it for the block; the system frees it should the process die.
+
+    Yields whether it is held: never False but where `if_locked` is "skip".
 
     Raises:
         ConfigError: The directory cannot be made or written to, or its name not be stored.
@@ -33,6 +36,6 @@ def locked_directory(directory: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise ConfigError(f"{directory}: {reason}; pass another --out") from None
     try:
-        yield
+        yield True
     finally:
         lock.release()

@@ -20,7 +20,7 @@ from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import interval_names
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.training.loop import FitResult
-from rnnforecast.workflows import backtest, fitting, train
+from rnnforecast.workflows import backtest, fitting, keeping, train
 from rnnforecast.workflows.reporting import Mute
 
 PASSENGERS = Path(__file__).parents[2] / "sample_data" / "passengers.csv"
@@ -84,7 +84,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
         return found
 
     monkeypatch.setattr(fitting, "fit_forecaster", fit)
-    for workflow in (backtest, train):
+    for workflow in (backtest, keeping):
         monkeypatch.setattr(workflow, "factors_of", factors)
     return record
 

@@ -1,0 +1,81 @@
+"""What stands before any fit: the series read, the newest held out, every setting settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rnnforecast.backtest import Origins, held_out_origins, panel_before
+from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.reading import Table
+from rnnforecast.defaults import find_facts, resolve
+from rnnforecast.runtime import limit_threads
+from rnnforecast.workflows.inputs import (
+    check_counts,
+    check_logarithms,
+    describe_config,
+    describe_data,
+    naming,
+    read_series,
+    tell_of_ends,
+)
+from rnnforecast.workflows.outputs import check_forecast_names
+from rnnforecast.workflows.reporting import Reporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that could begin.
+
+    Attributes:
+        table: All series.
+        origins: The cutoffs whose horizon is held out for scoring.
+        known: The series before these.
+        settings: What was asked for.
+        config: All that this comes to.
+        device: Where the network is fitted.
+    """
+
+    table: Table
+    origins: Origins
+    known: Panel
+    settings: Settings
+    config: RunConfig
+    device: torch.device
+
+    @property
+    def panel(self) -> Panel:
+        """All series."""
+        return self.table.panel
+
+
+def read_and_prepare(
+    path: str, asked: DataConfig, settings: Settings, device: torch.device, reporter: Reporter
+) -> Prepared:
+    """Read the series and settle every setting by them.
+
+    Raises:
+        ConfigError: A setting cannot be used with these series.
+        DataError: They cannot be read, or not be used.
+    """
+    return prepare(read_series(path, asked, reporter), settings, device, reporter)
+
+
+def prepare(table: Table, settings: Settings, device: torch.device, reporter: Reporter) -> Prepared:
+    """The same with series that have been read."""
+    panel = table.panel
+    with naming(table):
+        origins = held_out_origins(panel, settings.horizon)
+        known = panel_before(panel, origins)
+        config = resolve(settings, find_facts(known), table.config)
+        check_logarithms(panel, settings, kept=config.model.log and not settings.refit)
+        check_counts(panel, config.model.head)
+    check_forecast_names(table.config, [config.model.model], config.model.levels)
+    reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
+    tell_of_ends(panel, reporter)
+    limit_threads(config.model.hidden_size, config.training.batch_size)
+    return Prepared(
+        table=table, origins=origins, known=known, settings=settings, config=config, device=device
+    )
