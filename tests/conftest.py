@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Long tests have a short form, which is the default."""
+    parser.addoption("--full", action="store_true", help="run long tests at their full length")
+
+
+@pytest.fixture(scope="session")
+def trials(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How many trials a long test makes: the first number, or with --full the second."""
+    full = bool(request.config.getoption("--full"))
+    return lambda short, whole: whole if full else short
 
 
 @pytest.fixture(autouse=True, scope="session")
