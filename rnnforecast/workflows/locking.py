@@ -2,40 +2,89 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from rnnforecast.data.files import remove_dead
 from rnnforecast.errors import ConfigError, LockedError
 from rnnforecast.workflows.reporting import Reporter
+
+LOCK = ".lock"
+# Seconds between two attempts of a run that waits.
+POLL_INTERVAL = 0.25
 
 
 @contextmanager
 def locked_directory(directory: Path, if_locked: str, reporter: Reporter) -> Iterator[bool]:
     """Make the directory and hold it for the block; the system frees it should the process die.
 
-    Yields whether it is held: never False but where `if_locked` is "skip".
+    What killed runs have left there unfinished is removed; at the end, so is a directory that was
+    made for the block and has nothing in it. Yields whether it is held: never False but where
+    `if_locked` is "skip".
 
     Raises:
         ConfigError: The directory cannot be made or written to, or its name not be stored.
-        LockedError: Another run holds it.
+        LockedError: Another run holds it, and `if_locked` is "fail".
     """
     if not str(directory).isprintable():
         raise ConfigError(f"{ascii(str(directory))} is no name for a directory; pass another --out")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(directory / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock, made = _attempt(directory)
+    if lock is None and if_locked == "fail":
         raise LockedError(
-            f"{directory}: another run is writing here; wait for it or pass another --out"
-        ) from None
+            f"{directory}: another run is writing here; wait for it (--if-locked wait) or pass "
+            "another --out"
+        )
+    if lock is None and if_locked == "skip":
+        reporter.note(f"{directory}: another run is writing here, so this one does nothing")
+        yield False
+        return
+    if lock is None:
+        reporter.note(f"{directory}: another run is writing here; waiting for its end")
+    while lock is None:
+        time.sleep(POLL_INTERVAL)
+        lock, made = _attempt(directory)
+    try:
+        remove_dead(directory)
+        yield True
+    finally:
+        if made:
+            _remove_if_empty(directory)
+        lock.release()
+
+
+def _attempt(directory: Path) -> tuple[FileLock | None, bool]:
+    """The lock if it could be had, and whether the directory was made for it."""
+    absent = not directory.exists()
+    try:
+        place = Path(os.path.realpath(directory))
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        # Where its maker removes it again just now, it may be found and then be gone.
+        with suppress(Timeout, FileExistsError, FileNotFoundError):
+            with suppress(FileExistsError):
+                place.mkdir(parents=True)
+            lock = FileLock(place / LOCK)
+            lock.acquire(timeout=0)
+            return lock, absent
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"{directory}: {reason}; pass another --out") from None
-    try:
-        yield True
-    finally:
-        lock.release()
+    return None, False
+
+
+def _remove_if_empty(directory: Path) -> None:
+    """Remove a directory that holds nothing but its lock, which is held.
+
+    A run that waits for this very lock finds its file gone and makes another; one that comes
+    between the two removals makes the second fail.
+    """
+    with suppress(OSError):
+        if os.listdir(directory) == [LOCK]:
+            (directory / LOCK).unlink()
+            directory.rmdir()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
 from rnnforecast.data import files
-from rnnforecast.data.files import check_place, replacing, write_files
+from rnnforecast.data.files import check_place, remove_dead, replacing, write_files
 from rnnforecast.errors import ConfigError, OutputError
 
 
@@ -35,10 +38,10 @@ def test_write_files_leaves_every_old_file_when_a_later_one_fails(
     first.write_text("old")
     whole = files._write_through
 
-    def fail_at_second(path: Path, content: bytes) -> None:
-        if content == b"2":
+    def fail_at_second(file: IO[bytes]) -> None:
+        if ".second." in file.name:
             raise error
-        whole(path, content)
+        whole(file)
 
     monkeypatch.setattr(files, "_write_through", fail_at_second)
     with pytest.raises((OutputError, KeyboardInterrupt)) as raised:
@@ -104,7 +107,12 @@ def test_replacing_leaves_the_old_file_when_the_block_fails(
 
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
 @pytest.mark.parametrize(
-    ("number", "remedy"), [(errno.ENOSPC, "free space there"), (errno.EIO, "pass another place")]
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free space there"),
+        (errno.EIO, "pass another place"),
+        (errno.EFBIG, "raise the limit that ulimit -f shows"),
+    ],
 )
 def test_replacing_raises_with_a_remedy_when_the_disk_fails(
     moment: str, number: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -115,11 +123,15 @@ def test_replacing_raises_with_a_remedy_when_the_disk_fails(
     def fail(*of: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    class FullFile(io.BytesIO):
-        write = fail  # type: ignore[assignment]
-
     if moment == "write":
-        monkeypatch.setattr(Path, "open", lambda *of: FullFile())
+        made = files.NamedTemporaryFile
+
+        def full(**settings: Any) -> IO[bytes]:
+            file = made(**settings)
+            file.write = fail
+            return file
+
+        monkeypatch.setattr(files, "NamedTemporaryFile", full)
     else:
         monkeypatch.setattr(os, moment, fail)
     with pytest.raises(OutputError) as raised, replacing(path) as write:
@@ -156,3 +168,159 @@ def test_replacing_raises_in_one_line_when_the_place_cannot_be_written(tmp_path:
         ):
             pass
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["f.csv", "two words.csv", "жёлтый.csv", "[*].csv", "\udcff"])
+def test_write_files_removes_what_killed_writers_left_of_the_same_name(
+    name: str, tmp_path: Path
+) -> None:
+    dead, others = (
+        tmp_path / f".{name}.abcd_123.tmp",
+        [
+            *(f".{name}.abcd_123.tmp.", f".other-{name}.abcd_123.tmp", f".{name}.tmp"),
+            *(f"{name}.abcd_123.tmp", f".{name}.ABCD-123.tmp", f".{name}.abcd_1234.tmp"),
+        ],
+    )
+    for other in (dead, *(tmp_path / other for other in others)):
+        other.write_text("half")
+    (tmp_path / f".{name}.linked__.tmp").symlink_to(tmp_path / others[0])
+    (tmp_path / f".{name}.folder__.tmp").mkdir()
+    write_files({tmp_path / name: b"whole"})
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {name, *others, f".{name}.linked__.tmp", f".{name}.folder__.tmp"}
+    assert (tmp_path / name).read_bytes() == b"whole"
+
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from rnnforecast.data.files import replacing
+with replacing(Path(sys.argv[1])) as write:
+    write(b"half")
+    print(flush=True)
+    time.sleep(600)
+"""
+
+
+def test_remove_dead_spares_the_file_of_a_writer_until_it_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDING, str(tmp_path / "f.csv")]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert writer.stdout is not None and writer.stdout.readline() == b"\n"
+    write_files({tmp_path / "f.csv": b"whole"})
+    remove_dead(tmp_path)
+    living = set(os.listdir(tmp_path)) - {"f.csv"}
+    assert len(living) == 1
+    writer.kill()
+    writer.communicate()
+    remove_dead(tmp_path, "g.csv")
+    assert set(os.listdir(tmp_path)) == {"f.csv", *living}
+    remove_dead(tmp_path)
+    assert os.listdir(tmp_path) == ["f.csv"]
+
+
+def test_remove_dead_removes_those_of_every_name_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".f.csv.abcd_123.tmp", ".g.abcd_123.tmp", ".vimrc.tmp", "notes.tmp", ".lock"):
+        (tmp_path / name).touch()
+    remove_dead(tmp_path)
+    assert set(os.listdir(tmp_path)) == {".vimrc.tmp", "notes.tmp", ".lock"}
+    remove_dead(tmp_path / "absent")
+
+
+def test_write_files_keeps_its_own_file_when_others_sweep_all_the_time(tmp_path: Path) -> None:
+    """Between its making and its locking a temporary looks like a dead one."""
+    over = threading.Event()
+
+    def sweep() -> None:
+        while not over.is_set():
+            remove_dead(tmp_path)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for k in range(300):
+            write_files({tmp_path / "f": b"%d" % k, tmp_path / "g": b"%d" % k})
+            assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes() == b"%d" % k
+    finally:
+        over.set()
+        sweeper.join()
+    assert sorted(os.listdir(tmp_path)) == ["f", "g"]
+
+
+def test_write_files_makes_another_file_when_one_is_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, names = files.NamedTemporaryFile, []
+
+    def swept_once(**settings: Any) -> IO[bytes]:
+        file = made(**settings)
+        names.append(file.name)
+        if len(names) == 1:
+            remove_dead(tmp_path)
+        return file
+
+    monkeypatch.setattr(files, "NamedTemporaryFile", swept_once)
+    write_files({tmp_path / "f": b"whole"})
+    assert len(names) == 2
+    assert (tmp_path / "f").read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_write_files_writes_without_sweeping_when_files_cannot_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*of: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    (tmp_path / ".f.abcd_123.tmp").touch()
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    write_files({tmp_path / "f": b"whole"})
+    assert sorted(os.listdir(tmp_path)) == [".f.abcd_123.tmp", "f"]
+
+
+def test_write_files_writes_without_sweeping_when_the_system_is_not_posix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".f.abcd_123.tmp").touch()
+    monkeypatch.delattr(files, "fcntl")
+    monkeypatch.setattr(sys, "platform", "win32")
+    write_files({tmp_path / "f": b"whole"})
+    with replacing(tmp_path / "g") as write:
+        write(b"whole")
+    monkeypatch.undo()
+    assert sorted(os.listdir(tmp_path)) == [".f.abcd_123.tmp", "f", "g"]
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes() == b"whole"
+
+
+def test_write_files_follows_links_and_replaces_nothing_when_a_place_is_a_directory(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="folder: Is a directory; pass another place$"):
+        write_files({tmp_path / "link": b"new", tmp_path / "folder": b"new"})
+    assert (tmp_path / "real").read_text() == "old"
+    write_files({tmp_path / "link": b"new"})
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "new"
+    (tmp_path / "circle").symlink_to("circle")
+    write_files({tmp_path / "circle": b"new"})
+    assert (tmp_path / "circle").read_text() == "new"
+
+
+def test_write_files_makes_the_directory_last_when_files_are_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bool, list[str]]] = []
+    whole = os.fsync
+
+    def watch(handle: int) -> None:
+        there = sorted(name for name in os.listdir(tmp_path) if name[0] != ".")
+        synced.append((os.path.sameopenfile(handle, folder), there))
+        whole(handle)
+
+    folder = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr(os, "fsync", watch)
+    write_files({tmp_path / "f": b"1", tmp_path / "g": b"2"})
+    os.close(folder)
+    assert synced[:2] == [(False, []), (False, [])]
+    assert synced[-1] == (True, ["f", "g"])
