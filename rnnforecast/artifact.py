@@ -1,33 +1,42 @@
 """The model file: weights and the last lookback of every series, the rest as JSON in its header.
 
-`model.safetensors` holds all that a forecast needs and nothing that can run.
+`model.safetensors` holds all that a forecast needs and nothing that can run. It bears a digest
+against damage; against malice, everything is checked before it is used, and before it is allocated.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
 from rnnforecast import __version__
 from rnnforecast.arrays import FloatArray
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
-from rnnforecast.data.calendar import Frequency, Unit
+from rnnforecast.config import RunConfig
+from rnnforecast.container import Container, Shape, opened, pack
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
+from rnnforecast.limits import (
+    built,
+    check_panel,
+    check_record,
+    check_times,
+    check_work,
+    run_config,
+)
 from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.registry import find_model
 
 MODEL_FILE = "model.safetensors"
-SCHEMA_VERSION = 3
-KEY = "rnnforecast"
+SCHEMA_VERSION = 4
 UNREADABLE = (
     SafetensorError,
     ConfigError,
@@ -41,6 +50,10 @@ UNREADABLE = (
     RuntimeError,
 )
 NETWORK, LOOKBACK, FACTORS = "network.", "lookback.", "intervals.factors"
+DTYPES = {torch.float32: "F32", torch.float64: "F64"}
+PARTS = {"schema_version", "versions", "config", "frequency", "ids", "record"}
+PROGRAMS = {"rnnforecast", "torch"}
+LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,20 +64,28 @@ class Artifact:
         forecaster: The network and its configuration.
         panel: The last lookback of every series it was trained on.
         record: What else is known of the run: data hash, metrics, chosen epoch.
+        versions: Of the programs that wrote it.
     """
 
     forecaster: Forecaster
     panel: Panel
     record: dict[str, Any]
+    versions: dict[str, str] = field(
+        default_factory=lambda: {"rnnforecast": __version__, "torch": torch.__version__}
+    )
 
 
 def pack_artifact(artifact: Artifact) -> bytes:
-    """The content of a model file."""
-    panel = artifact.panel
+    """The content of a model file.
+
+    Raises:
+        ConfigError: It would be refused: its times or the work of a forecast know no bounds.
+    """
+    panel, config = artifact.panel, artifact.forecaster.config
     header = {
         "schema_version": SCHEMA_VERSION,
-        "versions": {"rnnforecast": __version__, "torch": torch.__version__},
-        "config": asdict(artifact.forecaster.config),
+        "versions": artifact.versions,
+        "config": asdict(config),
         "frequency": asdict(panel.frequency),
         "ids": panel.ids,
         "record": artifact.record,
@@ -77,12 +98,21 @@ def pack_artifact(artifact: Artifact) -> bytes:
         tensors[FACTORS] = torch.from_numpy(artifact.forecaster.factors)
     for name in ("values", "offsets", "starts"):
         tensors[f"{LOOKBACK}{name}"] = torch.from_numpy(getattr(panel, name))
-    content: bytes = save(tensors, {KEY: json.dumps(header, sort_keys=True, ensure_ascii=False)})
+    content = pack(header, tensors)
+    check_times(panel, config.windows.horizon)
+    check_work(config, panel)
     return content
 
 
-def load_artifact(directory: Path, device: torch.device) -> Artifact:
+def load_artifact(
+    directory: Path, device: torch.device, passed: Callable[[str], None] = lambda stage: None
+) -> Artifact:
     """Read what `pack_artifact` has packed, from the model file of a run directory.
+
+    Args:
+        directory: Where the file is.
+        device: Where the network goes.
+        passed: Called with each of "file", "schema", "digest" and "content" that is as it must be.
 
     Raises:
         ArtifactError: The file is missing, damaged, or of a schema this version does not know.
@@ -91,86 +121,120 @@ def load_artifact(directory: Path, device: torch.device) -> Artifact:
     if not path.is_file():
         raise ArtifactError(f"{path}: no such model; run 'rnnforecast train' with --out first")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[KEY])
-            # Copies lie on aligned addresses, where sums come out as they did in training.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
-        if header["schema_version"] != SCHEMA_VERSION:
-            raise ArtifactError(
-                f"{path}: schema {header['schema_version']} was written by rnnforecast "
-                f"{header['versions']['rnnforecast']}, this is {__version__}; train again"
-            )
-        config = _config(header["config"])
-        with torch.device("meta"):
-            network = ForecastNetwork(config.model, config.windows)
-        network.load_state_dict(_under(NETWORK, tensors), assign=True)
-        panel, record = _panel(header, tensors), header["record"]
-        factors = _factors(config, tensors)
+        before = path.stat()
+        with opened(path) as stored:
+            passed("file")
+            _check_schema(stored.header, path)
+            passed("schema")
+            stored.check_digest()
+            passed("digest")
+            artifact = _unpacked(stored)
+            passed("content")
     except UNREADABLE as error:
+        if path.is_file() and path.stat().st_ino != before.st_ino:
+            return load_artifact(directory, device, passed)  # a run has replaced it meanwhile
         raise _damaged(path, error) from None
-    forecaster = Forecaster(config, network.to(device), factors)
-    return Artifact(forecaster=forecaster, panel=panel, record=record)
+    artifact.forecaster.network.to(device)
+    return artifact
 
 
-def _panel(header: dict[str, Any], tensors: dict[str, Tensor]) -> Panel:
-    """The stored panel.
+def _check_schema(header: dict[str, Any], path: Path) -> None:
+    """Raise ArtifactError where another version wrote the file in another way."""
+    schema, version = header["schema_version"], header["versions"]["rnnforecast"]
+    if type(schema) is not int or not isinstance(version, str):
+        raise ValueError("its schema is no number")
+    if schema != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path}: schema {schema} was written by rnnforecast {_plain(version)}, "
+            f"this is {__version__}; train again"
+        )
+
+
+def _unpacked(stored: Container) -> Artifact:
+    """What the file holds; each part is checked before it is copied.
 
     Raises:
-        ValueError: Its parts do not fit together.
+        ValueError, ConfigError: A part is not what it must be, or does not fit the others.
     """
-    ids, frequency = header["ids"], Frequency(**header["frequency"])
-    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-        raise ValueError("ids are not a list of text")
-    if frequency.unit not in get_args(Unit) or frequency.count < 1:
-        raise ValueError("unknown frequency")
-    arrays = {name: value.numpy() for name, value in _under(LOOKBACK, tensors).items()}
+    header, shapes = stored.header, stored.shapes
+    versions = header["versions"]
+    if set(header) != PARTS or set(versions) != PROGRAMS:
+        raise ValueError("its header has other parts")
+    if not all(isinstance(version, str) for version in versions.values()):
+        raise ValueError("a version is no text")
+    check_record(header["record"])
+    config = run_config(header["config"])
+    frequency = built(Frequency, header["frequency"])
+    ids = header["ids"]
+    if not isinstance(ids, list):
+        raise ValueError("the ids are no list")
+    network = _unfilled(config, len(shapes))
+    weights = network.state_dict()
+    expected = {
+        f"{NETWORK}{name}": Shape(DTYPES[weight.dtype], tuple(weight.shape))
+        for name, weight in weights.items()
+    } | {
+        f"{LOOKBACK}offsets": Shape("I64", (len(ids) + 1,)),
+        f"{LOOKBACK}starts": Shape("I64", (len(ids),)),
+        f"{LOOKBACK}values": Shape("F64", shapes[f"{LOOKBACK}values"].sizes[:1]),
+    }
+    if FACTORS in shapes:
+        expected[FACTORS] = Shape("F64", (config.windows.horizon, len(config.model.levels)))
+    for name in sorted(set(expected) | set(shapes)):
+        if expected.get(name) != shapes.get(name):
+            raise ValueError(f"the tensor {name} is not that of the configuration")
+    names = ("offsets", "starts", "values")
+    arrays = {name: stored.tensor(f"{LOOKBACK}{name}").numpy() for name in names}
     panel = Panel(ids=tuple(ids), frequency=frequency, **arrays)
-    kinds = [array.dtype.name for array in (panel.values, panel.offsets, panel.starts)]
-    shapes = (panel.offsets.shape, panel.starts.shape, panel.values.shape)
-    expected = ((len(ids) + 1,), (len(ids),), (int(panel.offsets[-1]),))
-    if kinds != ["float64", "int64", "int64"] or shapes != expected:
-        raise ValueError("ids and values do not fit together")
-    if not ids or panel.offsets[0] != 0 or panel.lengths.min() < 1:
-        raise ValueError("a series has no values")
-    return panel
+    check_panel(panel, config.windows.lookback)
+    check_times(panel, config.windows.horizon)
+    check_work(config, panel)
+    factors = _factors(stored.tensor(FACTORS)) if FACTORS in shapes else None
+    network.load_state_dict({name: _finite(stored, name) for name in weights}, assign=True)
+    return Artifact(
+        forecaster=Forecaster(config, network, factors),
+        panel=panel,
+        record=header["record"],
+        versions=versions,
+    )
 
 
-def _factors(config: RunConfig, tensors: dict[str, Tensor]) -> FloatArray | None:
-    """The factors of the intervals, if any.
+def _unfilled(config: RunConfig, tensors: int) -> ForecastNetwork:
+    """The network without any memory for its weights."""
+    layers = config.model.num_layers if find_model(config.model.model).cell else 1
+    if layers > tensors:
+        raise ValueError(f"{layers} layers in {tensors} tensors")
+    with torch.device("meta"):
+        return ForecastNetwork(config.model, config.windows)
+
+
+def _finite(stored: Container, name: str) -> Tensor:
+    weights = stored.tensor(f"{NETWORK}{name}")
+    if not weights.isfinite().all():
+        raise ValueError(f"a weight of {name} is not finite")
+    return weights
+
+
+def _factors(stored: Tensor) -> FloatArray:
+    """The factors of the intervals.
 
     Raises:
-        ValueError: They do not fit the configuration.
+        ValueError: One is no size.
     """
-    if FACTORS not in tensors:
-        return None
-    factors: FloatArray = tensors[FACTORS].numpy()
-    expected = (config.windows.horizon, len(config.model.levels))
-    if factors.shape != expected or factors.dtype != np.float64:
-        raise ValueError("the factors of the intervals do not fit the model")
+    factors: FloatArray = stored.numpy()
     if not (np.isfinite(factors) & (factors >= 0)).all():
         raise ValueError("a factor of the intervals is no size")
     return factors
 
 
-def _config(fields: dict[str, Any]) -> RunConfig:
-    """A configuration from JSON, where tuples are lists."""
-
-    def part(name: str) -> dict[str, Any]:
-        items = fields[name].items()
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in items}
-
-    return RunConfig(
-        data=DataConfig(**part("data")),
-        windows=WindowSpec(**part("windows")),
-        model=ModelSpec(**part("model")),
-        training=TrainConfig(**part("training")),
+def _damaged(path: Path, error: Exception) -> ArtifactError:
+    reason = _plain(str(error) or type(error).__name__)
+    return ArtifactError(
+        f"{path}: damaged, or no model this version can read ({reason}); train again"
     )
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
-
-
-def _damaged(path: Path, error: Exception) -> ArtifactError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return ArtifactError(f"{path}: not a model this version can read ({reason}); train again")
+def _plain(text: str) -> str:
+    """The first line of what may come from the file, harmless on a terminal."""
+    line = text.strip().splitlines()[0][:LONGEST_REASON] if text.strip() else "?"
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -17,61 +17,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
 
-from rnnforecast.artifact import KEY, MODEL_FILE, Artifact, load_artifact, pack_artifact
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
-from rnnforecast.data.calendar import Frequency
-from rnnforecast.data.files import write_files
-from rnnforecast.data.panel import Panel
-from rnnforecast.errors import ArtifactError
+from rnnforecast.artifact import MODEL_FILE, load_artifact, pack_artifact
+from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS
-from rnnforecast.runtime import seed_everything
-
-CPU = torch.device("cpu")
-TRAINING = TrainConfig(
-    epochs=1,
-    batches_per_epoch=1,
-    batch_size=32,
-    learning_rate=1e-3,
-    clip_norm=1.0,
-    clip_value=float("inf"),
-    patience=1,
-    seed=0,
+from tests.model_files import (
+    KEY,
+    Header,
+    Tensors,
+    make_artifact,
+    packed,
+    save_artifact,
+    signed,
+    unpacked,
 )
 
-
-def make_artifact(**changed: Any) -> Artifact:
-    """A calibrated network with random weights, and two ragged series, one with a gap."""
-    model = ModelSpec(**{"model": "gru", "hidden_size": 4, "segment_length": 2, **changed})
-    config = RunConfig(
-        data=DataConfig(id_column="shop", time_column="day", target_columns=("sold",)),
-        windows=WindowSpec(lookback=6, horizon=3, seasons=(2, 4)),
-        model=model,
-        training=TRAINING,
-    )
-    seed_everything(3)
-    network = ForecastNetwork(config.model, config.windows)
-    with torch.no_grad():
-        for weights in network.parameters():
-            weights.add_(torch.randn_like(weights) / 8)
-    panel = Panel(
-        ids=("007", 'Zürich, "Süd"\n'),
-        values=np.array([3.0, 1.5, np.nan, 1 / 3, 12345.678, 2.0, 7.0]),
-        offsets=np.array([0, 5, 7]),
-        starts=np.array([0, 86_400_000_000]),
-        frequency=Frequency(unit="microsecond", count=86_400_000_000, date_only=True),
-    )
-    record = {"best_epoch": 4, "metrics": [{"model": "gru", "mase": None, "mae": 0.1 + 0.2}]}
-    factors = np.geomspace(0.1, 10, 3 * len(model.levels)).reshape(3, -1)
-    forecaster = Forecaster(config, network, factors)
-    return Artifact(forecaster=forecaster, panel=panel, record=record)
-
-
-def save_artifact(artifact: Artifact, directory: Path) -> None:
-    write_files({directory / MODEL_FILE: pack_artifact(artifact)})
+CPU = torch.device("cpu")
+DAY = 86_400_000_000
+DAYS = np.zeros(1, dtype=np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +153,7 @@ def test_model_file_loads_with_safetensors_alone_when_saved(tmp_path: Path) -> N
         assert torch.equal(tensors[f"network.{name}"], value)
     with safe_open(tmp_path / MODEL_FILE, framework="np") as file:
         header = json.loads(file.metadata()[KEY])
-    assert header["schema_version"] == 3
+    assert header["schema_version"] == 4
     assert header["ids"] == list(artifact.panel.ids)
     assert set(header["versions"]) >= {"rnnforecast", "torch"}
 
@@ -227,7 +192,7 @@ def test_load_artifact_says_what_to_run_when_a_directory_stands_there(tmp_path: 
     ids=["empty", "short", "zeros", "ones", "csv", "pickle"],
 )
 def test_load_artifact_raises_when_the_file_is_garbage(garbage: bytes, tmp_path: Path) -> None:
-    assert "not a model this version can read" in load_damaged(garbage, tmp_path)
+    assert "no model this version can read" in load_damaged(garbage, tmp_path)
 
 
 @pytest.mark.parametrize("share", (0.001, 0.1, 0.5, 0.9, 0.999))
@@ -245,7 +210,7 @@ def test_load_artifact_raises_when_something_is_appended(content: bytes, tmp_pat
 def test_load_artifact_raises_when_the_header_is_another_programs(
     metadata: dict[str, str] | None, content: bytes, tmp_path: Path
 ) -> None:
-    _, tensors = unpacked(content, tmp_path)
+    tensors = tensors_of(content, tmp_path)
     load_damaged(save(tensors, metadata), tmp_path)
 
 
@@ -253,14 +218,15 @@ def test_load_artifact_raises_when_the_header_is_another_programs(
 def test_load_artifact_raises_when_the_header_is_no_object(
     text: str, content: bytes, tmp_path: Path
 ) -> None:
-    _, tensors = unpacked(content, tmp_path)
+    tensors = tensors_of(content, tmp_path)
     load_damaged(save(tensors, {KEY: text}), tmp_path)
+    load_damaged(signed(text, tensors), tmp_path)
 
 
 def test_load_artifact_names_both_versions_when_the_schema_is_another(
     content: bytes, tmp_path: Path
 ) -> None:
-    header, tensors = unpacked(content, tmp_path)
+    header, tensors = taken_apart(content, tmp_path)
     header |= {"schema_version": 99, "versions": {"rnnforecast": "9.8.7"}}
     message = load_damaged(packed(header, tensors), tmp_path)
     assert "schema 99 was written by rnnforecast 9.8.7, this is " in message
@@ -269,27 +235,21 @@ def test_load_artifact_names_both_versions_when_the_schema_is_another(
 def test_load_artifact_says_to_train_again_when_the_schema_is_that_before_calibration(
     content: bytes, tmp_path: Path
 ) -> None:
-    header, tensors = unpacked(content, tmp_path)
+    header, tensors = taken_apart(content, tmp_path)
     header |= {"schema_version": 1, "versions": {"rnnforecast": "0.1.0"}}
     assert "schema 1 was written by rnnforecast 0.1.0" in load_damaged(
         packed(header, tensors), tmp_path
     )
 
 
-Header = dict[str, Any]
-Tensors = dict[str, Tensor]
-
-
-def unpacked(content: bytes, directory: Path) -> tuple[Header, Tensors]:
-    path = directory / "unpacked"
+def taken_apart(content: bytes, directory: Path) -> tuple[Header, Tensors]:
+    path = directory / "whole"
     path.write_bytes(content)
-    with safe_open(path, framework="pt") as file:
-        header: Header = json.loads(file.metadata()[KEY])
-        return header, {name: file.get_tensor(name).clone() for name in file.keys()}
+    return unpacked(path)
 
 
-def packed(header: Header, tensors: Tensors) -> bytes:
-    return save(tensors, {KEY: json.dumps(header)})
+def tensors_of(content: bytes, directory: Path) -> Tensors:
+    return taken_apart(content, directory)[1]
 
 
 def put(value: object, *path: str) -> Callable[[Header, Tensors], None]:
@@ -314,7 +274,7 @@ def drop(*path: str) -> Callable[[Header, Tensors], None]:
     return change
 
 
-def set_tensor(name: str, value: Tensor | None) -> Callable[[Header, Tensors], None]:
+def set_tensor(name: str, value: torch.Tensor | None) -> Callable[[Header, Tensors], None]:
     """A change that replaces or removes one tensor."""
 
     def change(header: Header, tensors: Tensors) -> None:
@@ -330,6 +290,8 @@ CHANGES = {
         f"no {'.'.join(path)}": drop(*path)
         for path in (
             ("schema_version",),
+            ("versions", "rnnforecast"),
+            ("versions", "torch"),
             ("config",),
             ("config", "windows"),
             ("config", "windows", "lookback"),
@@ -398,6 +360,48 @@ CHANGES = {
             (("ids",), ["one", "two", "three"]),
             (("ids",), [1, 2]),
             (("ids",), "ab"),
+            (("ids",), ["one", "one"]),
+            (("ids",), ["one", ["two"]]),
+            (("config", "windows", "lookback"), True),
+            (("config", "windows", "seasons"), [2**31]),
+            (("config", "windows", "seasons"), [2] * 101),
+            (("config", "model", "levels"), [n / 20 for n in range(1, 1002)]),
+            (("config", "model", "tbptt"), 2**31),
+            (("config", "model", "tbptt"), "1"),
+            (("config", "model", "num_layers"), 1000),
+            (("config", "model", "log"), 1),
+            (("config", "model", "init"), "zero"),
+            (("config", "training", "seed"), -1),
+            (("config", "training", "epochs"), 2**40),
+            (("config", "training", "learning_rate"), "fast"),
+            (("config", "data", "separator"), '"'),
+            (("config", "data", "separator"), "\n"),
+            (("config", "data", "time_format"), "%Y%Y"),
+            (("config", "data", "time_format"), "%"),
+            (("config", "data", "time_format"), "x" * 101),
+            (("config", "data", "id_column"), "gru"),
+            (("config", "data", "id_column"), "\x1b[31m"),
+            (("config", "data", "time_column"), "a\nb"),
+            (("config", "data", "target_columns"), "sold"),
+            (("config", "data", "na_values"), [1]),
+            (("frequency", "count"), 2**62),
+            (("frequency", "day"), 32),
+            (("frequency", "day"), -1),
+            (("frequency", "month_end"), 1),
+            (("frequency", "offset"), "+2"),
+            (("frequency", "offset"), "\x1b[31m"),
+            (("versions",), 5),
+            (("versions",), {"rnnforecast": 1}),
+            (("more",), 1),
+            (("record",), []),
+            (("record", "data"), []),
+            (("record", "settings"), "none"),
+            (("record", "metrics"), [5]),
+            (("record", "metrics"), [{"model": "gru", "mae": "low"}]),
+            (("record", "metrics"), [{"model": "gru", "mae": [1]}]),
+            (("record", "history"), {}),
+            (("record", "history"), [{"epoch": True}]),
+            (("record", "more"), [[[[[[[]]]]]]]),
         )
     },
     **{
@@ -421,6 +425,15 @@ CHANGES = {
             ("lookback.offsets", "descending", torch.tensor([0, 8, 7])),
             ("lookback.offsets", "beyond the values", torch.tensor([0, 5, 2**40])),
             ("lookback.offsets", "of floats", torch.tensor([0.0, 5.0, 7.0])),
+            ("lookback.offsets", "beyond counting", torch.tensor([0, -(2**62), 7])),
+            ("lookback.offsets", "without a step", torch.tensor([0, 7, 7])),
+            ("lookback.values", "infinite", torch.full((7,), torch.inf, dtype=torch.float64)),
+            ("lookback.values", "too large", torch.full((7,), 1e200, dtype=torch.float64)),
+            ("lookback.starts", "first of all", torch.tensor([0, -(2**63)])),
+            ("lookback.starts", "last of all", torch.tensor([0, 2**63 - 1])),
+            ("network.skip.weight", "double", torch.zeros(3, 6, dtype=torch.float64)),
+            ("network.skip.weight", "unknown", torch.full((3, 6), torch.nan)),
+            ("network.skip.weight", "infinite", torch.full((3, 6), torch.inf)),
             ("lookback.starts", "absent", None),
             ("lookback.starts", "too short", torch.tensor([0])),
             ("lookback.starts", "of floats", torch.tensor([0.0, 1.0])),
@@ -444,9 +457,9 @@ CHANGES = {
 def test_load_artifact_raises_when_a_part_is_changed(
     change: Callable[[Header, Tensors], None], content: bytes, tmp_path: Path
 ) -> None:
-    header, tensors = unpacked(content, tmp_path)
+    header, tensors = taken_apart(content, tmp_path)
     change(header, tensors)
-    load_damaged(packed(header, tensors), tmp_path)
+    assert "sha256" not in load_damaged(packed(header, tensors), tmp_path)
 
 
 @settings(
@@ -459,17 +472,19 @@ def test_load_artifact_raises_when_a_part_is_changed(
 def test_load_artifact_loads_or_raises_when_bytes_of_the_header_are_changed(
     data: st.DataObject, content: bytes, tmp_path: Path
 ) -> None:
-    """A changed digit may still be a model; nothing but ArtifactError may come of the rest."""
+    """Spaces at its end may change; nothing but ArtifactError may come of the rest."""
     end = 8 + int.from_bytes(content[:8], "little")
     damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, end - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / MODEL_FILE).write_bytes(damaged)
     try:
-        load_artifact(tmp_path, CPU)
+        loaded = load_artifact(tmp_path, CPU)
     except ArtifactError as error:
         assert "\n" not in str(error)
         assert str(error).endswith("; train again")
+    else:
+        assert pack_artifact(loaded) == content
 
 
 def test_load_artifact_aligns_weights_when_header_is_of_any_length(tmp_path: Path) -> None:
@@ -479,3 +494,177 @@ def test_load_artifact_aligns_weights_when_header_is_of_any_length(tmp_path: Pat
         save_artifact(artifact, tmp_path)
         weights = load_artifact(tmp_path, CPU).forecaster.network.parameters()
         assert all(weight.data_ptr() % 64 == 0 for weight in weights)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_load_artifact_says_damaged_when_a_bit_is_flipped(
+    share: float, bit: int, content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    flipped = bytearray(content)
+    flipped[int(share * len(content))] ^= 1 << bit
+    assert "damaged" in load_damaged(bytes(flipped), tmp_path_factory.mktemp("flipped"))
+
+
+def test_load_artifact_tells_of_the_digest_when_a_weight_or_the_record_is_changed(
+    content: bytes, tmp_path: Path
+) -> None:
+    for place in (len(content) - 1, content.index(b"best_epoch") + 14):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        assert "its content is not that of its sha256" in load_damaged(bytes(changed), tmp_path)
+    header, tensors = taken_apart(content, tmp_path)
+    unsigned = save(tensors, {KEY: json.dumps(header)})
+    assert "its content is not that of its sha256" in load_damaged(unsigned, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "old, new, reason",
+    [
+        ('"best_epoch": 4', '"best_epoch": 4, "best_epoch": 4', "a name twice"),
+        ('"best_epoch": 4', '"best_epoch": NaN', "NaN"),
+        ('"best_epoch": 4', '"best_epoch": ' + "9" * 20, "beyond 64 bits"),
+        ('"best_epoch": 4', '"best_epoch": ' + "9" * 10**4, "beyond 64 bits"),
+        ('"best_epoch": 4', '"best_epoch": "\\udc80"', "surrogates not allowed"),
+        ('"007"', '"\\ud800"', "surrogates not allowed"),
+        ('"best_epoch": 4', '"best_epoch": ' + "[" * 10**5 + "]" * 10**5, "recursion"),
+    ],
+    ids=["twice", "nan", "large", "huge", "surrogate", "id", "deep"],
+)
+def test_load_artifact_raises_when_the_json_is_not_plain(
+    old: str, new: str, reason: str, content: bytes, tmp_path: Path
+) -> None:
+    header, tensors = taken_apart(content, tmp_path)
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False)
+    assert text.count(old) == 1
+    assert reason in load_damaged(signed(text.replace(old, new), tensors), tmp_path)
+
+
+def test_load_artifact_raises_when_the_size_of_the_header_is_a_lie(
+    content: bytes, tmp_path: Path
+) -> None:
+    for size in (2**63, 2**40, len(content) - 7):
+        lying = size.to_bytes(8, "little") + content[8:]
+        assert "cut short" in load_damaged(lying, tmp_path)
+    header, tensors = taken_apart(content, tmp_path)
+    header["record"]["more"] = " " * 2**24
+    assert "a header of" in load_damaged(packed(header, tensors), tmp_path)
+
+
+def test_load_artifact_raises_when_the_header_has_more_than_it_signs(
+    content: bytes, tmp_path: Path
+) -> None:
+    header, tensors = taken_apart(content, tmp_path)
+    text = json.dumps(header)
+    assert "its header is not one of" in load_damaged(
+        save(tensors, {KEY: text, "more": ""}), tmp_path
+    )
+
+
+def test_load_artifact_shows_no_control_character_when_the_file_holds_some(
+    content: bytes, tmp_path: Path
+) -> None:
+    header, tensors = taken_apart(content, tmp_path)
+    header["config"]["model"]["model"] = "\x1b[31m" + "x" * 10**4
+    message = load_damaged(packed(header, tensors), tmp_path)
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("lookback, ids", [(2**31 - 1, 1), (10**6, 1), (2049, 1), (2048, 2050)])
+def test_load_artifact_raises_when_it_would_read_far_more_than_it_keeps(
+    lookback: int, ids: int, tmp_path: Path
+) -> None:
+    """The linear skip reads 1024 values of any lookback, so that its weights fit them all."""
+    save_artifact(make_artifact(lookback=1030, segment_length=1), tmp_path)
+    header, tensors = unpacked(tmp_path / MODEL_FILE)
+    header["config"]["windows"]["lookback"] = lookback
+    header["ids"] = [str(place) for place in range(ids)]
+    tensors["lookback.values"] = torch.ones(ids, dtype=torch.float64)
+    tensors["lookback.offsets"] = torch.arange(ids + 1)
+    tensors["lookback.starts"] = torch.zeros(ids, dtype=torch.int64)
+    assert "more than a model file may hold" in load_damaged(packed(header, tensors), tmp_path)
+
+
+@pytest.mark.parametrize("lookback, kept", [(2048, 1), (100_000, 100_000), (100_000, 50_000)])
+def test_load_artifact_loads_when_the_lookback_is_long(
+    lookback: int, kept: int, tmp_path: Path
+) -> None:
+    artifact = make_artifact(lookback=lookback, segment_length=1)
+    panel = replace(
+        artifact.panel, ids=("a",), values=np.ones(kept), offsets=np.array([0, kept]), starts=DAYS
+    )
+    save_artifact(replace(artifact, panel=panel), tmp_path)
+    assert load_artifact(tmp_path, CPU).forecaster.config.windows.lookback == lookback
+
+
+def test_pack_artifact_raises_when_the_file_could_not_be_loaded() -> None:
+    with pytest.raises(ConfigError, match="a lookback of 2049 where series have 5 values at most"):
+        pack_artifact(make_artifact(lookback=2049))
+
+
+def test_load_artifact_raises_when_layers_skip_far_more_than_there_is(tmp_path: Path) -> None:
+    save_artifact(make_artifact(model="dilated-gru", num_layers=12), tmp_path)
+    load_artifact(tmp_path, CPU)
+    with pytest.raises(ConfigError, match="a lookback of 4096"):
+        pack_artifact(make_artifact(model="dilated-gru", num_layers=13))
+
+
+@pytest.mark.parametrize("model, horizon, ids", [("linear", 10**4, 200), ("deepar", 10**4, 50)])
+def test_pack_artifact_raises_when_a_forecast_would_be_far_larger_than_the_file(
+    model: str, horizon: int, ids: int
+) -> None:
+    artifact = make_artifact(lookback=1, model=model, head=MODELS[model].head)
+    config = artifact.forecaster.config
+    config = replace(config, windows=replace(config.windows, horizon=horizon))
+    for count, fits in ((1, True), (ids, False)):
+        panel = replace(
+            artifact.panel,
+            ids=tuple(map(str, range(count))),
+            values=np.ones(count),
+            offsets=np.arange(count + 1),
+            starts=np.repeat(DAYS, count),
+        )
+        network = ForecastNetwork(config.model, config.windows)
+        whole = replace(artifact, panel=panel, forecaster=Forecaster(config, network))
+        if fits:
+            pack_artifact(whole)
+        else:
+            with pytest.raises(ConfigError, match=r"\d+ cells to forecast"):
+                pack_artifact(whole)
+
+
+def test_load_artifact_raises_when_a_path_is_far_too_long(tmp_path: Path) -> None:
+    artifact = make_artifact(lookback=1, model="deepar", head="normal")
+    config = artifact.forecaster.config
+    config = replace(config, windows=replace(config.windows, horizon=2**14 + 1))
+    network = ForecastNetwork(config.model, config.windows)
+    with pytest.raises(ConfigError, match="paths of 16385 steps"):
+        pack_artifact(replace(artifact, forecaster=Forecaster(config, network)))
+
+
+@pytest.mark.parametrize("unit, start", [("business-day", 2), ("month", 2**62), ("step", 2**61)])
+def test_load_artifact_raises_when_times_leave_the_calendar(
+    unit: str, start: int, content: bytes, tmp_path: Path
+) -> None:
+    header, tensors = taken_apart(content, tmp_path)
+    header["frequency"] |= {"unit": unit, "count": 1}
+    starts = torch.tensor([0, start])
+    tensors["lookback.starts"] = starts * DAY if unit == "business-day" else starts
+    assert "more than a model file may hold" in load_damaged(packed(header, tensors), tmp_path)
+
+
+def test_load_artifact_reads_anew_when_a_run_replaces_the_file_meanwhile(
+    content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / MODEL_FILE
+    path.write_bytes(content[:-1] + b"x")
+    stages: list[str] = []
+
+    def replace_file(stage: str) -> None:
+        if not stages:
+            save_artifact(make_artifact(), tmp_path)
+        stages.append(stage)
+
+    load_artifact(tmp_path, CPU, replace_file)
+    assert stages == ["file", "schema", "file", "schema", "digest", "content"]

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from rnnforecast.artifact import Artifact, load_artifact
 from rnnforecast.cli.diagnose import UNJUDGED
 from rnnforecast.models.registry import MODELS
 from tests.cli.command import SAMPLES, rnnforecast, run_here
@@ -104,19 +106,16 @@ def test_diagnose_asks_for_data_when_the_model_keeps_one_value(tmp_path: Path) -
 
 @pytest.mark.parametrize("worth", [float("nan"), float("inf")])
 def test_diagnose_ends_as_failed_training_does_when_the_network_has_diverged(
-    worth: float, folder: Path
+    worth: float, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from safetensors import safe_open
-    from safetensors.torch import save_file
+    def load_diverged(directory: Path, device: torch.device) -> Artifact:
+        artifact = load_artifact(directory, device)
+        weights = dict(artifact.forecaster.network.named_parameters())
+        next(value for name, value in weights.items() if "weight_hh" in name).data *= worth
+        return artifact
 
-    (folder / "diverged").mkdir(exist_ok=True)
-    with safe_open(folder / "gru" / "model.safetensors", "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-        metadata = file.metadata()
-    name = next(name for name in tensors if "weight_hh" in name)
-    tensors[name] = tensors[name] * worth
-    save_file(tensors, folder / "diverged" / "model.safetensors", metadata)
-    run = run_here(folder, "diagnose", "diverged", "--quiet")
+    monkeypatch.setattr("rnnforecast.workflows.diagnose.load_artifact", load_diverged)
+    run = run_here(folder, "diagnose", "gru", "--quiet")
     assert run.stdout == ""
     assert run.code == 5 and "the gradient is not finite" in run.stderr, run.stderr
     assert len(run.stderr.splitlines()) == 1
@@ -169,7 +168,7 @@ def test_diagnose_writes_attention_weights_when_the_model_has_them(
         (["gru", "gap.csv"], 3, "error: gap.csv: the newest windows hold no observation to "),
         (["gru", "zero.csv"], 3, "error: zero.csv: series 'passengers' has the value 0"),
         (["absent"], 4, "error: absent/model.safetensors: no such model"),
-        (["damaged"], 4, "error: damaged/model.safetensors: not a model"),
+        (["damaged"], 4, "error: damaged/model.safetensors: damaged, or no model"),
     ],
 )
 def test_diagnose_ends_with_its_code_and_one_line_when_it_cannot_run(

@@ -1,0 +1,188 @@
+"""What a model file may hold: values of their kinds, that fit each other, and no boundless work.
+
+Whoever wrote the file may mean harm: what forecasting with it costs must stay in proportion to its
+size, as it does with models that were trained.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pandas as pd
+
+from rnnforecast.config import LARGEST, DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.data.calendar import DAY
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.writing import check_names, id_name, interval_names
+from rnnforecast.errors import ConfigError
+from rnnforecast.models.registry import find_model
+
+# More than any series has or any user asks for.
+MOST_LEVELS, MOST_SEASONS, LONGEST_FORMAT = 1000, 100, 100
+LARGEST_VALUE = 1e100  # as in data that are read
+# Steps that a model may read whatever series it keeps: far beyond a lookback that a rule chooses.
+# Beyond that, twice the longest series: an updated model may keep shorter ones than it once read.
+FREE_STEPS, READ_SHARE = 2**11, 2
+# Values that it may read in all, and for each that it keeps: many series may be short beside one.
+FREE_VALUES, VALUES_SHARE = 2**22, 1024
+# Cells that its forecast may have, and for each value that it keeps, its series counting for four
+# more each; a cell costs some 100 bytes.
+FREE_CELLS, CELLS_SHARE, SERIES_SHARE = 2**23, 64, 4
+# A model that samples works for each cell as others for many, and keeps every path of a series.
+DRAWN_COST, LONGEST_PATH = 12, 2**14
+# The years 1 to 9999 in microseconds, the steps that data may have, and where forecasts end.
+YEARS = (-62_135_596_800_000_000, 253_402_300_800_000_000)
+STEPS = (-(10**18), 10**18 + 1)
+LATEST = 2**62
+UNITS = {"step": 1, "microsecond": 1, "business-day": 2 * DAY, "month": 31 * DAY}
+OFFSET = re.compile(r"([+-]\d\d:?\d\d)?")
+DEEPEST_RECORD = 6
+
+T = TypeVar("T")
+
+
+def built(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A dataclass from JSON, where tuples are lists, with every field and no other.
+
+    Raises:
+        ValueError: A value is not of the kind that the field says.
+        ConfigError: The dataclass refuses it.
+    """
+    hints = get_type_hints(kind)
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if set(values) != names:
+        raise ValueError(f"{kind.__name__} has other fields than {', '.join(sorted(names))}")
+    return kind(**{name: _cast(name, hints[name], value) for name, value in values.items()})
+
+
+def _cast(name: str, hint: Any, value: Any) -> Any:
+    options = get_args(hint)
+    if isinstance(hint, UnionType):
+        return None if value is None else _cast(name, options[0], value)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_cast(name, options[0], item) for item in value)
+    if get_origin(hint) is Literal and value in options:
+        return value
+    if type(value) is hint or (hint is float and type(value) is int):
+        return value
+    raise ValueError(f"{name} is of another kind")
+
+
+def run_config(values: Mapping[str, Any]) -> RunConfig:
+    """A configuration from JSON.
+
+    Raises:
+        ValueError: It is none.
+        ConfigError: It cannot be used.
+    """
+    config = RunConfig(
+        data=built(DataConfig, values["data"]),
+        windows=built(WindowSpec, values["windows"]),
+        model=built(ModelSpec, values["model"]),
+        training=built(TrainConfig, values["training"]),
+    )
+    windows, model, training = config.windows, config.model, config.training
+    sizes = (
+        *(windows.lookback, windows.horizon, *windows.seasons),
+        *(model.hidden_size, model.segment_length, model.tbptt or 1),
+        *(training.epochs, training.batches_per_epoch, training.batch_size, training.patience),
+    )
+    _limit(max(sizes) < LARGEST, f"a size of {max(sizes)}")
+    _limit(len(windows.seasons) <= MOST_SEASONS, f"{len(windows.seasons)} seasons")
+    _limit(len(model.levels) <= MOST_LEVELS, f"{len(model.levels)} levels")
+    data = config.data
+    check_names([id_name(data), str(data.time_column), *interval_names(model.model, model.levels)])
+    _limit(data.separator is None or data.separator not in '"\r\n\0', "a separator between lines")
+    _check_format(data.time_format)
+    return config
+
+
+def _check_format(time_format: str | None) -> None:
+    if time_format is None:
+        return
+    _limit(len(time_format) <= LONGEST_FORMAT, "a long format of times")
+    try:
+        pd.to_datetime(pd.Series(["1"]), format=time_format, errors="coerce")
+    except (ValueError, re.error):
+        raise ConfigError("a format of times that is none") from None
+
+
+def check_panel(panel: Panel, lookback: int) -> None:
+    """Raise ValueError where the parts of a panel do not fit together, or are beyond reading."""
+    offsets, values, ids = panel.offsets, panel.values, panel.ids
+    if not ids or not all(type(name) is str for name in ids) or len(set(ids)) < len(ids):
+        raise ValueError("the ids are not different texts")
+    if offsets[0] != 0 or offsets[-1] != len(values) or not (offsets[1:] > offsets[:-1]).all():
+        raise ValueError("a series has no values")
+    if panel.lengths.max() > lookback:
+        raise ValueError("a series is longer than the lookback")
+    if not (np.isnan(values) | (np.abs(values) <= LARGEST_VALUE)).all():
+        raise ValueError("a value is too large to square")
+
+
+def check_times(panel: Panel, horizon: int) -> None:
+    """Raise ConfigError where times are none, or the forecast leaves the calendar."""
+    frequency, starts = panel.frequency, panel.starts
+    first, last = STEPS if frequency.unit == "step" else YEARS
+    inside = first <= starts.min() and starts.max() < last
+    _limit(inside, "a series that starts outside the calendar")
+    _limit(frequency.count >= 1 and 0 <= frequency.day <= 31, "a frequency that is none")
+    steps = (int(panel.lengths.max()) + horizon) * frequency.count
+    end = int(starts.max()) + steps * UNITS[frequency.unit]
+    _limit(end < LATEST, "a forecast that ends outside the calendar")
+    _limit(bool(OFFSET.fullmatch(frequency.offset)), "an offset from UTC that is none")
+    if frequency.unit == "business-day":
+        weekdays = np.is_busday((starts // DAY).astype("datetime64[D]"))
+        _limit(bool(weekdays.all()), "a series of business days that starts on another day")
+
+
+def check_work(config: RunConfig, panel: Panel) -> None:
+    """Raise ConfigError where forecasting these series would cost out of proportion to them."""
+    windows, spec, entry = config.windows, config.model, find_model(config.model.model)
+    # What skips steps fills up to the longest skip.
+    reach = max(windows.lookback, 2 ** (spec.num_layers - 1) if entry.dilated else 1)
+    longest = int(panel.lengths.max())
+    _limit(
+        reach <= max(FREE_STEPS, READ_SHARE * longest),
+        f"a lookback of {reach} where series have {longest} values at most",
+    )
+    read = len(panel) * reach
+    _limit(read <= max(FREE_VALUES, VALUES_SHARE * len(panel.values)), f"{read} values to read")
+    cells = len(panel) * windows.horizon * len(spec.quantile_levels)
+    cost = cells * (DRAWN_COST if entry.samples else 1)
+    kept = len(panel.values) + SERIES_SHARE * len(panel)
+    _limit(cost <= max(FREE_CELLS, CELLS_SHARE * kept), f"{cells} cells to forecast")
+    drawn = windows.horizon if entry.samples else 1
+    _limit(drawn <= LONGEST_PATH, f"paths of {drawn} steps")
+
+
+def check_record(record: Any) -> None:
+    """Raise ValueError where what is known of a run is not in the form that commands read."""
+    if not isinstance(record, dict) or _depth(record) > DEEPEST_RECORD:
+        raise ValueError("the record is no object, or too deep")
+    for name in ("data", "settings"):
+        if not isinstance(record.get(name, {}), dict):
+            raise ValueError(f"{name} of the record is no object")
+    for name in ("history", "metrics"):
+        rows = record.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{name} of the record is no table")
+        cells = [cell for row in rows for key, cell in row.items() if key != "model"]
+        if not all(cell is None or type(cell) in (int, float) for cell in cells):
+            raise ValueError(f"{name} of the record has a cell that is no number")
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+def _limit(condition: bool, what: str) -> None:
+    if not condition:
+        raise ConfigError(f"{what}: more than a model file may hold; ask for less")
