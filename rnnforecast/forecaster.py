@@ -21,7 +21,7 @@ from rnnforecast.models.distributions import find_head
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import panel_dtype, seed_everything
-from rnnforecast.training.loop import FitResult, Progress, fit
+from rnnforecast.training.loop import UNWATCHED, FitResult, Progress, Watch, fit
 from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
 
 VALIDATION_WINDOWS = 4096
@@ -131,6 +131,7 @@ def fit_forecaster(
     initial: ForecastNetwork | None = None,
     stop_after: int | None = None,
     on_epoch: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> tuple[Forecaster, FitResult]:
     """Fit a new network to a panel.
 
@@ -143,6 +144,7 @@ def fit_forecaster(
         initial: A network of this configuration whose weights to start from.
         stop_after: The epoch to stop after, the schedule still spanning all.
         on_epoch: Called after each epoch.
+        watch: Looks on.
 
     Raises:
         DataError: No series has two values.
@@ -177,6 +179,7 @@ def fit_forecaster(
         generator=generator,
         stop_after=stop_after,
         on_epoch=on_epoch,
+        watch=watch,
     )
     return Forecaster(config, network), result
 

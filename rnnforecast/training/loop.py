@@ -5,55 +5,27 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
-from torch.optim import Optimizer
 
 from rnnforecast.config import TrainConfig
 from rnnforecast.errors import TrainingError
-from rnnforecast.training.clipping import Clipper
-from rnnforecast.training.optimizers import build_optimizer
-from rnnforecast.training.schedules import SCHEDULES, Schedule
-
-Loss = Callable[[Tensor, float], Tensor]
-"""The mean loss of the windows at these places [batch], one forward pass.
-
-The number is the share of the planned steps that have been taken, in [0, 1).
-"""
-
-StopReason = Literal["epochs", "patience"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRecord:
-    """One row of history.csv.
-
-    Attributes:
-        epoch: Counted from 1.
-        train_loss: Mean loss of the epoch's batches, each weighted by its windows.
-        validation_loss: Loss of the validation windows after the epoch; None without any.
-        gradient_norm: Mean norm of the gradient before clipping.
-        clip_rate: Share of steps whose gradient was clipped.
-        update_ratio: Norm of what the epoch's last step added to the weights over the norm of
-            these.
-        learning_rate: Of the epoch's last step.
-        seconds: Since training began.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_loss: float | None = None
-    gradient_norm: float
-    clip_rate: float
-    update_ratio: float
-    learning_rate: float
-    seconds: float = 0.0
+from rnnforecast.training.batches import ShuffledBatches
+from rnnforecast.training.state import (
+    Descent,
+    EpochRecord,
+    EpochSums,
+    Loss,
+    StepResult,
+    StopReason,
+    Training,
+    begin_training,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,34 +37,27 @@ class FitResult:
     stop_reason: StopReason
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepResult:
-    """Loss and gradient norm before the step, and whether the gradient was clipped."""
-
-    loss: float
-    gradient_norm: float
-    clipped: bool
-
-
-@dataclass(frozen=True)
-class Descent:
-    """What follows the gradient; optimizer and clipper remember the steps before."""
-
-    network: nn.Module
-    loss: Loss
-    optimizer: Optimizer
-    clipper: Clipper
-
-
-def begin_descent(network: nn.Module, config: TrainConfig, loss: Loss) -> Descent:
-    """A descent that has taken no step."""
-    return Descent(network, loss, build_optimizer(network, config), Clipper(config))
-
-
 class Progress(Protocol):
     """What `fit` calls after each epoch."""
 
     def __call__(self, record: EpochRecord, epochs: int) -> None: ...
+
+
+class Watch:
+    """Looks on at a training, and may set it back to where it was once; this one lets it be."""
+
+    def begin(self, training: Training) -> None:
+        """Called before the first step."""
+
+    def before_step(self, training: Training) -> bool:
+        """Whether the step about to be taken shall be the last, as time has run out."""
+        return False
+
+    def end(self, training: Training) -> None:
+        """Called when the network has the weights of the best epoch."""
+
+
+UNWATCHED = Watch()
 
 
 def fit(
@@ -105,6 +70,7 @@ def fit(
     generator: torch.Generator,
     stop_after: int | None = None,
     on_epoch: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> FitResult:
     """Follow the gradient for some epochs; restore the best weights on validation.
 
@@ -117,79 +83,82 @@ def fit(
         generator: Of the order of windows.
         stop_after: The epoch to stop after, while the schedule spans `config.epochs`.
         on_epoch: Called with each epoch's record.
+        watch: Looks on; where it ends an epoch before its time, this counts as one nevertheless.
 
     Raises:
         TrainingError: A loss, the validation loss or a gradient is not finite.
     """
-    descent = begin_descent(network, config, loss)
-    steps = config.epochs * config.batches_per_epoch
-    schedule = SCHEDULES[config.schedule](descent.optimizer, steps)
-    batches = shuffled_batches(windows, config.batch_size, generator)
-    history: list[EpochRecord] = []
-    best_epoch, best_loss, best_weights = 0, math.inf, None
-    began = time.perf_counter()
+    batches = ShuffledBatches(windows, config.batch_size, generator)
+    training = begin_training(network, config, loss, batches)
+    watch.begin(training)
     epochs = config.epochs if stop_after is None else stop_after
-    for epoch in range(1, epochs + 1):
+    while training.stop_reason is None:
         network.train()
-        epoch_batches = list(islice(batches, config.batches_per_epoch))
-        record = run_epoch(descent, epoch_batches, schedule, config, epoch)
+        record, out_of_time = run_epoch(training, config, watch)
         network.eval()
         held_out = validate() if validate else None
-        seconds = time.perf_counter() - began
-        history.append(replace(record, validation_loss=held_out, seconds=seconds))
+        seconds = time.perf_counter() - training.began
+        training.history.append(replace(record, validation_loss=held_out, seconds=seconds))
         if on_epoch:
-            on_epoch(history[-1], epochs)
+            on_epoch(training.history[-1], epochs)
         if held_out is None:
-            best_epoch = epoch
+            training.best_epoch = record.epoch
         elif not math.isfinite(held_out):
-            where = f"epoch {epoch}: validation loss {held_out:.4g}"
+            where = f"epoch {record.epoch}: validation loss {held_out:.4g}"
             raise _diverged(where, record.learning_rate, config)
-        elif held_out < best_loss:
-            best_epoch, best_loss = epoch, held_out
-            best_weights = copy.deepcopy(network.state_dict())
-        elif epoch - best_epoch >= config.patience:
-            break
-        schedule.after_epoch(record.train_loss if held_out is None else held_out)
-    if best_weights is not None:
-        network.load_state_dict(best_weights)
-    stop_reason: StopReason = "patience" if len(history) < epochs else "epochs"
-    return FitResult(history=tuple(history), best_epoch=best_epoch, stop_reason=stop_reason)
+        elif held_out < training.best_loss:
+            training.best_epoch, training.best_loss = record.epoch, held_out
+            training.best_weights = copy.deepcopy(network.state_dict())
+        whole = training.sums.steps == config.batches_per_epoch
+        if whole and record.epoch == epochs:
+            training.stop_reason = "epochs"
+        elif record.epoch - training.best_epoch >= config.patience:
+            training.stop_reason = "patience"
+        elif out_of_time:
+            training.stop_reason = "time limit"
+        training.schedule.after_epoch(record.train_loss if held_out is None else held_out)
+        training.sums = EpochSums()
+    if training.best_weights is not None:
+        network.load_state_dict(training.best_weights)
+    watch.end(training)
+    return FitResult(
+        history=tuple(training.history),
+        best_epoch=training.best_epoch,
+        stop_reason=training.stop_reason,
+    )
 
 
-def run_epoch(
-    descent: Descent,
-    batches: Sequence[Tensor],
-    schedule: Schedule,
-    config: TrainConfig,
-    epoch: int,
-) -> EpochRecord:
-    """Follow the gradient once for each batch; nothing is validated or timed here."""
-    optimizer, network = descent.optimizer, descent.network
+def run_epoch(training: Training, config: TrainConfig, watch: Watch) -> tuple[EpochRecord, bool]:
+    """Take the epoch's steps, or those that are left of it; nothing is validated or timed here.
+
+    Returns:
+        The record of the epoch, and whether the watch has ended it.
+    """
+    descent, sums, epoch = training.descent, training.sums, len(training.history) + 1
     planned = config.epochs * config.batches_per_epoch
     taken = (epoch - 1) * config.batches_per_epoch
-    losses, norms, clipped, windows, rate = 0.0, 0.0, 0, 0, 0.0
-    before: list[Tensor] = []
-    for place, batch in enumerate(batches):
-        rate = optimizer.param_groups[0]["lr"]
-        if place == len(batches) - 1:
-            before = [parameter.detach().clone() for parameter in network.parameters()]
-        step = train_step(descent, batch, (taken + place) / planned)
+    rate, before, out_of_time = 0.0, [], False
+    while sums.steps < config.batches_per_epoch and not out_of_time:
+        out_of_time = watch.before_step(training)
+        rate = descent.optimizer.param_groups[0]["lr"]
+        if out_of_time or sums.steps == config.batches_per_epoch - 1:
+            before = [weights.detach().clone() for weights in descent.network.parameters()]
+        batch = next(training.batches)
+        step = train_step(descent, batch, (taken + sums.steps) / planned)
         if not (math.isfinite(step.loss) and math.isfinite(step.gradient_norm)):
             what = f"loss {step.loss:.4g}, gradient norm {step.gradient_norm:.4g}"
-            raise _diverged(f"epoch {epoch}, batch {place + 1}: {what}", rate, config)
-        schedule.after_step()
-        losses += step.loss * len(batch)
-        norms += step.gradient_norm
-        clipped += step.clipped
-        windows += len(batch)
-    return EpochRecord(
+            raise _diverged(f"epoch {epoch}, batch {sums.steps + 1}: {what}", rate, config)
+        training.schedule.after_step()
+        sums.add(step, len(batch))
+    record = EpochRecord(
         epoch=epoch,
-        train_loss=losses / windows,
-        gradient_norm=norms / len(batches),
-        clip_rate=clipped / len(batches),
-        update_ratio=_update_ratio(before, network),
+        train_loss=sums.losses / sums.windows,
+        gradient_norm=sums.gradient_norms / sums.steps,
+        clip_rate=sums.clipped / sums.steps,
+        update_ratio=_update_ratio(before, descent.network),
         learning_rate=rate,
     )
+    return record, out_of_time
 
 
 def _update_ratio(before: list[Tensor], network: nn.Module) -> float:
@@ -222,9 +191,3 @@ def train_step(descent: Descent, batch: Tensor, progress: float) -> StepResult:
     if math.isfinite(norm):
         descent.optimizer.step()
     return result
-
-
-def shuffled_batches(windows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Endless batches: every window once in an order drawn anew, then again."""
-    while True:
-        yield from torch.split(torch.randperm(windows, generator=generator), batch_size)

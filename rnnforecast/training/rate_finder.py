@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from rnnforecast.config import TrainConfig
 from rnnforecast.errors import TrainingError
-from rnnforecast.training.loop import Loss, begin_descent, shuffled_batches, train_step
+from rnnforecast.training.batches import ShuffledBatches
+from rnnforecast.training.loop import train_step
+from rnnforecast.training.state import Loss, begin_descent
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 100
 RATES = [LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)) for step in range(STEPS)]
@@ -69,7 +71,7 @@ def find_learning_rate(
             "look for extreme values in the data or take another --head"
         )
     descent = begin_descent(network, config, loss)
-    batches = shuffled_batches(windows, config.batch_size, generator)
+    batches = ShuffledBatches(windows, config.batch_size, generator)
     for step, (rate, batch) in enumerate(zip(RATES, batches, strict=False), start=1):
         descent.optimizer.param_groups[0]["lr"] = rate
         network.train()

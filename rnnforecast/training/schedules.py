@@ -25,6 +25,12 @@ class Schedule(Protocol):
     def after_epoch(self, loss: float) -> None:
         """Heed the loss of an epoch: of validation where there is any, else of training."""
 
+    def state(self) -> dict[str, float]:
+        """All that changes, beside the learning rate."""
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go to where a schedule was that had this state."""
+
 
 class StepSchedule:
     """A share of the peak for each step.
@@ -47,6 +53,14 @@ class StepSchedule:
     def after_epoch(self, loss: float) -> None:
         """Nothing: shares do not depend on the loss."""
 
+    def state(self) -> dict[str, float]:
+        """The step about to be taken."""
+        return {"step": self.scheduler.last_epoch}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go to this step."""
+        self.scheduler.last_epoch = int(state["step"])
+
 
 class PlateauSchedule:
     """The peak until the loss stops falling, then half of it, and so on.
@@ -66,6 +80,15 @@ class PlateauSchedule:
     def after_epoch(self, loss: float) -> None:
         """Halve the rate where the loss has not fallen for long."""
         self.scheduler.step(loss)
+
+    def state(self) -> dict[str, float]:
+        """The least loss, and the epochs since then or since the rate was halved."""
+        return {"best": self.scheduler.best, "bad_epochs": self.scheduler.num_bad_epochs}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from these."""
+        self.scheduler.best = state["best"]
+        self.scheduler.num_bad_epochs = int(state["bad_epochs"])
 
 
 def one_cycle(step: int, steps: int) -> float:

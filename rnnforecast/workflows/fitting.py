@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +24,12 @@ from rnnforecast.forecaster import (
     without_logarithm,
 )
 from rnnforecast.models.network import ForecastNetwork
-from rnnforecast.training.loop import FitResult
+from rnnforecast.training.loop import UNWATCHED, FitResult, Watch
 from rnnforecast.workflows.reporting import Reporter
+
+Watching = AbstractContextManager[Watch]
+"""What looks on at a fit, for as long as it lasts: `Checkpoints.watching`."""
+UNWATCHED_FIT: Watching = nullcontext(UNWATCHED)
 
 CALIBRATION_WINDOWS = 4096
 # Statistical models are fitted anew for every window.
@@ -37,14 +42,25 @@ def fit_validated(
     device: torch.device,
     reporter: Reporter,
     *,
-    initial: ForecastNetwork | None = None,
+    watching: Watching = UNWATCHED_FIT,
 ) -> tuple[Forecaster, FitResult]:
     """Fit to all but the newest windows, which tell the best epoch."""
     ends = training_ends(panel.lengths, config.windows.horizon)
-    with reporter.training(f"training {config.model.model}") as on_epoch:
-        return fit_forecaster(
-            panel, config, device=device, ends=ends, initial=initial, on_epoch=on_epoch
+    with watching as watch, reporter.training(f"training {config.model.model}") as on_epoch:
+        forecaster, result = fit_forecaster(
+            panel,
+            config,
+            device=device,
+            ends=ends,
+            on_epoch=on_epoch,
+            watch=watch,
         )
+    if result.stop_reason == "time limit":
+        reporter.note(
+            f"the time limit ended training in epoch {len(result.history)}; the best was epoch "
+            f"{result.best_epoch}"
+        )
+    return forecaster, result
 
 
 def refit(
@@ -55,17 +71,31 @@ def refit(
     best_epoch: int,
     *,
     initial: ForecastNetwork | None = None,
+    watching: Watching = UNWATCHED_FIT,
+    otherwise: Forecaster | None = None,
 ) -> Forecaster:
-    """Fit anew to everything, for as many epochs as served best."""
-    with reporter.training(f"refitting {config.model.model} on all data") as on_epoch:
-        return fit_forecaster(
+    """Fit anew to everything, for as many epochs as served best.
+
+    Where time runs out before that, the forecaster is `otherwise`, if there is one.
+    """
+    title = f"refitting {config.model.model} on all data"
+    with watching as watch, reporter.training(title) as on_epoch:
+        forecaster, result = fit_forecaster(
             panel,
             config,
             device=device,
             initial=initial,
             stop_after=best_epoch,
             on_epoch=on_epoch,
-        )[0]
+            watch=watch,
+        )
+    if otherwise is None or result.stop_reason != "time limit":
+        return forecaster
+    reporter.warning(
+        "the time limit ended the fit to all data: the model that is kept is the one that was "
+        "scored, which has not seen the newest values; pass a longer --time-limit or --no-refit"
+    )
+    return otherwise
 
 
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,18 @@ from rnnforecast.data.files import write_files
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import to_csv
 from rnnforecast.forecaster import Forecaster
+from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.scoreboard import Scoreboard
 from rnnforecast.training.loop import FitResult
+from rnnforecast.workflows.checkpoints import Checkpoints
+from rnnforecast.workflows.facts import record_metrics
 from rnnforecast.workflows.fitting import (
     CALIBRATION_WINDOWS,
     baseline_contenders,
     calibration_windows,
     factors_of,
+    refit,
+    suited_to,
 )
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.outputs import end_forecasts
@@ -31,38 +36,57 @@ from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.scoring import (
     forecast_origins,
-    tell_of_losses,
     tell_of_undefined,
     tell_of_unread,
 )
 
 
-def score(networks: Sequence[Contender], run: Prepared, reporter: Reporter) -> pd.DataFrame:
-    """The metrics of networks and baselines on what was held out, and a word on them."""
+def score(
+    networks: Sequence[Contender],
+    run: Prepared,
+    reporter: Reporter,
+    *,
+    factors: Mapping[str, FloatArray] | None = None,
+) -> pd.DataFrame:
+    """The metrics of networks and baselines on what was held out, and a word on them.
+
+    `factors` are those of the intervals of some networks; the newest windows before what was held
+    out give those of the others.
+    """
     panel, config = run.panel, run.config
-    horizon, levels = config.windows.horizon, config.model.levels
-    newest = calibration_windows(run.known, horizon)
+    newest = calibration_windows(run.known, config.windows.horizon)
     baselines = baseline_contenders(
         config.windows, config.model.quantile_levels, naive2=run.settings.season is not None
     )
-    contenders = [
-        Calibrated(contender, factors_of(contender, panel, newest, config), levels, stride=1)
-        for contender in (*networks, *baselines)
-    ]
+    found = dict(factors or {})
+    for contender in (*networks, *baselines):
+        if contender.name not in found:
+            found[contender.name] = factors_of(contender, panel, newest, config)
+    board = fill_board((*networks, *baselines), found, run)
+    tell_of_unread(board, reporter)
+    tell_of_undefined(board, reporter)
+    metrics = board.by_model()
+    record_metrics(metrics, reporter)
+    return metrics
+
+
+def fill_board(
+    contenders: Sequence[Contender], factors: Mapping[str, FloatArray], run: Prepared
+) -> Scoreboard:
+    """Contenders held against what was held out, their intervals widened by these factors."""
+    panel, config = run.panel, run.config
+    horizon, levels = config.windows.horizon, config.model.levels
+    calibrated = [Calibrated(each, factors[each.name], levels, stride=1) for each in contenders]
     board = Scoreboard(
         panel,
-        {row.contender.name: config.model.quantile_levels for row in contenders},
+        {contender.name: config.model.quantile_levels for contender in contenders},
         horizon=horizon,
         season=config.windows.season,
         cutoffs=panel.times(run.origins.series, run.origins.cutoffs(0) - 1),
     )
-    for block in forecast_origins(panel, run.origins, contenders, config.model, horizon, range(1)):
+    for block in forecast_origins(panel, run.origins, calibrated, config.model, horizon, range(1)):
         board.add(block)
-    metrics = board.by_model()
-    tell_of_unread(board, reporter)
-    tell_of_undefined(board, reporter)
-    tell_of_losses(metrics, [network.name for network in networks], reporter)
-    return metrics
+    return board
 
 
 def unseen_factors(forecaster: Forecaster, run: Prepared) -> FloatArray:
@@ -77,6 +101,34 @@ def unseen_factors(forecaster: Forecaster, run: Prepared) -> FloatArray:
         cutoffs=np.concatenate([newest.cutoffs, held_out.cutoffs]),
     )
     return factors_of(forecaster, run.panel, unseen, run.config)
+
+
+def fit_to_all(
+    scored: Forecaster,
+    run: Prepared,
+    best_epoch: int,
+    checkpoints: Checkpoints,
+    reporter: Reporter,
+    *,
+    initial: ForecastNetwork | None = None,
+) -> Forecaster:
+    """A model fitted once more, to everything; the scored one where time runs out.
+
+    `initial` has the weights to start from, if not anew.
+    """
+    config = suited_to(run.config, run.panel, reporter)
+    # The scored model can be kept unless the newest values have no logarithm.
+    share = 1.0 if config == run.config else None
+    return refit(
+        run.panel,
+        config,
+        run.device,
+        reporter,
+        best_epoch,
+        initial=initial,
+        watching=checkpoints.watching(share),
+        otherwise=scored,
+    )
 
 
 def write_run(
@@ -100,8 +152,8 @@ def write_run(
         "best_epoch": result.best_epoch,
         "stop_reason": result.stop_reason,
         # Seconds would differ between two runs that are otherwise the same.
-        "history": _records(history.drop(columns="seconds")),
-        "metrics": _records(metrics),
+        "history": records(history.drop(columns="seconds")),
+        "metrics": records(metrics),
         **more,
     }
     with naming(table):
@@ -112,6 +164,6 @@ def write_run(
     write_files({**contents, directory / MODEL_FILE: pack_artifact(artifact)})
 
 
-def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """The rows of a table, None where a cell is empty."""
     return table.astype(object).where(table.notna(), None).to_dict("records")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,7 +11,9 @@ from rnnforecast.config import DataConfig, RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.defaults import find_facts, resolve
+from rnnforecast.limits import check_work
 from rnnforecast.runtime import limit_threads
+from rnnforecast.workflows.facts import record_plan
 from rnnforecast.workflows.inputs import (
     check_counts,
     check_logarithms,
@@ -63,17 +65,32 @@ def read_and_prepare(
     return prepare(read_series(path, asked, reporter), settings, device, reporter)
 
 
-def prepare(table: Table, settings: Settings, device: torch.device, reporter: Reporter) -> Prepared:
-    """The same with series that have been read."""
+def prepare(
+    table: Table,
+    settings: Settings,
+    device: torch.device,
+    reporter: Reporter,
+    *,
+    kept: RunConfig | None = None,
+) -> Prepared:
+    """The same with series that have been read.
+
+    The configuration is `kept` where there is one, as of a model that goes on learning.
+    """
     panel = table.panel
     with naming(table):
         origins = held_out_origins(panel, settings.horizon)
         known = panel_before(panel, origins)
-        config = resolve(settings, find_facts(known), table.config)
+        if kept is None:
+            config = resolve(settings, find_facts(known), table.config)
+        else:
+            config = replace(kept, data=table.config)
         check_logarithms(panel, settings, kept=config.model.log and not settings.refit)
         check_counts(panel, config.model.head)
     check_forecast_names(table.config, [config.model.model], config.model.levels)
+    check_work(config, panel.tail(config.windows.lookback))
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
+    record_plan(known, settings, config, device, reporter)
     tell_of_ends(panel, reporter)
     limit_threads(config.model.hidden_size, config.training.batch_size)
     return Prepared(

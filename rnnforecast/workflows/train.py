@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,14 +11,22 @@ import pandas as pd
 
 from rnnforecast.backtest import training_ends
 from rnnforecast.config import DataConfig, RunControl, Settings
+from rnnforecast.evaluation.gates import Gate
 from rnnforecast.forecaster import find_rate
 from rnnforecast.runtime import select_device
-from rnnforecast.workflows.fitting import fit_validated, refit, suited_to
-from rnnforecast.workflows.keeping import score, unseen_factors, write_run
+from rnnforecast.workflows.checkpoints import (
+    FIRST_SHARE,
+    Checkpoints,
+    run_checkpoints,
+)
+from rnnforecast.workflows.facts import record_fit
+from rnnforecast.workflows.fitting import fit_validated
+from rnnforecast.workflows.identity import identity_of
+from rnnforecast.workflows.keeping import fit_to_all, score, unseen_factors, write_run
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.preparing import Prepared, read_and_prepare
 from rnnforecast.workflows.reporting import Reporter
-from rnnforecast.workflows.scoring import Scored, failed_gate, parse_gates
+from rnnforecast.workflows.scoring import Scored, failed_gate, parse_gates, tell_of_losses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,36 +59,64 @@ def train(request: TrainRequest, reporter: Reporter) -> Scored:
 
     The scored model has not seen the newest horizon of the series that are long enough; the model
     that is kept was fitted again on everything, for as many epochs as served the first one best.
-    Where the scored model fails a gate, the directory stays as it is.
+    Where the scored model fails a gate, the directory stays as it is. The time limit begins with
+    the reading of the data, and leaves out the wait for the directory's lock.
     """
+    began = time.monotonic()
     device, settings = select_device(request.device), request.settings
     gates = parse_gates(request.fail_if, settings.levels, owa=settings.season is not None)
     run = read_and_prepare(request.path, request.data, settings, device, reporter)
-    with locked_directory(request.directory, request.control.if_locked, reporter) as held:
+    identity = identity_of("train", run.table.sha256, run.config, device, find_lr=request.find_lr)
+    spent, directory = time.monotonic() - began, request.directory
+    with locked_directory(directory, request.control.if_locked, reporter) as held:
         if not held:
             return Scored(pd.DataFrame(columns=["model"]))
-        if request.find_lr:
-            run = _at_found_rate(run, reporter)
-        forecaster, result = fit_validated(run.known, run.config, device, reporter)
-        metrics = score([forecaster], run, reporter)
-        if failure := failed_gate(metrics, [forecaster.name], gates):
-            return Scored(metrics, f"{failure}; {request.directory} stays as it was")
-        factors = unseen_factors(forecaster, run)
-        if settings.refit:
-            config = suited_to(run.config, run.panel, reporter)
-            forecaster = refit(run.panel, config, device, reporter, result.best_epoch)
-        forecaster = replace(forecaster, factors=factors)
-        write_run(request.directory, forecaster, run, metrics, result)
+        with run_checkpoints(
+            directory, identity, request.control, reporter, spent=spent
+        ) as checkpoints:
+            if request.find_lr:
+                run = _at_found_rate(run, checkpoints, reporter)
+            return _fit_and_write(run, directory, gates, checkpoints, reporter)
+
+
+def _fit_and_write(
+    run: Prepared,
+    directory: Path,
+    gates: Sequence[Gate],
+    checkpoints: Checkpoints,
+    reporter: Reporter,
+) -> Scored:
+    """Fit, score, fit again if so wished, and write."""
+    share = FIRST_SHARE if run.settings.refit else 1.0
+    forecaster, result = fit_validated(
+        run.known, run.config, run.device, reporter, watching=checkpoints.watching(share)
+    )
+    record_fit(result, reporter)
+    metrics = score([forecaster], run, reporter)
+    tell_of_losses(metrics, [forecaster.name], reporter)
+    if failure := failed_gate(metrics, [forecaster.name], gates):
+        return Scored(metrics, f"{failure}; {directory} stays as it was")
+    factors = unseen_factors(forecaster, run)
+    if run.settings.refit:
+        forecaster = fit_to_all(forecaster, run, result.best_epoch, checkpoints, reporter)
+    write_run(directory, replace(forecaster, factors=factors), run, metrics, result)
     return Scored(metrics)
 
 
-def _at_found_rate(run: Prepared, reporter: Reporter) -> Prepared:
+def _at_found_rate(run: Prepared, checkpoints: Checkpoints, reporter: Reporter) -> Prepared:
     """With the learning rate that suits the training windows of `fit_validated`."""
-    ends = training_ends(run.known.lengths, run.config.windows.horizon)
-    search = find_rate(run.known, run.config, device=run.device, ends=ends)
-    reporter.note(
-        f"learning rate {search.suggestion:g} found in {len(search.rates)} steps, a tenth of where "
-        f"the loss was lowest, {min(search.losses):.4g}"
+    if checkpoints.learning_rate is None:
+        ends = training_ends(run.known.lengths, run.config.windows.horizon)
+        search = find_rate(run.known, run.config, device=run.device, ends=ends)
+        reporter.note(
+            f"learning rate {search.suggestion:g} found in {len(search.rates)} steps, a tenth of "
+            f"where the loss was lowest, {min(search.losses):.4g}"
+        )
+        checkpoints.learning_rate = search.suggestion
+    rate = checkpoints.learning_rate
+    training = replace(run.config.training, learning_rate=rate)
+    return replace(
+        run,
+        config=replace(run.config, training=training),
+        settings=replace(run.settings, learning_rate=rate),
     )
-    training = replace(run.config.training, learning_rate=search.suggestion)
-    return replace(run, config=replace(run.config, training=training))

@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim import SGD
 
@@ -19,19 +21,11 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import TrainingError
 from rnnforecast.forecaster import fit_forecaster
+from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.clipping import Clipper
-from rnnforecast.training.loop import (
-    Descent,
-    EpochRecord,
-    FitResult,
-    Loss,
-    begin_descent,
-    fit,
-    run_epoch,
-    shuffled_batches,
-    train_step,
-)
+from rnnforecast.training.loop import UNWATCHED, FitResult, Watch, fit, run_epoch, train_step
 from rnnforecast.training.schedules import SCHEDULES
+from rnnforecast.training.state import Descent, EpochRecord, Loss, Training, begin_descent
 
 CONFIG = TrainConfig(
     epochs=6,
@@ -45,6 +39,14 @@ CONFIG = TrainConfig(
     weight_decay=0.0,
 )
 WINDOWS = 30
+RECORD = EpochRecord(
+    epoch=1,
+    train_loss=1.0,
+    gradient_norm=1.0,
+    clip_rate=0.0,
+    update_ratio=0.1,
+    learning_rate=0.1,
+)
 
 
 class Vector(nn.Module):
@@ -95,9 +97,12 @@ def train(
 def epoch_of(
     network: nn.Module, loss: Loss, batches: list[Tensor], config: TrainConfig = CONFIG
 ) -> EpochRecord:
-    """One epoch by plain gradient descent at a constant rate of 0.1."""
+    """The third epoch by plain gradient descent at a constant rate of 0.1."""
     descent = plain_descent(network, loss, 0.1, config)
-    return run_epoch(descent, batches, SCHEDULES["constant"](descent.optimizer, 30), config, 3)
+    schedule = SCHEDULES["constant"](descent.optimizer, 30)
+    training = Training(descent, schedule, iter(batches), began=0.0, history=[RECORD] * 2)
+    record, _ = run_epoch(training, replace(config, batches_per_epoch=len(batches)), UNWATCHED)
+    return record
 
 
 def plain_descent(
@@ -429,7 +434,7 @@ def test_fit_trains_when_schedule_has_few_steps(
 def test_shuffled_batches_visit_each_window_once_a_pass_when_drawn(
     windows: int, batch_size: int
 ) -> None:
-    batches = shuffled_batches(windows, batch_size, torch.Generator().manual_seed(0))
+    batches = ShuffledBatches(windows, batch_size, torch.Generator().manual_seed(0))
     per_pass = -(-windows // batch_size)
     orders = []
     for _ in range(4):
@@ -438,6 +443,92 @@ def test_shuffled_batches_visit_each_window_once_a_pass_when_drawn(
         orders.append(torch.cat(drawn).tolist())
         assert sorted(orders[-1]) == list(range(windows))
     assert windows == 1 or len({tuple(order) for order in orders}) > 1
+
+
+@given(windows=st.integers(1, 20), batch_size=st.integers(1, 25), before=st.integers(0, 30))
+def test_shuffled_batches_go_on_alike_when_restored_to_where_others_are(
+    windows: int, batch_size: int, before: int
+) -> None:
+    batches = ShuffledBatches(windows, batch_size, torch.Generator().manual_seed(0))
+    again = ShuffledBatches(windows, batch_size, torch.Generator().manual_seed(1))
+    for _ in range(before):
+        next(batches)
+    again.restore(batches.drawn_from, batches.taken)
+    for _ in range(2 * windows):
+        assert torch.equal(next(batches), next(again))
+
+
+@pytest.mark.parametrize("taken", [-1, 5])
+def test_shuffled_batches_raise_when_restored_beyond_their_order(taken: int) -> None:
+    batches = ShuffledBatches(10, 3, torch.Generator())
+    with pytest.raises(ValueError, match=f"^{taken} batches of 4$"):
+        batches.restore(batches.drawn_from, taken)
+
+
+class Ending(Watch):
+    """Ends a training by the clock of its steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def before_step(self, training: Training) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "epochs", "reason"),
+    [
+        (-3, 1, "time limit"),  # one step is always taken
+        (1, 1, "time limit"),
+        (7, 2, "time limit"),
+        (10, 2, "time limit"),
+        (29, 6, "time limit"),
+        (30, 6, "epochs"),
+        (99, 6, "epochs"),
+    ],
+)
+def test_fit_counts_the_steps_it_took_as_an_epoch_when_its_watch_ends_it(
+    steps: int, epochs: int, reason: str
+) -> None:
+    network, loss = regression()
+    taken: list[Tensor] = []
+
+    def counted(places: Tensor, progress: float) -> Tensor:
+        taken.append(places)
+        return loss(places, progress)
+
+    result = fit(
+        network,
+        CONFIG,
+        loss=counted,
+        windows=WINDOWS,
+        validate=iter(range(10, 0, -1)).__next__,
+        generator=torch.Generator().manual_seed(0),
+        watch=Ending(steps),
+    )
+    assert (len(result.history), result.stop_reason) == (epochs, reason)
+    assert len(taken) == min(max(steps, 1), 30)
+    assert result.best_epoch == epochs
+    last = result.history[-1]
+    assert last.update_ratio > 0 and last.learning_rate > 0
+
+
+def test_fit_keeps_the_best_weights_when_its_watch_ends_it_later() -> None:
+    _, _, after = train(CONFIG)
+    network, loss = regression()
+    validation = iter([3.0, 2.0, 4.0])
+    result = fit(
+        network,
+        CONFIG,
+        loss=loss,
+        windows=WINDOWS,
+        validate=lambda: next(validation),
+        generator=torch.Generator().manual_seed(0),
+        watch=Ending(12),
+    )
+    assert (result.best_epoch, len(result.history)) == (2, 3)
+    assert torch.equal(weights_of(network), after[1])
 
 
 def one_series() -> Panel:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from rnnforecast.config import TrainConfig
 from rnnforecast.errors import TrainingError
-from rnnforecast.training.loop import Loss
 from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
+from rnnforecast.training.state import Loss
 
 CONFIG = TrainConfig(
     epochs=1,
