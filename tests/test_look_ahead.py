@@ -7,8 +7,7 @@ intervals of every network and baseline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,10 @@ from rnnforecast.models.decoders import Memory
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.normalisation import WindowScale
 from rnnforecast.models.registry import MODELS
-from rnnforecast.training.loop import EpochRecord, FitResult
+from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows import backtest as workflow
 from rnnforecast.workflows import fitting as fits_of_workflow
+from rnnforecast.workflows.reporting import Mute
 
 # At a stride shorter than the horizon, an outcome may be known two cutoffs later only.
 HORIZON, CUTOFFS, STRIDE, REFIT, FUTURE = 3, 4, 2, 2, 1e9
@@ -93,22 +93,6 @@ class Run:
         return rows.drop(columns="y").reset_index(drop=True)
 
 
-class Silent:
-    """A reporter that tells nothing."""
-
-    def note(self, message: str) -> None: ...
-
-    def warning(self, message: str) -> None: ...
-
-    @contextmanager
-    def counting(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        yield lambda done: None
-
-    @contextmanager
-    def training(self, title: str) -> Iterator[Callable[[EpochRecord, int], None]]:
-        yield lambda record, epochs: None
-
-
 def write_panel(panel: Panel, path: Path) -> None:
     """In long form, one row a day; a missing value is an empty cell."""
     days = [pd.date_range("2024-01-01", periods=length) for length in panel.lengths]
@@ -148,7 +132,7 @@ def run(panel: Panel, directory: Path, model: str, **asked: Any) -> Run:
     )
     with pytest.MonkeyPatch.context() as patch:
         fits = recorded_fits(patch)
-        workflow.backtest(request, Silent())
+        workflow.backtest(request, Mute())
     return Run(fits, pd.read_csv(output, dtype=str, keep_default_na=False))
 
 

@@ -66,7 +66,7 @@ def backtest(
     A network is fitted on what lies before the first cutoff, and anew if --refit says so. At every
     cutoff it reads all values before it.
     """
-    with log.reporting() as reporter:
+    with log.reporting(data) as reporter:
         form = choose_format(format)
         check_output(output, data)
         settings = tuple(fit.settings(horizon, name) for name in options.parse_names(models))

@@ -53,7 +53,7 @@ def diagnose(
     The network is run once more, step by step, and the derivative of its loss by every recurrent
     state measured: whether it vanishes or explodes on its way back, and how far back it reaches.
     """
-    with log.reporting() as reporter:
+    with log.reporting(data) as reporter:
         form = choose_format(format)
         if by not in GROUPINGS:
             raise ConfigError(f"by must be one of {', '.join(GROUPINGS)}, got '{by}'")

@@ -46,7 +46,7 @@ def evaluate(
     Columns are named as Nixtla's tools, Prophet, AutoGluon or rnnforecast name them. A window is a
     series from one cutoff on; without a column 'cutoff', from its first forecast on.
     """
-    with log.reporting() as reporter:
+    with log.reporting(forecasts, *actuals) as reporter:
         form = choose_format(format)
         options.check_grouping(by)
         if not 0.5 < (100 + coverage) / 200 < 1:

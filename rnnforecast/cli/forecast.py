@@ -47,7 +47,7 @@ def forecast(
 
     Prints one row a series and step: the median, and the bounds of each interval.
     """
-    with log.reporting() as reporter:
+    with log.reporting(data) as reporter:
         form = choose_format(format)
         check_output(output, data, format)
         from rnnforecast.workflows.forecast import forecast as run

@@ -7,8 +7,10 @@ import io
 import json
 import math
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rnnforecast.cli.events import finite
 from rnnforecast.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
@@ -50,13 +52,21 @@ def check_output(output: Path | None, data: str | None, form: str | None = None)
     """
     if output is None:
         return
-    if data not in (None, "-") and output.exists() and output.samefile(str(data)):
-        raise ConfigError(f"--output {output} is the file that is read; pass another")
+    check_apart("--output", output, data)
     from rnnforecast.data.files import check_place
 
     if form not in (None, "csv"):
         raise ConfigError(f"--output writes CSV, got --format {form}; drop one of them")
     check_place(output)
+
+
+def check_apart(flag: str, output: Path | None, read: str | Path | None) -> None:
+    """Raise ConfigError where what `flag` names is the file that is read."""
+    if output is None or read is None or read == "-" or not output.exists():
+        return
+    with suppress(OSError):  # a file that is not there is told of by who reads it
+        if output.samefile(read):
+            raise ConfigError(f"{flag} {output} is the file that is read; pass another")
 
 
 def write_output(table: pd.DataFrame, output: Path) -> None:
@@ -103,8 +113,8 @@ def print_table(table: pd.DataFrame, form: str) -> None:
 def print_rows(columns: list[str], rows: list[list[Any]], form: str) -> None:
     """Write rows of plain values to standard output."""
     if form == "json":
-        records = [dict(zip(columns, map(_json_value, row), strict=True)) for row in rows]
-        _write(json.dumps(records, ensure_ascii=False, indent=1) + "\n")
+        records = [dict(zip(columns, row, strict=True)) for row in rows]
+        _write(json.dumps(finite(records), ensure_ascii=False, indent=1) + "\n")
     elif form == "csv":
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([columns, *rows])
@@ -123,7 +133,8 @@ def _print_rich(columns: list[str], rows: list[list[Any]]) -> None:
     from rich.console import Console
 
     console = Console()
-    cells = [columns, *([_cell(value) for value in row] for row in rows)]
+    lines = [columns, *([_cell(value) for value in row] for row in rows)]
+    cells = [[_harmless(cell) for cell in line] for line in lines]
     table = _rich_table(cells)
     needed, wanted = _widths(table)
     if wanted > console.width > len(cells):
@@ -173,6 +184,9 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _json_value(value: Any) -> Any:
-    """NaN and infinities are not JSON."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _harmless(cell: str) -> str:
+    """Without what a terminal would take for a command or an end of line."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in cell
+    )

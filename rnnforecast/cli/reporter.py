@@ -1,115 +1,55 @@
-"""Notes, warnings and progress on standard error."""
+"""What a workflow reports: told on standard error, and kept for the summary of the run."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from rnnforecast.cli.bar import counting_bar, training_bar
+from rnnforecast.cli.events import lines_are_json, tell
+from rnnforecast.cli.lines import counting_lines, training_lines
+
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from rnnforecast.training.loop import EpochRecord
-    from rnnforecast.training.loop import Progress as OnEpoch
-
-# Seconds between two lines of progress where standard error is no terminal.
-LINE_INTERVAL = 10.0
+    from rnnforecast.training.loop import Progress
 
 
 class StderrReporter:
-    """Shows what a workflow reports: a progress bar on a terminal, else a line every so often."""
+    """Progress is a bar on a terminal, else a line every so often; `verbose`, one every epoch.
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
+    Attributes:
+        warnings: Those of the run.
+        facts: What was recorded of it.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet, self.verbose = quiet, verbose
+        self.warnings: list[str] = []
+        self.facts: dict[str, object] = {}
 
     def note(self, message: str) -> None:
         if not self.quiet:
-            print(message, file=sys.stderr)
+            tell("note", message)
 
     def warning(self, message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr)
+        self.warnings.append(message)
+        tell("warning", message)
 
-    @contextmanager
-    def counting(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    def record(self, **facts: object) -> None:
+        self.facts |= facts
+
+    def counting(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         if self.quiet:
-            yield lambda done: None
-        elif sys.stderr.isatty():
-            with _bar() as bar:
-                task = bar.add_task(title, total=total, measures="")
-                yield lambda done: bar.advance(task, done)
-        else:
-            yield _Counter(title, total).add
+            return nullcontext(lambda done: None)
+        return (counting_bar if self._draws() else counting_lines)(title, total)
 
-    @contextmanager
-    def training(self, title: str) -> Iterator[OnEpoch]:
+    def training(self, title: str) -> AbstractContextManager[Progress]:
         if self.quiet:
-            yield lambda record, epochs: None
-        elif sys.stderr.isatty():
-            with _bar() as bar:
-                task = bar.add_task(title, total=None, measures="")
-                yield lambda record, epochs: bar.update(
-                    task, completed=record.epoch, total=epochs, measures=_measures(record)
-                )
-        else:
-            with _lines(title) as on_epoch:
-                yield on_epoch
+            return nullcontext(lambda record, epochs: None)
+        if self._draws():
+            return training_bar(title)
+        return training_lines(title, every_epoch=self.verbose)
 
-
-@contextmanager
-def _lines(title: str) -> Iterator[OnEpoch]:
-    """A line every so often, and one for the last epoch."""
-    told = time.monotonic()
-    line, pending = "", False
-
-    def on_epoch(record: EpochRecord, epochs: int) -> None:
-        nonlocal told, line, pending
-        line = f"{title}: epoch {record.epoch} of {epochs}, {_measures(record)}"
-        pending = time.monotonic() - told < LINE_INTERVAL
-        if not pending:
-            told = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
-
-    yield on_epoch
-    if pending:
-        print(line, file=sys.stderr, flush=True)
-
-
-class _Counter:
-    """A line every so often: how much is done, and the time left if the rest takes as long."""
-
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.done = title, total, 0
-        self.began = self.told = time.monotonic()
-
-    def add(self, done: int) -> None:
-        self.done += done
-        now = time.monotonic()
-        if now - self.told >= LINE_INTERVAL:
-            self.told = now
-            left = (now - self.began) * (self.total - self.done) / self.done
-            line = f"{self.title}: {self.done} of {self.total} windows, {left:.0f} s left"
-            print(line, file=sys.stderr, flush=True)
-
-
-def _bar() -> Progress:
-    """A bar with the time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        Remaining(),
-        TextColumn("{task.fields[measures]}"),
-        console=Console(stderr=True),
-    )
-
-
-def _measures(record: EpochRecord) -> str:
-    validation = record.validation_loss
-    shown = "" if validation is None else f"validation {validation:.4f}, "
-    return f"loss {record.train_loss:.4f}, {shown}gradient norm {record.gradient_norm:.3g}"
+    def _draws(self) -> bool:
+        return sys.stderr.isatty() and not (self.verbose or lines_are_json())

@@ -22,6 +22,7 @@ from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.forecaster import without_logarithm
 from rnnforecast.runtime import limit_threads, select_device
 from rnnforecast.scoreboard import Block, Scoreboard
+from rnnforecast.workflows.facts import record_backtest, record_metrics
 from rnnforecast.workflows.fitting import (
     baseline_contenders,
     calibration_windows,
@@ -133,6 +134,7 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
     asked = request.settings[0]
     gates = parse_gates(request.fail_if, asked.levels, owa=asked.season is not None)
     setup = _set_up(request, reporter)
+    record_backtest(setup.origins, request.settings, device, reporter)
     origins, board = setup.origins, _board(setup, request.by)
     contenders: dict[str, Calibrated] = {}
     every = request.refit_every or origins.count
@@ -160,6 +162,7 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
                         write(_forecasts(setup, block))
                     done(len(block.index))
     metrics = board.by_model()
+    record_metrics(metrics, reporter)
     tell_of_unread(board, reporter)
     tell_of_undefined(board, reporter)
     tell_of_losses(metrics, setup.networks, reporter)

@@ -32,6 +32,7 @@ from rnnforecast.forecaster import (
 from rnnforecast.models.registry import MODELS, find_model
 from rnnforecast.models.replay import LayerTrace, trace_attention, trace_layers
 from rnnforecast.runtime import limit_threads
+from rnnforecast.workflows.facts import record_data, record_model
 from rnnforecast.workflows.forecast import read_as_trained
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
 from rnnforecast.workflows.reporting import Reporter
@@ -75,12 +76,14 @@ def diagnose(
     artifact = load_artifact(directory, CPU)
     spec = artifact.forecaster.config.model
     _check_model(spec.model, attention)
+    record_model(artifact, reporter)
     limit_threads(spec.hidden_size, WINDOWS)
     if source is None:
         if artifact.panel.lengths.max() < 2:
             raise DataError("the model keeps 1 value of each series; pass DATA")
         return _diagnosis(artifact, artifact.panel, reporter, by_lag, attention)
     table = read_as_trained(source, artifact)
+    record_data(table, reporter)
     warn_of_ignored(table, reporter)
     with naming(table):
         return _diagnosis(artifact, table.panel, reporter, by_lag, attention)

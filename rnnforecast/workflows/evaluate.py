@@ -21,6 +21,7 @@ from rnnforecast.errors import ConfigError, DataError
 from rnnforecast.evaluation.baselines import BASELINES
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.scoreboard import Block, Forecasts, Scoreboard
+from rnnforecast.workflows.facts import record_data, record_metrics
 from rnnforecast.workflows.fitting import CALIBRATION_WINDOWS, baseline_contenders
 from rnnforecast.workflows.inputs import describe_data, warn_of_ignored
 from rnnforecast.workflows.reporting import Reporter
@@ -68,10 +69,16 @@ def evaluate(request: EvaluateRequest, reporter: Reporter) -> Scored:
     The baselines forecast the same windows from what lies before them, where every one has that.
     """
     table = read_actuals(request.actuals, request.data)
+    record_data(table, reporter)
     warn_of_ignored(table, reporter)
     asked = _columns(request.data, table.config)
     rows = read_forecasts(request.forecasts, asked, request.coverage, request.after)
     joined = join(rows, table.panel)
+    reporter.record(
+        forecasts=rows.name,
+        models=[model.name for model in rows.models],
+        windows={"scored": len(joined.index), "horizon": joined.horizon},
+    )
     _tell_of_join(rows, joined, table, reporter)
     _check_common(rows, joined)
     _tell_of_history(rows, joined, table.panel, request.after, reporter)
@@ -94,6 +101,7 @@ def evaluate(request: EvaluateRequest, reporter: Reporter) -> Scored:
                 forecasts[contender.name] = Forecasts(quantiles, contender.levels)
     board = _score(joined, forecasts, table, windows, request.by)
     metrics = board.by_model()
+    record_metrics(metrics, reporter)
     # A file may hold baselines alone, which are then what it is about.
     models = [name for name in joined.quantiles if name not in BASELINES] or [*joined.quantiles]
     tell_of_undefined(board, reporter)

@@ -12,6 +12,7 @@ from rnnforecast.data.reading import Table, parse_table
 from rnnforecast.data.source import Source
 from rnnforecast.errors import DataError
 from rnnforecast.runtime import limit_threads, select_device
+from rnnforecast.workflows.facts import record_data, record_model
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
 from rnnforecast.workflows.outputs import end_forecasts
 from rnnforecast.workflows.reporting import Reporter
@@ -33,10 +34,12 @@ def forecast(
     """
     artifact = load_artifact(directory, select_device(device))
     config = artifact.forecaster.config
+    record_model(artifact, reporter)
     limit_threads(config.model.hidden_size, config.training.batch_size)
     if source is None:
         return end_forecasts(artifact.forecaster, artifact.panel, alias)
     table = read_as_trained(source, artifact)
+    record_data(table, reporter)
     warn_of_ignored(table, reporter)
     with naming(table):
         tail = table.panel.tail(config.windows.lookback)

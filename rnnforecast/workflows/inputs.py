@@ -14,12 +14,14 @@ from rnnforecast.errors import DataError
 from rnnforecast.forecaster import not_counted, without_logarithm
 from rnnforecast.models.distributions import find_head
 from rnnforecast.models.registry import find_model
+from rnnforecast.workflows.facts import record_data
 from rnnforecast.workflows.reporting import Reporter
 
 
 def read_series(path: str, asked: DataConfig, reporter: Reporter) -> Table:
     """Read a table; tell of columns left out."""
     table = read_table(path, asked)
+    record_data(table, reporter)
     warn_of_ignored(table, reporter)
     return table
 

@@ -16,6 +16,9 @@ class Reporter(Protocol):
     def warning(self, message: str) -> None:
         """Something to look at, though the run goes on."""
 
+    def record(self, **facts: object) -> None:
+        """Facts of the run, for its summary: plain values, and lists and dictionaries of these."""
+
     def counting(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """What to call with every number of things done, of `total`, while the block runs."""
 
@@ -30,6 +33,9 @@ class Mute:
         """Nothing."""
 
     def warning(self, message: str) -> None:
+        """Nothing."""
+
+    def record(self, **facts: object) -> None:
         """Nothing."""
 
     def counting(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:

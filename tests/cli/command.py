@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import pty
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from rnnforecast.cli.app import main
+from rnnforecast.cli.events import choose_form
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 # A network and a training as small as can be.
@@ -43,8 +49,11 @@ class Run:
     stderr: str
 
 
-def run_here(directory: Path, *arguments: str | Path) -> Run:
-    """Run the program in this process, which costs no start, and put back what it changes."""
+def run_here(directory: Path, *arguments: str | Path, stderr: TextIO | None = None) -> Run:
+    """Run the program in this process, which costs no start, and put back what it changes.
+
+    What it tells on standard error goes to `stderr` where that is given.
+    """
     signals = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE]
     handlers = [signal.getsignal(number) for number in signals]
     told, errors = io.StringIO(), io.StringIO()
@@ -52,13 +61,40 @@ def run_here(directory: Path, *arguments: str | Path) -> Run:
         with (
             pytest.MonkeyPatch.context() as patch,
             contextlib.redirect_stdout(told),
-            contextlib.redirect_stderr(errors),
+            contextlib.redirect_stderr(stderr or errors),
             pytest.raises(SystemExit) as end,
         ):
             patch.chdir(directory)
             patch.setattr(sys, "argv", ["rnnforecast", *map(str, arguments)])
             main()
     finally:
+        choose_form(False)
         for number, handler in zip(signals, handlers, strict=True):
             signal.signal(number, handler)
     return Run(int(end.value.code or 0), told.getvalue(), errors.getvalue())
+
+
+class Screen:
+    """What has been written to a terminal."""
+
+    text = ""
+
+    def read(self, leader: int) -> None:
+        with contextlib.suppress(OSError):  # EIO where the other end is closed
+            while piece := os.read(leader, 65536):
+                self.text += piece.decode(errors="replace")
+
+
+@contextlib.contextmanager
+def terminal() -> Iterator[tuple[TextIO, Screen]]:
+    """A terminal to write to, and what has been written once the block is left."""
+    leader, follower = pty.openpty()
+    screen = Screen()
+    reader = threading.Thread(target=screen.read, args=(leader,))
+    reader.start()
+    try:
+        with os.fdopen(follower, "w") as stream:
+            yield stream, screen
+    finally:
+        reader.join(10)
+        os.close(leader)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnforecast.cli.render import print_rows
+from tests.cli.command import run_here
 
 NAMES = ["model", "mae", "mase", "coverage-80", "coverage-95", "skill", "owa"]
 ROWS = [
@@ -62,3 +64,11 @@ def test_table_folds_sentences_between_words_when_the_terminal_is_narrow() -> No
     assert max(map(len, lines)) <= 40
     words = [word for line in lines[2:] for word in line.split()]
     assert words == ["birnn-relu-two", *sentence.split()]
+
+
+def test_backtest_tells_of_its_absent_data_when_the_output_is_there(tmp_path: Path) -> None:
+    (tmp_path / "all.csv").write_text("old")
+    run = run_here(tmp_path, "backtest", "absent.csv", "--horizon", "3", "--output", "all.csv")
+    assert (run.code, run.stdout) == (3, "")
+    assert run.stderr.startswith("error: absent.csv: No such file")
+    assert (tmp_path / "all.csv").read_text() == "old"
