@@ -6,21 +6,27 @@ import io
 import os
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from rnnforecast import __version__
 from rnnforecast.cli.backtest import backtest
+from rnnforecast.cli.config_file import ConfigurableCommand, configurable, debug_is_asked
 from rnnforecast.cli.diagnose import diagnose
+from rnnforecast.cli.endings import ending_of
 from rnnforecast.cli.evaluate import evaluate
+from rnnforecast.cli.events import choose_form, tell_finally
 from rnnforecast.cli.forecast import forecast
+from rnnforecast.cli.foresight import json_is_asked
 from rnnforecast.cli.metrics import metrics
 from rnnforecast.cli.models import models
 from rnnforecast.cli.selftest import selftest
+from rnnforecast.cli.show import show
 from rnnforecast.cli.train import train
-from rnnforecast.errors import OutputError, RnnForecastError
+from rnnforecast.cli.update import update
+from rnnforecast.cli.verify import verify
+from rnnforecast.errors import OutputError
 from rnnforecast.signals import Interrupted, ignore_signals, watch_signals
 
 if TYPE_CHECKING:
@@ -31,8 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, forecast, backtest, evaluate, diagnose, models, metrics, selftest):
-    app.command()(command)
+learning, looking = (train, update, forecast, backtest, evaluate), (diagnose, show, verify)
+for command in (*learning, *looking, models, metrics, selftest):
+    app.command(cls=ConfigurableCommand)(configurable(command))
 
 
 def _version(value: bool) -> None:
@@ -56,40 +63,37 @@ def program(
 def main() -> NoReturn:
     """Run the program; every end has its exit code and, if it is a failure, one line."""
     try:
+        choose_form(json_is_asked(sys.argv[1:]))
         watch_signals(_end_at_once)
         _open_streams()
         _run()
     except Interrupted as interruption:
-        if interruption.signum in (signal.SIGINT, signal.SIGTERM):
-            _tell("interrupted")
-        sys.exit(128 + interruption.signum)
+        sys.exit(_tell_of(interruption))
     finally:
         ignore_signals()
 
 
 def _run() -> NoReturn:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"] or ["--help"]
-    debug = "--debug" in sys.argv[1:]
+    debug = "--debug" in sys.argv[1:] or debug_is_asked()
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
-    except RnnForecastError as error:
-        _fail(str(error), error.exit_code, debug)
     except Exception as error:
-        if hasattr(error, "format_message"):  # how typer, of any version, tells of wrong usage
-            _fail(f"{error.format_message().rstrip('.')}. Try --help.", 2, debug)
-        if _is_of_memory(error):
-            remedy = "pass a smaller --batch-size, --lookback or --hidden-size"
-            _fail(f"memory ran out; {remedy}", 1, debug)
-        _fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1, debug)
+        if debug:
+            import traceback
+
+            sys.exit(_tell_of(error, traceback=traceback.format_exc().rstrip()))
+        sys.exit(_tell_of(error))
 
 
-def _is_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: torch has no class of its own for that on a CPU."""
-    text = str(error)
-    named = "out of memory" in text or "alloc" in text or "Storage size" in text
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and named)
+def _tell_of(error: BaseException, **more: str) -> int:
+    """Write the line of a failure; its exit code."""
+    ending = ending_of(error)
+    if ending.message is not None:
+        tell_finally(ending.event, ending.message, exit_code=ending.code, **more)
+    return ending.code
 
 
 class _Stream(io.FileIO):
@@ -128,20 +132,4 @@ def _open_streams() -> None:
 
 
 def _end_at_once(signum: int, frame: object) -> NoReturn:
-    _tell("interrupted")
-    os._exit(128 + signum)
-
-
-def _fail(message: str, exit_code: int, debug: bool) -> NoReturn:
-    if debug:
-        import traceback
-
-        _tell(traceback.format_exc().rstrip())
-    _tell("error: " + " ".join(message.split()))
-    sys.exit(exit_code)
-
-
-def _tell(message: str) -> None:
-    """Write to standard error; where it takes no more, the exit code tells alone."""
-    with suppress(Interrupted, OutputError):
-        print(message, file=sys.stderr, flush=True)
+    os._exit(_tell_of(Interrupted(signum)))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.config_text import settled_options, to_toml
 from rnnforecast.cli.fit_options import TRAINING, FitOptions
 from rnnforecast.cli.log_options import LogOptions
-from rnnforecast.cli.render import choose_format, print_scored
+from rnnforecast.cli.render import choose_format, print_rows, print_scored
 from rnnforecast.cli.run_options import RunOptions
+from rnnforecast.cli.summary import peak_memory
 from rnnforecast.errors import ConfigError
+
+# Options that say what to do with all others.
+UNWRITTEN = ("config", "dry_run", "write_config")
 
 
 @options.grouped
 def train(
+    context: typer.Context,
     data: options.Data,
     horizon: options.Horizon,
     fit: FitOptions,
@@ -55,6 +62,23 @@ def train(
     ] = False,
     fail_if: options.FailIf = None,
     device: options.Device = "auto",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what would be done, and the seconds and memory that a short probe tells; "
+            "train and write nothing.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
+    write_config: Annotated[
+        bool,
+        typer.Option(
+            "--write-config",
+            help="Print all settings as TOML for --config; train and write nothing.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
     format: options.Format = None,
 ) -> None:
     """Fit a network to the series in DATA; print its metrics beside the baselines'.
@@ -64,13 +88,16 @@ def train(
     network that is kept has been fitted again on everything. Where --fail-if is met, DIR stays as
     it was.
     """
-    with log.reporting() as reporter:
+    with log.reporting(data) as reporter:
         form = choose_format(format)
+        if dry_run and write_config:
+            raise ConfigError("dry_run cannot go with --write-config; drop one of them")
         if find_lr and fit.learning_rate is not None:
             raise ConfigError(
                 f"learning_rate must be left out with --find-lr, got {fit.learning_rate:g}"
             )
         settings, asked = fit.settings(horizon, model, refit=refit), columns.data_config()
+        from rnnforecast.workflows.planning import plan, resolve_request
         from rnnforecast.workflows.train import TrainRequest
         from rnnforecast.workflows.train import train as run
 
@@ -84,7 +111,21 @@ def train(
             device=device,
             control=control.control(),
         )
-        print_scored(run(request, reporter), form)
+        if dry_run:
+            found = plan(request, reporter) | {"peak memory in MiB": round(peak_memory())}
+            print_rows(["property", "value"], [list(row) for row in found.items()], form)
+        elif write_config:
+            config = resolve_request(request, reporter).config
+            print(_written(context, settled_options(config, request.directory)), end="", flush=True)
+        else:
+            print_scored(run(request, reporter), form)
+
+
+def _written(context: typer.Context, settled: Mapping[str, tuple[Any, str]]) -> str:
+    """The settings as TOML, but for those that say what to do with them."""
+    names = [parameter.name for parameter in context.command.params]
+    values = {name: context.params[name] for name in names if name not in UNWRITTEN}
+    return to_toml("train", values, settled)
 
 
 def _default_directory(data: str, model: str) -> Path:

@@ -146,7 +146,9 @@ def test_train_ends_with_the_signals_code_when_interrupted(
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1] == "interrupted"
-    assert os.listdir(tmp_path / "d") == [".lock"]
+    # Whether the training has begun by then is a matter of chance.
+    left = tmp_path / "d"
+    assert not left.exists() or sorted(os.listdir(left)) == [".lock", "checkpoint.safetensors"]
 
 
 def test_train_ends_in_one_line_when_signals_come_in_quick_succession(tmp_path: Path) -> None:
