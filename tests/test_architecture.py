@@ -7,7 +7,8 @@
     3       workflows/                                  one function a command, joins the parts
     4       artifact, contenders, scoreboard,           the model file; who is compared, and how;
             diagnostics                                 how gradients flow through time
-    5       backtest, forecaster, defaults, verdicts    where data, models and metrics meet
+    5       backtest, forecaster, defaults, verdicts,   where data, models and metrics meet;
+            container, limits                           what may be in a model file, and how
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
     7       config, runtime, arrays, signals            settings that check themselves; the machine
     8       errors                                      failures and their exit codes
@@ -48,7 +49,7 @@ LAYERS = (
     {"cli"},
     {"workflows"},
     {"artifact", "contenders", "diagnostics", "scoreboard"},
-    {"backtest", "forecaster", "defaults", "verdicts"},
+    {"backtest", "container", "forecaster", "defaults", "limits", "verdicts"},
     {"data", "models", "training", "evaluation"},
     {"config", "runtime", "arrays", "signals"},
     {"errors"},
@@ -59,7 +60,7 @@ WITHOUT_TORCH = {"cli", "evaluation", "data", "config", "errors", "defaults", "b
 TABLES = {"rnnforecast.models.registry", "rnnforecast.models.distributions"}
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"),
-    *("rnnforecast", "tests", "sample_data", "benchmarks"),
+    *("rnnforecast", "tests", "sample_data", "benchmarks", "docs"),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 300, 45
 
@@ -74,7 +75,7 @@ WITHOUT_DOCSTRING = {
     "rnnforecast.cli.options": {"ColumnOptions.data_config"},
     "rnnforecast.cli.reporter": {
         *("StderrReporter.note", "StderrReporter.warning", "StderrReporter.training"),
-        "StderrReporter.counting",
+        *("StderrReporter.counting", "StderrReporter.record"),
     },
     "rnnforecast.models.cells": {
         *(f"{cell}.step" for cell in ("TanhRNN", "ReLURNN", "GRU", "LSTM")),

@@ -1,11 +1,14 @@
-"""README keeps to what the program does."""
+"""README and the recipes keep to what the program does."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import typer
+
 from rnnforecast import errors
+from rnnforecast.cli.app import app
 from rnnforecast.cli.render import SECONDARY
 from rnnforecast.config import ModelSpec
 from rnnforecast.evaluation.baselines import BASELINES
@@ -13,8 +16,25 @@ from rnnforecast.evaluation.metrics import metrics_for
 from rnnforecast.evaluation.statistical import STATISTICAL
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.registry import MODELS
+from tests.recipes.blocks import TEXT as RECIPES
+from tests.recipes.blocks import titles
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PROGRAM = typer.main.get_command(app)
+COMMANDS = PROGRAM.commands
+# Options of other programs in the documents: systemctl, Miller, sqlite-utils.
+FOREIGN = {"--now", "--icsv", "--opprint", "--csv", "--pk"}
+
+
+def options_of(*names: str) -> set[str]:
+    """The long options of these commands and of the program itself."""
+    parameters = [p for part in (PROGRAM, *map(COMMANDS.get, names)) for p in part.params]
+    written = {o for p in parameters for o in (*p.opts, *p.secondary_opts)}
+    return {o for o in written if o.startswith("--")} | {"--help"}
+
+
+OPTIONS = options_of(*COMMANDS)
 
 
 def test_readme_has_the_two_commands_on_its_first_screen() -> None:
@@ -52,3 +72,28 @@ def test_readme_names_every_exit_code() -> None:
     codes = {re.match(r"\| ([\d, ]+) \|", line) for line in README.splitlines()}
     named = {code for match in codes if match for code in match[1].split(", ")}
     assert {str(kind.exit_code) for kind in kinds} <= named
+
+
+def test_every_command_has_help_and_stands_in_the_documents() -> None:
+    for name, command in COMMANDS.items():
+        assert command.help, name
+        assert f"rnnforecast {name}" in README + RECIPES, name
+        assert all(getattr(option, "help", None) for option in command.params), name
+
+
+def test_documents_name_no_option_that_does_not_exist() -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", README + RECIPES))
+    assert named - OPTIONS == FOREIGN
+
+
+def test_documents_give_every_command_its_own_options() -> None:
+    lines = re.findall(r"rnnforecast ([a-z]+)((?: +(?:'[^']*'|[^\s'|>&;`]+))+)", README + RECIPES)
+    given = [(name, re.findall(r"--[a-z-]+", rest)) for name, rest in lines if name in COMMANDS]
+    assert sum(len(options) for _, options in given) > 10
+    assert not [(name, o) for name, options in given for o in options if o not in options_of(name)]
+
+
+def test_every_block_of_the_recipes_is_run_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "recipes").glob("test_*.py"))
+    assert len(titles()) == RECIPES.count("```") / 2 > 10
+    assert not [title for title in titles() if f'"{title}"' not in tests]
