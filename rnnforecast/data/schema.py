@@ -174,12 +174,15 @@ def kind_of(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind
     numbers = pd.to_numeric(observed.str.replace(decimal, ".", regex=False), errors="coerce")
     number = bool(numbers.notna().mean() > 0.5)
     whole = bool(observed.str.fullmatch(r"[+-]?\d{1,18}").all())
+    # A table may have thousands of columns, and to try all formats of times takes long.
+    if (number and not whole) or not observed.str.contains(r"\d").any():
+        return Kind(number=number, whole=whole, time=False)
     try:
         parsed = parse_times(observed)
     except DataError:
         # More than one format reads the sample; all rows together will tell which.
         return Kind(number=number, whole=whole, time=True)
-    time = not isinstance(parsed, int) and not parsed.integer and not (number and not whole)
+    time = not isinstance(parsed, int) and not parsed.integer
     return Kind(number=number, whole=whole, time=time)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -114,7 +115,7 @@ def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], st
     with_zone = "%z" in name
     try:
         times = pd.to_datetime(naive, format=name, errors="coerce", utc=with_zone)
-    except ValueError as error:
+    except (ValueError, re.error) as error:  # a directive that stands twice is the latter
         raise ConfigError(
             f"time_format must be a strptime format such as %d/%m/%Y, got '{name}'; {error}"
         ) from None

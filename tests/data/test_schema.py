@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from rnnforecast.config import DataConfig
+from rnnforecast.data import schema
 from rnnforecast.data.panel import RowError
-from rnnforecast.data.schema import SAMPLE_ROWS, find_columns
+from rnnforecast.data.schema import SAMPLE_ROWS, find_columns, kind_of
 from rnnforecast.errors import DataError
 
 DAYS = list(pd.date_range("2020-01-01", periods=6).strftime("%Y-%m-%d"))
@@ -185,3 +186,20 @@ def test_columns_raise_with_the_row_when_a_time_occurs_twice_and_nothing_names_s
     with pytest.raises(RowError, match="column 'day': '2020-01-03' occurs twice and no") as error:
         find(table)
     assert error.value.row == 5
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"), [("3.5", True), ("-1e9", True), ("sun", False), ("--", False)]
+)
+def test_kind_of_tries_no_format_of_times_when_cells_cannot_be_times(
+    cell: str, number: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To try them for each of thousands of columns took longer than all else."""
+    monkeypatch.delattr(schema, "parse_times")
+    kind = kind_of(pd.Series([cell] * 9, dtype="str"), ("",), ".")
+    assert (kind.number, kind.whole, kind.time) == (number, False, False)
+
+
+@pytest.mark.parametrize("cell", ["2020-01-31", "Jan 2020", "20200131", "31.01.2020"])
+def test_kind_of_finds_times_when_cells_are_some(cell: str) -> None:
+    assert kind_of(pd.Series([cell] * 9, dtype="str"), ("",), ".").time

@@ -155,3 +155,9 @@ def test_format_writes_iso_8601_that_is_read_back(
     written = Frequency(unit="microsecond", count=DAY, **frequency).format(np.array(times))
     assert list(written) == expected
     assert parse(expected)[0].tolist() == times
+
+
+@pytest.mark.parametrize("name", ["%Q", "%Y%Y"])
+def test_parse_times_refuses_a_format_that_is_none(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"time_format must be a strptime format .* got '{name}'"):
+        parse(["2020", "2021"], name)
