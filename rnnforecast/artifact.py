@@ -6,7 +6,7 @@ against damage; against malice, everything is checked before it is used, and bef
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,11 @@ UNREADABLE = (
     RuntimeError,
 )
 NETWORK, LOOKBACK, FACTORS = "network.", "lookback.", "intervals.factors"
+SCORED_NETWORK, SCORED_FACTORS = "scored.network.", "scored.factors"
 DTYPES = {torch.float32: "F32", torch.float64: "F64"}
-PARTS = {"schema_version", "versions", "config", "frequency", "ids", "record"}
+PARTS = {"schema_version", "versions", "config", "scored", "frequency", "ids", "record"}
+# Where the scored network is: beside the other, the other itself, or not kept.
+APART, SAME, NONE = "apart", "same", "none"
 PROGRAMS = {"rnnforecast", "torch"}
 LONGEST_REASON = 200
 
@@ -64,12 +67,15 @@ class Artifact:
         forecaster: The network and its configuration.
         panel: The last lookback of every series it was trained on.
         record: What else is known of the run: data hash, metrics, chosen epoch.
+        scored: The network as it was scored, before any fit to the values that it was scored on;
+            None where that worked on other logarithms than the one that is kept.
         versions: Of the programs that wrote it.
     """
 
     forecaster: Forecaster
     panel: Panel
     record: dict[str, Any]
+    scored: Forecaster | None = None
     versions: dict[str, str] = field(
         default_factory=lambda: {"rnnforecast": __version__, "torch": torch.__version__}
     )
@@ -82,20 +88,23 @@ def pack_artifact(artifact: Artifact) -> bytes:
         ConfigError: It would be refused: its times or the work of a forecast know no bounds.
     """
     panel, config = artifact.panel, artifact.forecaster.config
+    kept, scored = artifact.forecaster, artifact.scored
+    where = NONE if scored is None else SAME if scored.network is kept.network else APART
     header = {
         "schema_version": SCHEMA_VERSION,
         "versions": artifact.versions,
         "config": asdict(config),
+        "scored": where,
         "frequency": asdict(panel.frequency),
         "ids": panel.ids,
         "record": artifact.record,
     }
-    tensors = {
-        f"{NETWORK}{name}": weights.detach().cpu().contiguous()
-        for name, weights in artifact.forecaster.network.state_dict().items()
-    }
-    if artifact.forecaster.factors is not None:
-        tensors[FACTORS] = torch.from_numpy(artifact.forecaster.factors)
+    tensors = _weights(NETWORK, kept.network)
+    if scored is not None and where == APART:
+        tensors |= _weights(SCORED_NETWORK, scored.network)
+    for name, factors in ((FACTORS, kept.factors), (SCORED_FACTORS, scored and scored.factors)):
+        if factors is not None:
+            tensors[name] = torch.from_numpy(factors)
     for name in ("values", "offsets", "starts"):
         tensors[f"{LOOKBACK}{name}"] = torch.from_numpy(getattr(panel, name))
     content = pack(header, tensors)
@@ -135,6 +144,8 @@ def load_artifact(
             return load_artifact(directory, device, passed)  # a run has replaced it meanwhile
         raise _damaged(path, error) from None
     artifact.forecaster.network.to(device)
+    if artifact.scored is not None:
+        artifact.scored.network.to(device)
     return artifact
 
 
@@ -168,35 +179,61 @@ def _unpacked(stored: Container) -> Artifact:
     ids = header["ids"]
     if not isinstance(ids, list):
         raise ValueError("the ids are no list")
-    network = _unfilled(config, len(shapes))
-    weights = network.state_dict()
+    where = header["scored"]
+    if where not in (APART, SAME, NONE):
+        raise ValueError("where the scored network is is not known")
+    prefixes = [NETWORK, SCORED_NETWORK] if where == APART else [NETWORK]
+    networks = [_unfilled(config, len(shapes)) for _ in prefixes]
     expected = {
-        f"{NETWORK}{name}": Shape(DTYPES[weight.dtype], tuple(weight.shape))
-        for name, weight in weights.items()
-    } | {
-        f"{LOOKBACK}offsets": Shape("I64", (len(ids) + 1,)),
-        f"{LOOKBACK}starts": Shape("I64", (len(ids),)),
-        f"{LOOKBACK}values": Shape("F64", shapes[f"{LOOKBACK}values"].sizes[:1]),
-    }
-    if FACTORS in shapes:
-        expected[FACTORS] = Shape("F64", (config.windows.horizon, len(config.model.levels)))
+        f"{prefix}{name}": Shape(DTYPES[weight.dtype], tuple(weight.shape))
+        for prefix in prefixes
+        for name, weight in networks[0].state_dict().items()
+    } | _expected(config, len(ids), shapes, FACTORS if where == NONE else SCORED_FACTORS)
     for name in sorted(set(expected) | set(shapes)):
         if expected.get(name) != shapes.get(name):
             raise ValueError(f"the tensor {name} is not that of the configuration")
-    names = ("offsets", "starts", "values")
-    arrays = {name: stored.tensor(f"{LOOKBACK}{name}").numpy() for name in names}
+    parts = ("offsets", "starts", "values")
+    arrays = {name: stored.tensor(f"{LOOKBACK}{name}").numpy() for name in parts}
     panel = Panel(ids=tuple(ids), frequency=frequency, **arrays)
     check_panel(panel, config.windows.lookback)
     check_times(panel, config.windows.horizon)
     check_work(config, panel)
-    factors = _factors(stored.tensor(FACTORS)) if FACTORS in shapes else None
-    network.load_state_dict({name: _finite(stored, name) for name in weights}, assign=True)
+    for prefix, network in zip(prefixes, networks, strict=True):
+        names = list(network.state_dict())
+        filled = {name: _finite(stored, f"{prefix}{name}") for name in names}
+        network.load_state_dict(filled, assign=True)
     return Artifact(
-        forecaster=Forecaster(config, network, factors),
+        forecaster=Forecaster(config, networks[0], _factors(stored, FACTORS)),
         panel=panel,
         record=header["record"],
+        scored=None
+        if where == NONE
+        else Forecaster(config, networks[-1], _factors(stored, SCORED_FACTORS)),
         versions=versions,
     )
+
+
+def _expected(
+    config: RunConfig, series: int, shapes: Mapping[str, Shape], last_factors: str
+) -> dict[str, Shape]:
+    """What the tensors beside the weights must be; those of factors need not be there."""
+    expected = {
+        f"{LOOKBACK}offsets": Shape("I64", (series + 1,)),
+        f"{LOOKBACK}starts": Shape("I64", (series,)),
+        f"{LOOKBACK}values": Shape("F64", shapes[f"{LOOKBACK}values"].sizes[:1]),
+    }
+    for name in (FACTORS, last_factors):
+        if name in shapes:
+            expected[name] = Shape("F64", (config.windows.horizon, len(config.model.levels)))
+    return expected
+
+
+def _weights(prefix: str, network: ForecastNetwork) -> dict[str, Tensor]:
+    """The weights of a network under names of their own."""
+    return {
+        f"{prefix}{name}": weights.detach().cpu().contiguous()
+        for name, weights in network.state_dict().items()
+    }
 
 
 def _unfilled(config: RunConfig, tensors: int) -> ForecastNetwork:
@@ -209,19 +246,21 @@ def _unfilled(config: RunConfig, tensors: int) -> ForecastNetwork:
 
 
 def _finite(stored: Container, name: str) -> Tensor:
-    weights = stored.tensor(f"{NETWORK}{name}")
+    weights = stored.tensor(name)
     if not weights.isfinite().all():
         raise ValueError(f"a weight of {name} is not finite")
     return weights
 
 
-def _factors(stored: Tensor) -> FloatArray:
-    """The factors of the intervals.
+def _factors(stored: Container, name: str) -> FloatArray | None:
+    """The factors of intervals, where there are any.
 
     Raises:
         ValueError: One is no size.
     """
-    factors: FloatArray = stored.numpy()
+    if name not in stored.shapes:
+        return None
+    factors: FloatArray = stored.tensor(name).numpy()
     if not (np.isfinite(factors) & (factors >= 0)).all():
         raise ValueError("a factor of the intervals is no size")
     return factors

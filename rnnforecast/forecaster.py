@@ -157,8 +157,7 @@ def fit_forecaster(
     teaching = TEACHING[config.training.teacher_forcing]
     validate = None
     if ends is not None:
-        newest = windows_between(ends, panel.lengths - config.windows.horizon)
-        newest = newest.thinned(min(VALIDATION_WINDOWS, affordable_windows(config)))
+        newest = newest_windows(panel, config, ends)
         held_out = gather_windows(panel, newest, config, device=device)
 
         def validate() -> float:
@@ -269,6 +268,15 @@ def training_windows(panel: Panel, windows: WindowSpec) -> WindowIndex:
     """
     history = np.minimum(min(windows.season, windows.lookback), panel.lengths - 1)
     return windows_between(np.maximum(history, 1), panel.lengths - 1)
+
+
+def newest_windows(panel: Panel, config: RunConfig, ends: IntArray) -> WindowIndex:
+    """The windows from `ends` [series] on by which an epoch is judged, as many as can be afforded.
+
+    Their targets lie within the series.
+    """
+    newest = windows_between(ends, panel.lengths - config.windows.horizon)
+    return newest.thinned(min(VALIDATION_WINDOWS, affordable_windows(config)))
 
 
 def gather_windows(

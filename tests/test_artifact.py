@@ -422,6 +422,7 @@ CHANGES = {
             ("lookback.offsets", "too short", torch.tensor([0, 7])),
             ("lookback.offsets", "too long", torch.tensor([0, 3, 5, 7])),
             ("lookback.offsets", "negative", torch.tensor([-2, 5, 7])),
+            ("lookback.offsets", "after the first value", torch.tensor([1, 5, 7])),
             ("lookback.offsets", "descending", torch.tensor([0, 8, 7])),
             ("lookback.offsets", "beyond the values", torch.tensor([0, 5, 2**40])),
             ("lookback.offsets", "of floats", torch.tensor([0.0, 5.0, 7.0])),
@@ -460,6 +461,19 @@ def test_load_artifact_raises_when_a_part_is_changed(
     header, tensors = taken_apart(content, tmp_path)
     change(header, tensors)
     assert "sha256" not in load_damaged(packed(header, tensors), tmp_path)
+
+
+def test_load_artifact_raises_when_a_series_is_longer_than_the_lookback(
+    content: bytes, tmp_path: Path
+) -> None:
+    header, tensors = taken_apart(content, tmp_path)
+    tensors["lookback.values"] = torch.ones(8, dtype=torch.float64)
+    tensors["lookback.offsets"] = torch.tensor([0, 6, 8])
+    (tmp_path / MODEL_FILE).write_bytes(packed(header, tensors))
+    assert load_artifact(tmp_path, CPU).panel.lengths.tolist() == [6, 2]
+    tensors["lookback.offsets"] = torch.tensor([0, 7, 8])
+    message = load_damaged(packed(header, tensors), tmp_path)
+    assert "a series is longer than the lookback" in message
 
 
 @settings(

@@ -97,8 +97,8 @@ def train(
                 f"learning_rate must be left out with --find-lr, got {fit.learning_rate:g}"
             )
         settings, asked = fit.settings(horizon, model, refit=refit), columns.data_config()
-        from rnnforecast.workflows.planning import plan, resolve_request
-        from rnnforecast.workflows.train import TrainRequest
+        from rnnforecast.workflows.planning import plan
+        from rnnforecast.workflows.train import TrainRequest, resolve_request
         from rnnforecast.workflows.train import train as run
 
         request = TrainRequest(
@@ -112,7 +112,9 @@ def train(
             control=control.control(),
         )
         if dry_run:
-            found = plan(request, reporter) | {"peak memory in MiB": round(peak_memory())}
+            found, memory = plan(request, reporter), peak_memory()
+            if memory is not None:
+                found["peak memory in MiB"] = round(memory)
             print_rows(["property", "value"], [list(row) for row in found.items()], form)
         elif write_config:
             config = resolve_request(request, reporter).config

@@ -19,6 +19,14 @@ def update(
     data: options.Data,
     control: RunOptions,
     log: LogOptions,
+    allow_loss: Annotated[
+        bool,
+        typer.Option(
+            "--allow-loss",
+            help="Go on where series are gone or end earlier than they did, as in a file that was "
+            "cut off.",
+        ),
+    ] = False,
     guard: Annotated[
         bool,
         typer.Option(
@@ -48,9 +56,10 @@ def update(
 ) -> None:
     """Let the model in DIR go on learning from DATA: more rows, corrected rows, new series.
 
-    The newest HORIZON values are held out, and the updated model replaces the one that was there
-    only if it forecasts these no worse; either way the files in DIR become those of DATA. Where
-    nothing is new, or --fail-if is met, DIR stays as it was.
+    The newest HORIZON values are held out, which neither the updated model nor the one that was
+    there has seen when they are scored; it is replaced only if its successor forecasts them no
+    worse. Either way the files in DIR become those of DATA. Where nothing is new, or --fail-if is
+    met, DIR stays as it was.
     """
     with log.reporting(data) as reporter:
         form = choose_format(format)
@@ -60,6 +69,7 @@ def update(
         request = UpdateRequest(
             directory=directory,
             path=data,
+            allow_loss=allow_loss,
             guard=guard,
             retrain_after=retrain_after,
             drift=drift,

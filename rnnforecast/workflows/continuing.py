@@ -1,8 +1,10 @@
 """A stored model that goes on learning: what it starts from, what it comes to, what it is sure of.
 
-The weights that are stored have seen all but the newest values, so windows that could tell the best
-epoch are few: training takes a set number of epochs. For the same reason the intervals keep the
-factors that they had, but for what windows of newer values show.
+A model file holds two networks: the one that forecasts, fitted to all values, and the one that was
+scored, which has not seen the newest horizon. The latter is held against its successor, so that
+nothing that is scored has been seen. It has seen nearly all else: windows that could tell the best
+epoch are few, and training takes a set number of epochs; intervals keep the factors that they had,
+but for what windows show that the scored network has not seen.
 """
 
 from __future__ import annotations
@@ -61,23 +63,23 @@ class Case:
 
     @property
     def before(self) -> Before:
-        """The stored model as a contender."""
-        old = self.stored.forecaster
+        """The stored model as a contender: the network that was scored, or else the other."""
+        old = self.stored.scored or self.stored.forecaster
         return Before(old.config, old.network, old.factors)
 
-    def factors(self, forecaster: Forecaster, panel: Panel, first: IntArray) -> FloatArray:
-        """The stored factors, corrected by the windows from `first` [series] on."""
-        horizon = self.run.config.windows.horizon
-        index = windows_between(np.maximum(first, 1), panel.lengths - horizon)
-        prior = self.stored.forecaster.factors
-        index = index.thinned(CALIBRATION_WINDOWS)
-        return factors_of(
-            forecaster, panel, index, forecaster.config, 1.0 if prior is None else prior
-        )
+
+def corrected_factors(forecaster: Forecaster, panel: Panel, first: IntArray) -> FloatArray:
+    """A model's factors, corrected by windows from `first` [series] on, which it has not seen."""
+    config = forecaster.config
+    index = windows_between(np.maximum(first, 1), panel.lengths - config.windows.horizon)
+    prior = 1.0 if forecaster.factors is None else forecaster.factors
+    return factors_of(forecaster, panel, index.thinned(CALIBRATION_WINDOWS), config, prior)
 
 
 def drifted(limit: float, case: Case) -> str | None:
     """Why the model no longer fits the series, by its errors on the newest values."""
+    if math.isinf(limit):
+        return None
     before = case.before
     flat = np.ones((case.run.config.windows.horizon, len(case.run.config.model.levels)))
     metrics = fill_board([before], {before.name: flat}, case.run).by_model()
@@ -95,20 +97,20 @@ def drifted(limit: float, case: Case) -> str | None:
 
 
 def go_on(case: Case, reporter: Reporter, watching: Watching) -> tuple[Forecaster, FitResult]:
-    """Fit the stored weights to what lies before the held-out values."""
+    """Fit the weights that were scored to what lies before the held-out values."""
     run = case.run
     with watching as watch, reporter.training(f"updating {run.config.model.model}") as on_epoch:
         forecaster, result = fit_forecaster(
             run.known,
             shortened(run.config),
             device=run.device,
-            initial=case.stored.forecaster.network,
+            initial=case.before.network,
             on_epoch=on_epoch,
             watch=watch,
         )
     if result.stop_reason == "time limit":
         reporter.note(f"the time limit ended the update in epoch {len(result.history)}")
-    return replace(forecaster, config=run.config), result
+    return forecaster, result
 
 
 def shortened(config: RunConfig) -> RunConfig:
@@ -137,16 +139,16 @@ def finish(
     case: Case,
     checkpoints: Checkpoints,
     reporter: Reporter,
-) -> tuple[Forecaster, IntArray]:
-    """The accepted model, and how many values of each series it was fitted to [series]."""
-    run, fitted = case.run, case.run.known.lengths
+) -> Forecaster:
+    """The model that is kept in place of the stored one, by the candidate that was scored."""
+    run = case.run
     if case.from_scratch:
         factors = unseen_factors(candidate, run)
     else:
-        fitted = np.maximum(case.news.seen, fitted)
-        factors = case.factors(candidate, run.panel, fitted)
+        factors = corrected_factors(candidate, run.panel, run.known.lengths)
+    kept = candidate
     if run.settings.refit:
-        last = fit_to_all(
+        kept = fit_to_all(
             candidate,
             run if case.from_scratch else replace(run, config=shortened(run.config)),
             result.best_epoch,
@@ -154,15 +156,15 @@ def finish(
             reporter,
             initial=None if case.from_scratch else case.stored.forecaster.network,
         )
-        fitted = fitted if last is candidate else run.panel.lengths
-        candidate = last
     # The next update shortens what training had, too.
-    config = replace(candidate.config, training=run.config.training)
-    return replace(candidate, config=config, factors=factors), fitted
+    config = replace(kept.config, training=run.config.training)
+    return replace(kept, config=config, factors=factors)
 
 
-def as_it_was(case: Case) -> Forecaster:
-    """The stored model, to forecast what follows the newest values."""
-    old, run = case.stored.forecaster, case.run
-    factors = case.factors(old, run.panel, case.news.seen)
-    return replace(old, config=replace(old.config, data=run.table.config), factors=factors)
+def as_it_was(case: Case) -> tuple[Forecaster, Forecaster]:
+    """The stored model, to forecast what follows the newest values, and its scored network."""
+    data, panel = case.run.table.config, case.run.panel
+    old, before = case.stored.forecaster, case.before
+    factors = corrected_factors(before, panel, case.news.seen)
+    kept = replace(old, config=replace(old.config, data=data), factors=factors)
+    return kept, Forecaster(kept.config, before.network, before.factors)

@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 
 from rnnforecast.artifact import Artifact
-from rnnforecast.backtest import Origins, training_ends, validation_windows
+from rnnforecast.backtest import Origins
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
-from rnnforecast.forecaster import VALIDATION_WINDOWS, affordable_windows, training_windows
 from rnnforecast.training.loop import FitResult
+from rnnforecast.workflows.fitting import count_windows
 from rnnforecast.workflows.reporting import Reporter
 
 
@@ -28,18 +28,6 @@ def record_data(table: Table, reporter: Reporter) -> None:
             "values": len(table.panel.values),
         }
     )
-
-
-def count_windows(known: Panel, config: RunConfig) -> dict[str, int]:
-    """The windows that `fit_validated` trains on, and those that it validates by."""
-    windows = config.windows
-    ends = training_ends(known.lengths, windows.horizon)
-    fitted = known if ends is None else known.before(ends)
-    most = min(VALIDATION_WINDOWS, affordable_windows(config))
-    return {
-        "training": len(training_windows(fitted, windows)),
-        "validation": len(validation_windows(known.lengths, windows.horizon, most)),
-    }
 
 
 def record_plan(

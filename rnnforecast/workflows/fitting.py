@@ -21,6 +21,8 @@ from rnnforecast.forecaster import (
     Forecaster,
     affordable_windows,
     fit_forecaster,
+    newest_windows,
+    training_windows,
     without_logarithm,
 )
 from rnnforecast.models.network import ForecastNetwork
@@ -61,6 +63,16 @@ def fit_validated(
             f"{result.best_epoch}"
         )
     return forecaster, result
+
+
+def count_windows(panel: Panel, config: RunConfig) -> dict[str, int]:
+    """The windows that `fit_validated` trains on, and those that it validates by."""
+    ends = training_ends(panel.lengths, config.windows.horizon)
+    fitted = panel if ends is None else panel.before(ends)
+    return {
+        "training": len(training_windows(fitted, config.windows)),
+        "validation": 0 if ends is None else len(newest_windows(panel, config, ends)),
+    }
 
 
 def refit(

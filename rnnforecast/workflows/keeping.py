@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rnnforecast.arrays import FloatArray
+from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
 from rnnforecast.contenders import Calibrated, Contender
 from rnnforecast.data.files import write_files
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import to_csv
 from rnnforecast.forecaster import Forecaster
@@ -31,7 +33,7 @@ from rnnforecast.workflows.fitting import (
     suited_to,
 )
 from rnnforecast.workflows.inputs import naming
-from rnnforecast.workflows.outputs import end_forecasts
+from rnnforecast.workflows.outputs import TABLES, end_forecasts
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.scoring import (
@@ -46,22 +48,17 @@ def score(
     run: Prepared,
     reporter: Reporter,
     *,
-    factors: Mapping[str, FloatArray] | None = None,
+    factors: dict[str, FloatArray],
 ) -> pd.DataFrame:
     """The metrics of networks and baselines on what was held out, and a word on them.
 
-    `factors` are those of the intervals of some networks; the newest windows before what was held
-    out give those of the others.
+    `factors` are those of the intervals of each network, by its name.
     """
-    panel, config = run.panel, run.config
-    newest = calibration_windows(run.known, config.windows.horizon)
+    config = run.config
     baselines = baseline_contenders(
         config.windows, config.model.quantile_levels, naive2=run.settings.season is not None
     )
-    found = dict(factors or {})
-    for contender in (*networks, *baselines):
-        if contender.name not in found:
-            found[contender.name] = factors_of(contender, panel, newest, config)
+    found = {baseline.name: known_factors(baseline, run) for baseline in baselines} | factors
     board = fill_board((*networks, *baselines), found, run)
     tell_of_unread(board, reporter)
     tell_of_undefined(board, reporter)
@@ -87,6 +84,12 @@ def fill_board(
     for block in forecast_origins(panel, run.origins, calibrated, config.model, horizon, range(1)):
         board.add(block)
     return board
+
+
+def known_factors(contender: Contender, run: Prepared) -> FloatArray:
+    """The factors of the intervals by the newest windows before what was held out."""
+    newest = calibration_windows(run.known, run.config.windows.horizon)
+    return factors_of(contender, run.panel, newest, run.config)
 
 
 def unseen_factors(forecaster: Forecaster, run: Prepared) -> FloatArray:
@@ -134,20 +137,37 @@ def fit_to_all(
 def write_run(
     directory: Path,
     forecaster: Forecaster,
+    scored: Forecaster,
     run: Prepared,
     metrics: pd.DataFrame,
     result: FitResult,
+    *,
+    seen: IntArray,
     **more: Any,
 ) -> None:
     """All files at once, the model last, so that no reader meets half of a run.
 
-    `more` joins what the model file records of the run.
+    Args:
+        directory: Where they go.
+        forecaster: The model that is kept.
+        scored: The same before any fit to what it was scored on, its intervals as of then.
+        run: The data.
+        metrics: The table.
+        result: How training went.
+        seen: How many values of each series `scored` was fitted to [series].
+        more: What else the model file is to record.
     """
-    table = run.table
+    table, unseen = run.table, run.panel.lengths - seen
     history = pd.DataFrame([asdict(record) for record in result.history])
     tail = table.panel.tail(forecaster.config.windows.lookback)
     record = {
-        "data": {"name": table.name, "sha256": table.sha256, "values": len(table.panel.values)},
+        "data": {
+            "name": table.name,
+            "sha256": table.sha256,
+            "values": len(table.panel.values),
+            "panel_sha256": digest_of(table.panel),
+        },
+        "unseen": int(unseen[0]) if (unseen == unseen[0]).all() else unseen.tolist(),
         "settings": asdict(run.settings),
         "best_epoch": result.best_epoch,
         "stop_reason": result.stop_reason,
@@ -158,10 +178,22 @@ def write_run(
     }
     with naming(table):
         forecasts = end_forecasts(forecaster, tail)
-    tables = {"forecasts.csv": forecasts, "metrics.csv": metrics, "history.csv": history}
-    contents = {directory / name: to_csv(content).encode() for name, content in tables.items()}
-    artifact = Artifact(forecaster=forecaster, panel=tail, record=record)
+    tables = zip(TABLES, (forecasts, metrics, history), strict=True)
+    contents = {directory / name: to_csv(content).encode() for name, content in tables}
+    same_values = scored.config.model == forecaster.config.model
+    artifact = Artifact(
+        forecaster=forecaster, panel=tail, record=record, scored=scored if same_values else None
+    )
     write_files({**contents, directory / MODEL_FILE: pack_artifact(artifact)})
+
+
+def digest_of(panel: Panel) -> str:
+    """A hash of the series and their values, in whatever form and order they were written."""
+    digest = sha256(repr(panel.frequency).encode())
+    for place in sorted(range(len(panel)), key=panel.ids.__getitem__):
+        digest.update(repr((panel.ids[place], int(panel.starts[place]))).encode())
+        digest.update(np.ascontiguousarray(panel.series(place)).data)
+    return digest.hexdigest()
 
 
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.arrays import IntArray
 from rnnforecast.artifact import Artifact
 from rnnforecast.config import LARGEST, Settings, quantile_levels
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
-from rnnforecast.errors import ArtifactError, ConfigError
+from rnnforecast.errors import ArtifactError, ConfigError, DataError
 from rnnforecast.evaluation.metrics import COMPARISONS, metrics_for
 from rnnforecast.forecaster import Forecaster
+from rnnforecast.workflows.keeping import digest_of
 from rnnforecast.workflows.reporting import Reporter
 
 NAMED = 5
@@ -37,18 +38,23 @@ class Stored:
     """A stored model with what an update needs to know of it.
 
     Attributes:
-        forecaster: The network and its configuration.
+        forecaster: The network that forecasts, and its configuration.
+        scored: The same before any fit to the values that it was scored on; None where its weights
+            are of no use for the other's logarithms.
         panel: The last lookback of every series.
+        digest: Of all series that it was given.
         settings: What was asked for when it was trained.
         metrics: The table of its last run.
         trained: Its mase and mae when it was last trained from scratch, None where undefined.
         updates: Updates since then.
         refused: Whether the last update left the weights as they were.
-        unseen: How many of the newest values of each series no weight was fitted to [series].
+        unseen: How many of the newest values of each series `scored` was not fitted to [series].
     """
 
     forecaster: Forecaster
+    scored: Forecaster | None
     panel: Panel
+    digest: str
     settings: Settings
     metrics: pd.DataFrame
     trained: dict[str, float | None]
@@ -74,14 +80,16 @@ def read_record(artifact: Artifact) -> Stored:
             raise ValueError("the settings are not those of the model")
         rows = record["metrics"]
         trained = record.get("trained") or errors_of(forecaster.name, rows)
-        # A model that was not fitted again on all data has not seen what it was scored on.
-        held_out = 0 if settings.refit else settings.horizon
-        unseen = np.array(record.get("unseen", held_out), np.int64)
+        unseen = np.array(record["unseen"])
+        if unseen.dtype != np.int64:
+            raise ValueError("counts of values are no whole numbers")
         if unseen.min() < 0 or unseen.max() > LARGEST:
             raise ValueError("counts of values are no counts")
         return Stored(
             forecaster=forecaster,
+            scored=artifact.scored,
             panel=artifact.panel,
+            digest=str(record["data"]["panel_sha256"]),
             settings=settings,
             metrics=_table(rows, settings),
             trained={k: v if v is None else float(v) for k, v in trained.items()},
@@ -100,12 +108,12 @@ class News:
     """What sets a table apart from the series that a model was last given.
 
     Attributes:
-        seen: How many values of each series of the table some weight may have been fitted to; 0 of
-            one that is new [series].
+        seen: How many values of each series of the table the scored network was fitted to; 0 of one
+            that is new [series].
         added: Series that the model was not given.
         vanished: Series that it was given and the table lacks.
         earlier: Series that end before they did.
-        anything: Whether a series is new, ends later than it did, or has other newest values.
+        anything: Whether a series is new or ends later than it did, or values were corrected.
     """
 
     seen: IntArray
@@ -126,19 +134,16 @@ def find_news(stored: Stored, table: Table) -> News:
     ended = older.times(former, older.lengths[former] - 1)
     first_unseen = np.full(len(panel), np.iinfo(np.int64).min)
     first_unseen[known] = older.times(former, older.lengths[former] - stored.unseen[former])
-    same_end = ends == ended
-    revised = any(
-        _differ(panel.series(place), older.series(before))
-        for place, before in zip(known[same_end], former[same_end], strict=True)
-    )
     there = set(panel.ids)
     added = tuple(name for name in panel.ids if name not in places)
+    vanished = tuple(name for name in older.ids if name not in there)
+    corrected = not vanished and digest_of(panel) != stored.digest
     return News(
         seen=steps_before(panel, first_unseen),
         added=added,
-        vanished=tuple(name for name in older.ids if name not in there),
+        vanished=vanished,
         earlier=tuple(panel.ids[place] for place in known[ends < ended]),
-        anything=bool(added) or bool((ends > ended).any()) or revised,
+        anything=bool(added) or bool((ends > ended).any()) or corrected,
     )
 
 
@@ -150,36 +155,36 @@ def steps_before(panel: Panel, moments: IntArray) -> IntArray:
     return np.bincount(series[earlier], minlength=len(panel))
 
 
-def tell_of_news(news: News, table: Table, reporter: Reporter) -> None:
-    """Name the series that have come, have gone or have become shorter."""
+def tell_of_news(news: News, table: Table, reporter: Reporter, *, allow_loss: bool) -> None:
+    """Name the series that have come, have gone or have become shorter.
+
+    Raises:
+        DataError: Some have gone or become shorter, as in a file that was cut off, and that is not
+            allowed.
+    """
     if news.added:
         reporter.note(f"series that the model was not given before: {shown(news.added)}")
-    if news.vanished:
-        reporter.warning(
-            f"{table.name} lacks series of the model, which are no longer forecast: "
-            f"{shown(news.vanished)}"
+    losses = [
+        f"{what}: {shown(names)}"
+        for what, names in (
+            ("series of the model are not there", news.vanished),
+            ("series end earlier than in the data of the last run", news.earlier),
         )
-
-
-def tell_of_earlier_ends(news: News, table: Table, reporter: Reporter) -> None:
-    """Warn of series that end before they did."""
-    if news.earlier:
-        reporter.warning(
-            f"{table.name}: series end earlier than in the data of the last run: "
-            f"{shown(news.earlier)}"
+        if names
+    ]
+    if losses and not allow_loss:
+        raise DataError(
+            f"{table.name}: {'; '.join(losses)}; pass the whole data, or --allow-loss if these are "
+            "gone for good"
         )
+    for loss in losses:
+        reporter.warning(f"{table.name}: {loss}")
 
 
 def shown(ids: Sequence[str]) -> str:
     """The first few of some series, and how many more there are."""
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     return ", ".join(f"'{name}'" for name in ids[:NAMED]) + more
-
-
-def _differ(values: FloatArray, older: FloatArray) -> bool:
-    """Whether two series that end together differ where both have values."""
-    length = min(len(values), len(older))
-    return not np.array_equal(values[-length:], older[-length:], equal_nan=True)
 
 
 def errors_of(name: str, rows: Iterable[Mapping[Hashable, Any]]) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, id_name, interval_names
 from rnnforecast.forecaster import Forecaster
 
+# What a run writes beside its model file, in this order.
+TABLES = ("forecasts.csv", "metrics.csv", "history.csv")
+
 
 def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None) -> pd.DataFrame:
     """The forecast after the last value of each series.

@@ -8,20 +8,20 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rnnforecast.artifact import MODEL_FILE
 from rnnforecast.backtest import training_ends
 from rnnforecast.config import RunConfig
 from rnnforecast.errors import ConfigError
 from rnnforecast.forecaster import fit_forecaster
-from rnnforecast.runtime import select_device
 from rnnforecast.training.rate_finder import STEPS
-from rnnforecast.workflows.facts import count_windows
-from rnnforecast.workflows.keeping import score, unseen_factors
-from rnnforecast.workflows.preparing import Prepared, read_and_prepare
+from rnnforecast.workflows.fitting import count_windows
+from rnnforecast.workflows.keeping import known_factors, score, unseen_factors
+from rnnforecast.workflows.outputs import TABLES
+from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Mute, Reporter
 from rnnforecast.workflows.scoring import parse_gates
-from rnnforecast.workflows.train import TrainRequest
+from rnnforecast.workflows.train import TrainRequest, resolve_request
 
-FILES = ("forecasts.csv", "metrics.csv", "history.csv", "model.safetensors")
 # Gradient steps of two epochs, whose difference is the time of a step.
 FEW, MORE = 1, 9
 # What the same steps may take longer at another time.
@@ -83,20 +83,9 @@ def plan(request: TrainRequest, reporter: Reporter) -> dict[str, str | int]:
         "gradient steps at most": steps,
         "device": run.device.type,
         "directory": str(request.directory),
-        "files": " ".join(FILES),
+        "files": " ".join((*TABLES, MODEL_FILE)),
         "seconds at most": math.ceil(started + min(once + MARGIN * fitting, limit)),
     }
-
-
-def resolve_request(request: TrainRequest, reporter: Reporter) -> Prepared:
-    """The series of a request, and every setting settled by them.
-
-    Raises:
-        ConfigError: A setting cannot be used with these series.
-        DataError: They cannot be read, or not be used.
-    """
-    device = select_device(request.device)
-    return read_and_prepare(request.path, request.data, request.settings, device, reporter)
 
 
 def _check_directory(directory: Path) -> None:
@@ -116,7 +105,8 @@ def _probe(run: Prepared) -> Probe:
         forecaster, result = fit_forecaster(run.known, config, device=run.device, ends=ends)
         # The first epoch holds what happens once.
         seconds.append(result.history[1].seconds - result.history[0].seconds)
-    score([forecaster], run, Mute())
+    factors = {forecaster.name: known_factors(forecaster, run)}
+    score([forecaster], run, Mute(), factors=factors)
     unseen_factors(forecaster, run)
     step = max(0.0, seconds[1] - seconds[0]) / (MORE - FEW)
     return Probe(

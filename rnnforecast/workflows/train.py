@@ -22,7 +22,13 @@ from rnnforecast.workflows.checkpoints import (
 from rnnforecast.workflows.facts import record_fit
 from rnnforecast.workflows.fitting import fit_validated
 from rnnforecast.workflows.identity import identity_of
-from rnnforecast.workflows.keeping import fit_to_all, score, unseen_factors, write_run
+from rnnforecast.workflows.keeping import (
+    fit_to_all,
+    known_factors,
+    score,
+    unseen_factors,
+    write_run,
+)
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.preparing import Prepared, read_and_prepare
 from rnnforecast.workflows.reporting import Reporter
@@ -54,6 +60,17 @@ class TrainRequest:
     control: RunControl = RunControl()
 
 
+def resolve_request(request: TrainRequest, reporter: Reporter) -> Prepared:
+    """The series of a request, and every setting settled by them.
+
+    Raises:
+        ConfigError: A setting cannot be used with these series.
+        DataError: They cannot be read, or not be used.
+    """
+    device = select_device(request.device)
+    return read_and_prepare(request.path, request.data, request.settings, device, reporter)
+
+
 def train(request: TrainRequest, reporter: Reporter) -> Scored:
     """Train a model, write its directory, and return the metrics table.
 
@@ -63,10 +80,12 @@ def train(request: TrainRequest, reporter: Reporter) -> Scored:
     the reading of the data, and leaves out the wait for the directory's lock.
     """
     began = time.monotonic()
-    device, settings = select_device(request.device), request.settings
-    gates = parse_gates(request.fail_if, settings.levels, owa=settings.season is not None)
-    run = read_and_prepare(request.path, request.data, settings, device, reporter)
-    identity = identity_of("train", run.table.sha256, run.config, device, find_lr=request.find_lr)
+    levels, season = request.settings.levels, request.settings.season
+    gates = parse_gates(request.fail_if, levels, owa=season is not None)
+    run = resolve_request(request, reporter)
+    identity = identity_of(
+        "train", run.table.sha256, run.config, run.device, find_lr=request.find_lr
+    )
     spent, directory = time.monotonic() - began, request.directory
     with locked_directory(directory, request.control.if_locked, reporter) as held:
         if not held:
@@ -92,14 +111,17 @@ def _fit_and_write(
         run.known, run.config, run.device, reporter, watching=checkpoints.watching(share)
     )
     record_fit(result, reporter)
-    metrics = score([forecaster], run, reporter)
+    known = known_factors(forecaster, run)
+    scored = replace(forecaster, factors=known)
+    metrics = score([scored], run, reporter, factors={scored.name: known})
     tell_of_losses(metrics, [forecaster.name], reporter)
     if failure := failed_gate(metrics, [forecaster.name], gates):
         return Scored(metrics, f"{failure}; {directory} stays as it was")
     factors = unseen_factors(forecaster, run)
     if run.settings.refit:
         forecaster = fit_to_all(forecaster, run, result.best_epoch, checkpoints, reporter)
-    write_run(directory, replace(forecaster, factors=factors), run, metrics, result)
+    forecaster = replace(forecaster, factors=factors)
+    write_run(directory, forecaster, scored, run, metrics, result, seen=run.known.lengths)
     return Scored(metrics)
 
 

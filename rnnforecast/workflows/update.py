@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,18 +25,26 @@ from rnnforecast.evaluation.gates import Gate
 from rnnforecast.forecaster import check_values, without_logarithm
 from rnnforecast.runtime import select_device
 from rnnforecast.workflows.checkpoints import (
-    CHECKPOINT_FILE,
     FIRST_SHARE,
     Checkpoints,
+    drop_checkpoint,
     run_checkpoints,
 )
-from rnnforecast.workflows.continuing import Case, as_it_was, can_forecast, drifted, finish, go_on
+from rnnforecast.workflows.continuing import (
+    Case,
+    as_it_was,
+    can_forecast,
+    corrected_factors,
+    drifted,
+    finish,
+    go_on,
+)
 from rnnforecast.workflows.facts import record_data, record_fit, record_metrics
 from rnnforecast.workflows.fitting import fit_validated
 from rnnforecast.workflows.forecast import read_as_trained
 from rnnforecast.workflows.identity import identity_of
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
-from rnnforecast.workflows.keeping import records, score, write_run
+from rnnforecast.workflows.keeping import known_factors, records, score, write_run
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.news import (
     News,
@@ -44,7 +52,6 @@ from rnnforecast.workflows.news import (
     errors_of,
     find_news,
     read_record,
-    tell_of_earlier_ends,
     tell_of_news,
 )
 from rnnforecast.workflows.preparing import prepare
@@ -59,6 +66,7 @@ class UpdateRequest:
     Attributes:
         directory: Where the model is.
         path: The CSV file, "-" for standard input.
+        allow_loss: Whether series may be gone, or end earlier than they did.
         guard: Whether the weights that were there stay where the newer ones forecast worse.
         retrain_after: Updates after which the next one trains from scratch; None: never.
         drift: How many times the error of when it was trained from scratch the model may make on
@@ -70,6 +78,7 @@ class UpdateRequest:
 
     directory: Path
     path: str
+    allow_loss: bool = False
     guard: bool = True
     retrain_after: int | None = None
     drift: float = 2.0
@@ -115,15 +124,14 @@ def _update_held(request: UpdateRequest, device: torch.device, reporter: Reporte
     warn_of_ignored(table, reporter)
     record_data(table, reporter)
     news = find_news(stored, table)
-    tell_of_earlier_ends(news, table, reporter)
+    tell_of_news(news, table, reporter, allow_loss=request.allow_loss)
     # What a guard has refused may still be asked for.
     if not news.anything and (request.guard or not stored.refused):
         reporter.note(f"{table.name} has nothing new: {directory} stays as it was")
         record_metrics(stored.metrics, reporter)
         if request.control.resume:  # what was to be resumed had just been written
-            (directory / CHECKPOINT_FILE).unlink(missing_ok=True)
+            drop_checkpoint(directory, "update")
         return Scored(stored.metrics, failed_gate(stored.metrics, [name], gates))
-    tell_of_news(news, table, reporter)
     case = _open_case(request, stored, news, table, device, reporter)
     identity = identity_of(
         "update",
@@ -178,6 +186,8 @@ def _outdated(request: UpdateRequest, stored: Stored, table: Table) -> str | Non
             f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
             "model works on logarithms"
         )
+    if stored.scored is None:
+        return "its last fit was to plain values, unlike the one that was scored"
     if request.retrain_after is not None and stored.updates >= request.retrain_after:
         return f"updated {stored.updates} times since the last time"
     return None
@@ -193,7 +203,7 @@ def _decide(
     """Fit a candidate, hold it against the stored model, and keep one of the two."""
     run, stored, news = case.run, case.stored, case.news
     name, before = stored.forecaster.name, case.before
-    factors = {before.name: case.factors(stored.forecaster, run.known, news.seen)}
+    known = corrected_factors(before, run.known, news.seen)
     watching = checkpoints.watching(FIRST_SHARE if run.settings.refit else 1.0)
     if case.from_scratch:
         candidate, result = fit_validated(
@@ -201,8 +211,9 @@ def _decide(
         )
     else:
         candidate, result = go_on(case, reporter, watching)
-        factors[name] = case.factors(candidate, run.known, run.known.lengths)
     record_fit(result, reporter)
+    own = known_factors(candidate, run) if case.from_scratch else known
+    candidate, factors = replace(candidate, factors=own), {name: own, before.name: known}
     metrics = score([candidate, before], run, reporter, factors=factors)
     _tell_of_seen(case, reporter)
     accepted = _accepted(request.guard, metrics, case, reporter)
@@ -213,31 +224,35 @@ def _decide(
     if failure := failed_gate(metrics, [name], gates):
         return Scored(metrics, f"{failure}; {request.directory} stays as it was")
     if accepted:
-        kept, fitted = finish(candidate, result, case, checkpoints, reporter)
+        kept, scored = finish(candidate, result, case, checkpoints, reporter), candidate
     else:
-        kept, fitted = as_it_was(case), news.seen
-    unseen, from_scratch = run.panel.lengths - fitted, accepted and case.from_scratch
+        kept, scored = as_it_was(case)
+    from_scratch = accepted and case.from_scratch
     write_run(
         request.directory,
         kept,
+        scored,
         run,
         metrics,
         result,
+        seen=run.known.lengths if accepted else news.seen,
         updates=0 if case.from_scratch else stored.updates + 1,
         refused=not accepted,
         trained=errors_of(name, records(metrics)) if from_scratch else stored.trained,
-        unseen=unseen.tolist() if unseen.any() else 0,
     )
     return Scored(metrics)
 
 
 def _tell_of_seen(case: Case, reporter: Reporter) -> None:
-    """Say so where the stored weights were fitted to values that they are scored on."""
+    """Say so where the scored network was fitted to values that it is scored on now.
+
+    That befalls series that were too short, or ended later, when it was scored.
+    """
     origins, horizon = case.run.origins, case.run.config.windows.horizon
     seen = np.clip(case.news.seen[origins.series] - origins.last, 0, horizon)
     if seen.any():
         name = case.stored.forecaster.name
-        reporter.note(
+        reporter.warning(
             f"{name} had been fitted to {seen.sum()} of the {horizon * len(seen)} values that it "
             "is scored on: this favours it as it was, and flatters what goes on from it"
         )
@@ -261,7 +276,7 @@ def _accepted(guard: bool, metrics: pd.DataFrame, case: Case, reporter: Reporter
     if not guard:
         reporter.warning(f"{name} is updated, though its {measure} is {new:.4g}, and was {old:.4g}")
         return True
-    reporter.warning(
+    reporter.note(
         f"{name} keeps its weights, as its {measure} would be {new:.4g} in place of {old:.4g}; "
         "pass --no-guard to replace them all the same"
     )

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnnforecast import forecaster
 from rnnforecast.config import DataConfig, RunControl, Settings
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.workflows import planning
-from rnnforecast.workflows.planning import plan, resolve_request
+from rnnforecast.workflows.planning import plan
 from rnnforecast.workflows.reporting import Mute
-from rnnforecast.workflows.train import TrainRequest
+from rnnforecast.workflows.train import TrainRequest, resolve_request
 
 
 @pytest.fixture
@@ -56,6 +57,14 @@ def test_plan_counts_windows_as_a_loop_does_when_series_differ(
     assert (found["training windows"], found["validation windows"]) == (training, validation)
     assert (found["series"], found["values"], found["frequency"]) == (3, 73, "day")
     assert not request_of_three.directory.exists()
+
+
+def test_plan_counts_fewer_validation_windows_when_not_all_can_be_afforded(
+    request_of_three: TrainRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plan(request_of_three, Mute())["validation windows"] == 2
+    monkeypatch.setattr(forecaster, "VALIDATION_WINDOWS", 1)
+    assert plan(request_of_three, Mute())["validation windows"] == 1
 
 
 def test_plan_counts_parameters_as_the_network_has_them(request_of_three: TrainRequest) -> None:

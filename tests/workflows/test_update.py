@@ -30,7 +30,7 @@ from rnnforecast.workflows import checkpoints, continuing
 from rnnforecast.workflows import update as workflow
 from rnnforecast.workflows.continuing import Case
 from rnnforecast.workflows.forecast import forecast
-from rnnforecast.workflows.news import steps_before
+from rnnforecast.workflows.news import find_news, read_record, steps_before
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.scoring import Scored
@@ -121,6 +121,10 @@ def weights(directory: Path) -> dict[str, torch.Tensor]:
     return dict(read(directory).forecaster.network.state_dict())
 
 
+def state(forecaster: Forecaster) -> dict[str, torch.Tensor]:
+    return dict(forecaster.network.state_dict())
+
+
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one | other)
 
@@ -174,10 +178,12 @@ def test_update_starts_from_the_stored_weights_in_shorter_steps_when_it_fits(
         return fit_forecaster(panel, config, **given)
 
     monkeypatch.setattr(continuing, "fit_forecaster", fit)
-    before, config = weights(model), read(model).forecaster.config
+    stored = read(model)
+    assert stored.scored is not None and not equal(weights(model), state(stored.scored))
+    config = stored.forecaster.config
     go(model, rows(8))
     (first,) = fits
-    assert equal(dict(first["initial"].state_dict()), before)
+    assert equal(dict(first["initial"].state_dict()), state(stored.scored))
     assert (first["epochs"], first["learning_rate"]) == (1, 2e-3 / 4)
     assert list(first["panel"].lengths) == [56 + 5, 62 + 5, 50 + 5]
     assert read(model).forecaster.config == config  # the next update shortens the same
@@ -192,29 +198,28 @@ def test_refit_of_an_update_is_that_fit_to_all_data_when_it_is_accepted(
     panel = workflow.read_as_trained(open_source(str(model.with_suffix(".newer.csv"))), read(model))
     again, _ = fit_forecaster(panel.panel, config, device=torch.device("cpu"), initial=old.network)
     assert equal(weights(model), dict(again.network.state_dict()))
-    assert read(model).record["unseen"] == 0
+    assert read(model).record["unseen"] == HORIZON  # of the scored network
 
 
 def test_update_leaves_every_file_and_returns_its_metrics_when_nothing_is_new(
     model: Path,
 ) -> None:
     before, table = contents(model), pd.read_csv(model / "metrics.csv")
-    for frame in (rows(), rows().sample(frac=1.0, random_state=1), rows(-4)):
+    for frame in (rows(), rows().sample(frac=1.0, random_state=1)):
         scored, heard = go(model, frame)
         assert scored.metrics.equals(table) and list(scored.metrics) == list(table)
         assert scored.failure is None
         assert heard.notes[-1].endswith(f"has nothing new: {model} stays as it was")
         assert contents(model) == before
-    assert heard.warnings == [
-        f"{model.with_suffix('.newer.csv')}: series end earlier than in the data of the last run: "
-        "'a', 'b', 'c'"
-    ]
+        assert heard.warnings == []
     assert go(model, rows(), fail_if=("mase>=0",))[0].failure is not None
 
 
-def test_update_takes_note_when_a_newest_value_was_corrected(model: Path) -> None:
+@pytest.mark.parametrize("back", [2, LENGTHS["c"]])
+def test_update_takes_note_when_a_value_was_corrected(model: Path, back: int) -> None:
+    assert back == 2 or back > read(model).forecaster.config.windows.lookback
     frame = rows()
-    frame.loc[len(frame) - 2, "y"] += 1
+    frame.loc[len(frame) - back, "y"] += 1
     _, heard = go(model, frame)
     assert "updating gru" in heard.titles
     assert read(model).panel.series(2)[-2] == frame["y"].iloc[-2]
@@ -228,12 +233,29 @@ def test_update_forecasts_a_series_that_the_network_never_saw_when_it_is_new(mod
     assert np.isfinite(pd.read_csv(model / "forecasts.csv")["gru"]).all()
 
 
-def test_update_drops_a_series_when_the_data_lack_it(model: Path) -> None:
-    _, heard = go(model, rows(2, names=("c", "a")))
-    name = model.with_suffix(".newer.csv")
-    assert heard.warnings[0] == (
-        f"{name} lacks series of the model, which are no longer forecast: 'b'"
+@pytest.mark.parametrize("more", [0, 2])
+def test_update_refuses_data_that_were_cut_off_unless_that_is_allowed(
+    model: Path, more: int
+) -> None:
+    before, name = contents(model), model.with_suffix(".newer.csv")
+    cut = pd.concat([rows(more, names=("c",)), rows(-9, names=("a",))])
+    told = (
+        f"{name}: series of the model are not there: 'b'; series end earlier than in the data of "
+        "the last run: 'a'"
     )
+    with pytest.raises(DataError) as raised:
+        go(model, cut)
+    assert str(raised.value) == (
+        f"{told}; pass the whole data, or --allow-loss if these are gone for good"
+    )
+    assert contents(model) == before
+    _, heard = go(model, cut, allow_loss=True)
+    losses = told.removeprefix(f"{name}: ").split("; ")
+    assert heard.warnings[:2] == [f"{name}: {loss}" for loss in losses]
+
+
+def test_update_drops_a_series_when_it_is_gone_for_good(model: Path) -> None:
+    go(model, rows(2, names=("c", "a")), allow_loss=True)
     assert list(pd.read_csv(model / "forecasts.csv")["unique_id"].unique()) == ["c", "a"]
 
 
@@ -246,15 +268,15 @@ def test_guard_keeps_the_weights_but_follows_the_data_when_a_candidate_is_worse(
     table = scored.metrics.set_index("model")["mase"]
     assert list(table.index[:2]) == ["gru", "gru-refused"]
     assert table["gru"] < table["gru-refused"]
-    assert heard.warnings[0] == (
+    assert (
         f"gru keeps its weights, as its mase would be {table['gru-refused']:.4g} in place of "
         f"{table['gru']:.4g}; pass --no-guard to replace them all the same"
-    )
+    ) in heard.notes
     assert equal(weights(model), before)
     newer = open_source(str(model.with_suffix(".newer.csv")))
     assert forecast(model, None, Heard()).equals(forecast(model, newer, Heard()))
     artifact = read(model)
-    assert artifact.record["refused"] and artifact.record["unseen"] == [8, 8, 8]
+    assert artifact.record["refused"] and artifact.record["unseen"] == HORIZON + 8
     assert len(artifact.panel) == 3 and heard.titles == ["updating gru"]
 
 
@@ -272,7 +294,7 @@ def test_refused_model_is_replaced_when_the_guard_is_lifted_for_the_same_data(
     assert any(text.startswith("gru is updated, though its mase is") for text in heard.warnings)
     assert not equal(weights(model), before)
     record = read(model).record
-    assert (record["updates"], record["refused"], record["unseen"]) == (2, False, 0)
+    assert (record["updates"], record["refused"], record["unseen"]) == (2, False, HORIZON)
 
 
 def test_metrics_name_both_models_when_the_candidate_is_accepted(
@@ -285,7 +307,7 @@ def test_metrics_name_both_models_when_the_candidate_is_accepted(
             epoch=1, train_loss=0, gradient_norm=0, clip_rate=0, update_ratio=0, learning_rate=0
         )
         result = FitResult(history=(record,), best_epoch=1, stop_reason="epochs")
-        return case.stored.forecaster, result
+        return Forecaster(case.before.config, case.before.network), result
 
     monkeypatch.setattr(workflow, "go_on", same)
     table = go(model, rows(8))[0].metrics
@@ -294,30 +316,51 @@ def test_metrics_name_both_models_when_the_candidate_is_accepted(
     assert points.iloc[0].equals(points.iloc[1])
 
 
-@pytest.mark.parametrize(("more", "seen"), [(1, 6), (2, 3), (3, 0)])
-def test_update_says_how_much_the_old_weights_have_seen_of_what_they_are_scored_on(
-    model: Path, more: int, seen: int
+def test_update_says_so_when_a_short_series_was_fitted_to_what_it_is_scored_on(
+    tmp_path: Path,
 ) -> None:
-    _, heard = go(model, rows(more))
-    said = [note for note in heard.notes if "had been fitted to" in note]
-    assert bool(said) == bool(seen)
-    if seen:
-        assert said[0].startswith(f"gru had been fitted to {seen} of the 9 values that it is")
+    """One of four values is too short to hold any out; of six, the last three are."""
+    short = rows(names=("d",), length=4)
+    directory = fitted(tmp_path / "d", pd.concat([rows(), short]))
+    assert read(directory).record["unseen"] == [HORIZON] * 3 + [0]
+    longer = rows(names=("d",), length=6)
+    _, heard = go(directory, pd.concat([rows(1), longer]))
+    assert heard.warnings[0].startswith("gru had been fitted to 1 of the 12 values that it is")
 
 
-def test_model_that_was_not_refitted_has_not_seen_what_it_was_scored_on(tmp_path: Path) -> None:
-    directory = fitted(tmp_path / "d", rows(), replace(SETTINGS, refit=False))
+@pytest.mark.parametrize("refit", [True, False])
+def test_scored_network_has_not_seen_what_it_is_scored_on_whether_or_not_there_is_another(
+    tmp_path: Path, refit: bool
+) -> None:
+    directory = fitted(tmp_path / "d", rows(), replace(SETTINGS, refit=refit))
     _, heard = go(directory, rows(1), guard=False)
-    assert not any("had been fitted to" in note for note in heard.notes)
-    assert read(directory).record["unseen"] == [HORIZON] * 3
-    assert heard.titles == ["updating gru"]
+    assert not any("had been fitted to" in text for text in heard.warnings)
+    artifact = read(directory)
+    assert artifact.record["unseen"] == HORIZON
+    assert artifact.scored is not None
+    assert (artifact.scored.network is artifact.forecaster.network) != refit
+    assert heard.titles == ["updating gru", "refitting gru on all data"][: 1 + refit]
 
 
-def test_intervals_keep_their_factors_when_no_window_is_new(model: Path) -> None:
-    before = read(model).forecaster.factors
-    go(model, rows(HORIZON - 1))
-    after = read(model).forecaster.factors
-    assert before is not None and after is not None and np.array_equal(before, after)
+def test_scored_intervals_keep_their_factors_when_no_window_is_new(model: Path) -> None:
+    before = read(model).scored
+    go(model, rows(HORIZON - 1), guard=False)
+    after = read(model).scored
+    assert before is not None and after is not None
+    assert before.factors is not None and np.array_equal(before.factors, after.factors)  # type: ignore[arg-type]
+
+
+def test_intervals_count_a_window_once_when_update_after_update_is_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Path(shutil.copytree(model, model.with_name("other")))
+    spoilt(monkeypatch)
+    for more in range(1, 9):
+        go(model, rows(more))
+    go(other, rows(8))
+    one, at_once = read(model), read(other)
+    assert one.record["refused"] and at_once.record["refused"]
+    assert np.array_equal(one.forecaster.factors, at_once.forecaster.factors)  # type: ignore[arg-type]
 
 
 def test_intervals_widen_when_new_values_lie_outside(
@@ -339,7 +382,7 @@ class Said:
 
     weights: dict[str, torch.Tensor]
     forecasts: FloatArray
-    factors: FloatArray
+    factors: dict[str, FloatArray]
 
 
 def said(model: Path, frame: pd.DataFrame) -> Said:
@@ -353,7 +396,7 @@ def said(model: Path, frame: pd.DataFrame) -> Said:
         windows = run.origins.windows(np.arange(len(run.origins)))
         state = {name: each.clone() for name, each in candidate.network.state_dict().items()}
         forecasts = candidate.predict_at(run.panel, windows)
-        heard.append(Said(state, forecasts, more["factors"]["gru"]))
+        heard.append(Said(state, forecasts, more["factors"]))
         return score(networks, run, *given, **more)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -370,10 +413,31 @@ def test_candidate_is_bit_equal_when_everything_after_the_cutoffs_changes(model:
     other = said(model, frame.assign(y=frame["y"].where(age >= HORIZON, 1e9)))
     assert equal(one.weights, other.weights), "training sees the future"
     assert np.array_equal(one.forecasts, other.forecasts), "forecasts see the future"
-    assert np.array_equal(one.factors, other.factors), "intervals see the future"
+    assert same_factors(one, other), "intervals see the future"
     earlier = said(model, frame.assign(y=frame["y"].where(age != HORIZON, 1e3)))
     assert not equal(one.weights, earlier.weights)
     assert not np.array_equal(one.forecasts, earlier.forecasts)
+
+
+def test_candidate_is_bit_equal_when_the_stored_model_has_seen_another_future(
+    tmp_path: Path,
+) -> None:
+    """With one more row, what is held out had been given to the stored model, but for that row."""
+    heard = []
+    for name, factor in (("one", 1.0), ("other", 3.0)):
+        older, newer = rows(), rows(1)
+        for frame, back in ((older, HORIZON - 1), (newer, HORIZON)):
+            age = frame.groupby("unique_id").cumcount(ascending=False)
+            frame["y"] = frame["y"].where(age >= back, frame["y"] * factor)
+        heard.append(said(fitted(tmp_path / name, older), newer))
+    one, other = heard
+    assert equal(one.weights, other.weights) and np.array_equal(one.forecasts, other.forecasts)
+    assert same_factors(one, other)
+
+
+def same_factors(one: Said, other: Said) -> bool:
+    assert set(one.factors) == set(other.factors) == {"gru", "gru-before"}
+    return all(np.array_equal(one.factors[name], other.factors[name]) for name in one.factors)
 
 
 def shifted(more: int) -> pd.DataFrame:
@@ -398,6 +462,32 @@ def test_update_trains_from_scratch_when_the_model_has_drifted(model: Path) -> N
     record = read(model).record
     assert record["updates"] == 0 and record["trained"]["mase"] == table["gru"]
     assert table["gru"] < table["gru-before"]
+
+
+def test_update_trains_from_scratch_when_mae_alone_tells_of_drift(tmp_path: Path) -> None:
+    """The mase of a constant is undefined."""
+    flat = rows().assign(y=5.0)
+    directory = fitted(tmp_path / "d", flat, replace(SETTINGS, log=False, epochs=1))
+    assert read(directory).record["metrics"][0]["mase"] is None
+    newer = rows(8).assign(y=5.0)
+    newer.loc[newer.groupby("unique_id").cumcount(ascending=False) < HORIZON, "y"] = 50.0
+    _, heard = go(directory, newer, drift=2.0)
+    assert any(note.startswith("training from scratch: the mae of gru is") for note in heard.notes)
+
+
+def test_update_goes_on_from_a_constant_when_drift_is_infinite(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, log=False, epochs=1)
+    directory = fitted(tmp_path / "d", rows().assign(y=5.0), settings)
+    _, heard = go(directory, rows(8).assign(y=5.0))
+    assert heard.titles[0] == "updating gru"
+
+
+def test_find_news_counts_nothing_of_a_new_series_as_seen(model: Path) -> None:
+    path = write(pd.concat([rows(2), rows(names=("n",), length=20)]), model.with_name("rows.csv"))
+    artifact = read(model)
+    news = find_news(read_record(artifact), workflow.read_as_trained(open_source(path), artifact))
+    assert news.seen.tolist() == [length - HORIZON for length in LENGTHS.values()] + [0]
+    assert (news.added, news.vanished, news.earlier, news.anything) == (("n",), (), (), True)
 
 
 def test_update_goes_on_when_drift_is_infinite(model: Path) -> None:
@@ -531,7 +621,7 @@ def test_update_keeps_what_it_scored_when_time_runs_out(model: Path) -> None:
     _, heard = go(model, rows(8), guard=False, control=RunControl(time_limit=1e-6))
     assert "the time limit ended the update in epoch 1" in heard.notes
     assert any("the time limit ended the fit to all data" in text for text in heard.warnings)
-    assert read(model).record["unseen"] == [HORIZON] * 3
+    assert read(model).record["unseen"] == HORIZON
 
 
 @pytest.mark.parametrize("ended", ["updating gru", "refitting gru on all data"])
@@ -565,6 +655,29 @@ def test_update_ends_bit_equal_when_it_is_resumed(
     update(replace(asked, control=RunControl(resume=True)), heard)
     assert any(note.startswith("going on") for note in heard.notes)
     assert contents(model, "history.csv") == contents(whole, "history.csv")
+
+
+@pytest.mark.parametrize("command", ["train", "update"])
+def test_update_drops_the_checkpoint_of_an_update_alone_when_nothing_is_new(
+    model: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "INTERVAL", 0.0)
+    newer = write(rows(8), model.with_name("rows.csv"))
+    with pytest.raises(TypeError):
+        if command == "update":
+            monkeypatch.setattr(workflow, "score", None)
+            go(model, rows(8))
+        else:
+            monkeypatch.setattr("rnnforecast.workflows.train.known_factors", None)
+            asked = TrainRequest(path=newer, directory=model, data=DataConfig(), settings=SETTINGS)
+            train(asked, Heard())
+    monkeypatch.undo()
+    left = model / "checkpoint.safetensors"
+    assert left.exists()
+    go(model, rows())
+    assert left.exists()
+    go(model, rows(), control=RunControl(resume=True))
+    assert left.exists() == (command == "train")
 
 
 def test_checkpoint_is_of_another_run_when_the_model_has_changed(
