@@ -19,6 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
+from rnnforecast.cli.events import TRUE
 from rnnforecast.cli.reporter import StderrReporter
 from rnnforecast.errors import ConfigError
 
@@ -92,7 +93,39 @@ def configurable(command: Callable[..., None]) -> Callable[..., None]:
 
 def debug_is_asked() -> bool:
     """Whether the environment asks for tracebacks."""
-    return os.environ.get(DEBUG, "").lower() not in ("", "0", "false", "no", "off")
+    return is_true(os.environ.get(DEBUG, ""))
+
+
+def is_true(text: str) -> bool:
+    """Whether a switch is on that has this text: as typer reads it."""
+    return text.strip().lower() in TRUE
+
+
+def parse_file(path: Path) -> dict[str, Any]:
+    """What stands in a file of TOML.
+
+    Raises:
+        ConfigError: It cannot be read, is too large, or no TOML.
+    """
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        text = content.decode("utf-8-sig")
+        if len(content) > LARGEST_FILE:
+            _refuse(path, f"more than {LARGEST_FILE} bytes")
+        if any(part.count(".") > MOST_DOTS for part in re.split("[,\n]", text)):
+            _refuse(path, "a key of too many parts")
+        return tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; pass another --config") from None
+    except UnicodeDecodeError:
+        _refuse(path, "bytes that are no UTF-8")
+    except RecursionError:
+        _refuse(path, "values nested too deeply")
+    except ValueError as error:  # that of tomllib is one, as is that of a number of 5000 digits
+        _refuse(path, str(error))
 
 
 def _take_defaults(context: typer.Context, path: Path | None) -> Path | None:
@@ -161,7 +194,7 @@ def _read_defaults(
     general: dict[str, Any] = {}
     tables: dict[str, dict[str, Any]] = {}
     everyone = {name: row for options in commands.values() for name, row in options.items()}
-    for key, value in _parse(path).items():
+    for key, value in parse_file(path).items():
         if not isinstance(value, dict):
             general[key] = value
         elif key in commands:
@@ -190,28 +223,6 @@ def _checked(path: Path, table: dict[str, Any], options: Options, refusal: str) 
             raise ConfigError(f"{path}: {name} stands there twice; keep one of them")
         named[name] = value
     return named
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        text = content.decode("utf-8-sig")
-        if len(content) > LARGEST_FILE:
-            _refuse(path, f"more than {LARGEST_FILE} bytes")
-        if any(part.count(".") > MOST_DOTS for part in re.split("[,\n]", text)):
-            _refuse(path, "a key of too many parts")
-        return tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; pass another --config") from None
-    except UnicodeDecodeError:
-        _refuse(path, "bytes that are no UTF-8")
-    except RecursionError:
-        _refuse(path, "values nested too deeply")
-    except ValueError as error:  # that of tomllib is one, as is that of a number of 5000 digits
-        _refuse(path, str(error))
 
 
 def _refuse(path: Path, what: str) -> NoReturn:

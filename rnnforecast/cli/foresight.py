@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from rnnforecast.cli.events import TRUE
-
-IN_FILE = re.compile(r"^\s*json[-_]logs\s*=\s*true\b", re.MULTILINE)
-LARGEST_FILE = 2**16
+from rnnforecast.cli.config_file import PREFIX, is_true, parse_file
+from rnnforecast.errors import ConfigError
 
 
 def json_is_asked(arguments: Sequence[str]) -> bool:
     """By the command line, the environment or the file that either names, as far as these tell."""
-    variable = os.environ.get("RNNFORECAST_JSON_LOGS")
+    variable = os.environ.get(f"{PREFIX}JSON_LOGS")
     if "--json-logs" in arguments:
         return True
     if variable:
-        return variable.strip().lower() in TRUE
+        return is_true(variable)
     path = _config_file(arguments)
-    return path is not None and _asks_for_json(path)
+    return path is not None and _asks_for_json(path, arguments)
 
 
 def _config_file(arguments: Sequence[str]) -> Path | None:
     """What --config or its variable names."""
-    named = os.environ.get("RNNFORECAST_CONFIG")
+    named = os.environ.get(f"{PREFIX}CONFIG")
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if argument == "--config":
             named = following
@@ -36,10 +33,17 @@ def _config_file(arguments: Sequence[str]) -> Path | None:
     return Path(named) if named else None
 
 
-def _asks_for_json(path: Path) -> bool:
-    """Whether a line of the file does; a pipe is left to who reads it for its options."""
-    with suppress(OSError, ValueError):
-        if path.is_file():
-            with path.open("rb") as file:
-                return IN_FILE.search(file.read(LARGEST_FILE).decode("utf-8-sig")) is not None
-    return False
+def _asks_for_json(path: Path, arguments: Sequence[str]) -> bool:
+    """Whether the file does, at its top or for this command; a pipe can be read only once."""
+    try:
+        content = parse_file(path) if path.is_file() else {}
+    except (ConfigError, ValueError):  # the latter for a name that no file can have
+        return False
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    table = content.get(command)
+    asked = {**_named(content), **_named(table if isinstance(table, dict) else {})}
+    return is_true(str(asked.get("json_logs")))
+
+
+def _named(table: dict[str, Any]) -> dict[str, Any]:
+    return {key.replace("-", "_"): value for key, value in table.items()}

@@ -46,7 +46,7 @@ class Progress(Protocol):
 class Watch:
     """Looks on at a training, and may set it back to where it was once; this one lets it be."""
 
-    def begin(self, training: Training) -> None:
+    def begin(self, training: Training, config: TrainConfig) -> None:
         """Called before the first step."""
 
     def before_step(self, training: Training) -> bool:
@@ -90,7 +90,7 @@ def fit(
     """
     batches = ShuffledBatches(windows, config.batch_size, generator)
     training = begin_training(network, config, loss, batches)
-    watch.begin(training)
+    watch.begin(training, config)
     epochs = config.epochs if stop_after is None else stop_after
     while training.stop_reason is None:
         network.train()
@@ -109,13 +109,7 @@ def fit(
         elif held_out < training.best_loss:
             training.best_epoch, training.best_loss = record.epoch, held_out
             training.best_weights = copy.deepcopy(network.state_dict())
-        whole = training.sums.steps == config.batches_per_epoch
-        if whole and record.epoch == epochs:
-            training.stop_reason = "epochs"
-        elif record.epoch - training.best_epoch >= config.patience:
-            training.stop_reason = "patience"
-        elif out_of_time:
-            training.stop_reason = "time limit"
+        training.stop_reason = _reason_to_stop(training, config, epochs, out_of_time)
         training.schedule.after_epoch(record.train_loss if held_out is None else held_out)
         training.sums = EpochSums()
     if training.best_weights is not None:
@@ -126,6 +120,18 @@ def fit(
         best_epoch=training.best_epoch,
         stop_reason=training.stop_reason,
     )
+
+
+def _reason_to_stop(
+    training: Training, config: TrainConfig, epochs: int, out_of_time: bool
+) -> StopReason | None:
+    """Why an epoch was the last, even if it was cut short; None where it was not."""
+    done, whole = len(training.history), training.sums.steps == config.batches_per_epoch
+    if whole and done >= epochs:
+        return "epochs"
+    if done - training.best_epoch >= config.patience:
+        return "patience"
+    return "time limit" if out_of_time else None
 
 
 def run_epoch(training: Training, config: TrainConfig, watch: Watch) -> tuple[EpochRecord, bool]:

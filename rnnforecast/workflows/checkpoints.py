@@ -12,7 +12,7 @@ Its fits are told apart by their order. One that the checkpoint holds as finishe
 that a run which is resumed goes through the same code to the same end. The checkpoint is removed at
 the end of the block, when the model has been written or a gate has refused it, and where training
 diverged, as it would again. It stays where the run was ended from outside: by a signal, a full disk
-or the death of the process.
+or the death of the process. A run that cannot use it starts anew.
 """
 
 from __future__ import annotations
@@ -21,32 +21,34 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from rnnforecast.artifact import UNREADABLE
-from rnnforecast.config import RunControl
+from rnnforecast.config import RunControl, TrainConfig
 from rnnforecast.container import opened, pack
 from rnnforecast.data.files import write_files
 from rnnforecast.errors import ArtifactError, ConfigError, OutputError, TrainingError
 from rnnforecast.signals import ENDING, Interrupted, deferring_signals
-from rnnforecast.training.checkpoint import Packed, pack_training, restore_training
+from rnnforecast.training.checkpoint import Course, Packed, pack_training, restore_training
 from rnnforecast.training.loop import Watch
 from rnnforecast.training.state import Training
-from rnnforecast.workflows.identity import Identity
+from rnnforecast.workflows.identity import Identity, difference
 from rnnforecast.workflows.reporting import Reporter
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Seconds from one checkpoint to the next, and how many times as long as it took to write.
 INTERVAL, SPACING = 30.0, 50.0
 # Of the time that is left, what a fit leaves to scoring and writing.
 RESERVE = 0.1
 # Of the time for two fits. The second takes no more epochs than the first, but whole ones.
 FIRST_SHARE = 0.4
-PARTS = ("given", "asked")
+PARTS, COMMANDS = ("given", "asked"), ("train", "update")
 
 
 @contextmanager
@@ -68,8 +70,7 @@ def run_checkpoints(
         spent: Seconds of this time that have gone before.
 
     Raises:
-        ArtifactError: The checkpoint to go on from is damaged.
-        ConfigError: It is one of another run.
+        ConfigError: The checkpoint to go on from is of a run with other settings.
         Interrupted: By a signal; then it has been written.
     """
     path = directory / CHECKPOINT_FILE
@@ -80,11 +81,11 @@ def run_checkpoints(
     elif control.resume:
         reporter.note(f"{directory} has no checkpoint to go on from; the run starts anew")
     elif path.exists():
-        reporter.note(f"{path} of a run that was ended is left aside; --resume would go on from it")
+        reporter.note(f"{path} is not gone on from without --resume, and will be replaced")
     try:
         yield checkpoints
     except Interrupted as interruption:
-        # Nothing else breaks off only where a training can be packed.
+        # These wait until a step is over and can be packed whole; a closed pipe waits for nothing.
         if interruption.signum in ENDING:
             checkpoints.stop()
         raise
@@ -124,47 +125,37 @@ class Checkpoints:
 
     def read(self) -> None:
         """Read the checkpoint of the run to go on from, unless it is of no use any more."""
-        with self._reading(), opened(self._path) as file:
-            header = file.header
-            if header["checkpoint_schema"] != SCHEMA_VERSION:
-                raise ValueError(f"schema {header['checkpoint_schema']}, not {SCHEMA_VERSION}")
-            file.check_digest()
-            for place, fields in enumerate(header["trainings"]):
-                prefix = f"{place}."
-                names = [name for name in file.shapes if name.startswith(prefix)]
-                tensors = {name.removeprefix(prefix): file.tensor(name) for name in names}
-                self._stored.append(Packed(tensors, fields))
-            given, asked = (self._difference(header["identity"], part) for part in PARTS)
-            self.learning_rate = header["learning_rate"]
+        try:
+            stored = read_checkpoint(self._path)
+        except ArtifactError as error:
+            return self._leave_aside(str(error))
+        given, asked = (difference(stored.identity[part], self._identity[part]) for part in PARTS)
         if given is not None:
-            self._reporter.warning(
-                f"{self._path} is of another run: {given}; it is left aside, and this run starts "
-                "anew"
-            )
-            self._stored, self.learning_rate = [], None
-        elif asked is not None:
+            return self._leave_aside(f"{self._path} is of another run: {given}")
+        if asked is not None:
             raise ConfigError(
                 f"{self._path} is of another run: {asked}; pass the flags of then, or leave out "
                 "--resume to start anew"
             )
+        self._stored, self.learning_rate = stored.trainings, stored.learning_rate
 
-    def _difference(self, identity: dict[str, dict[str, Any]], part: str) -> str | None:
-        """The first thing in which that run differs from this one."""
-        before, own = dict(identity[part]), self._identity[part]
-        for name in {**own, **before}:
-            if before.get(name) != own.get(name):
-                return f"{name} was {before.get(name)}, is {own.get(name)}"
-        return None
+    def _leave_aside(self, reason: str) -> None:
+        self._reporter.warning(f"{reason}; it is left aside, and this run starts anew")
 
-    def begin(self, training: Training) -> None:
+    def begin(self, training: Training, config: TrainConfig) -> None:
         """A fit begins, or goes on from where the one in its place was."""
         self._running = training
         place = len(self._finished)
-        if place < len(self._stored):
-            with self._reading():
-                restore_training(training, self._stored[place])
-            if training.stop_reason is None:
-                self._reporter.note(f"going on {_place_of(training)}")
+        if place >= len(self._stored):
+            return
+        try:
+            with _reading(self._path):
+                restore_training(training, config, self._stored[place])
+        except ArtifactError as error:
+            self._stored = []
+            return self._leave_aside(str(error))
+        if training.stop_reason is None:
+            self._reporter.note(f"going on {_place_of(training)}")
 
     def write_when_due(self) -> None:
         """Write a checkpoint if the last one is old enough."""
@@ -180,7 +171,7 @@ class Checkpoints:
         """Write the last checkpoint of a run that is ended, and tell how to go on."""
         if self._running is None and not self._finished:
             return
-        place = "between two fits" if self._running is None else _place_of(self._running)
+        place = _place_of(self._running or self._finished[-1].course)
         if self._write():
             self._reporter.note(f"stopped {place}; the same command with --resume goes on")
 
@@ -194,7 +185,7 @@ class Checkpoints:
             "checkpoint_schema": SCHEMA_VERSION,
             "identity": self._identity,
             "learning_rate": self.learning_rate,
-            "trainings": [packed.fields for packed in trainings],
+            "trainings": [asdict(packed.course) for packed in trainings],
         }
         tensors = {
             f"{place}.{name}": tensor
@@ -211,18 +202,6 @@ class Checkpoints:
             self._due = now + max(INTERVAL, SPACING * (now - began))
         return True
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Say of a checkpoint that cannot be used what to do."""
-        try:
-            yield
-        except UNREADABLE as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ArtifactError(
-                f"{self._path}: not a checkpoint this version can read ({reason}); leave out "
-                "--resume to start anew"
-            ) from None
-
 
 class _FitWatch(Watch):
     """Looks on at one fit, which is to end at `until` on the clock of `time.monotonic`."""
@@ -231,9 +210,9 @@ class _FitWatch(Watch):
         self.checkpoints, self.heed, self.until = checkpoints, heed, until
         self.before = math.inf
 
-    def begin(self, training: Training) -> None:
+    def begin(self, training: Training, config: TrainConfig) -> None:
         """Go on from the checkpoint."""
-        self.checkpoints.begin(training)
+        self.checkpoints.begin(training, config)
 
     def before_step(self, training: Training) -> bool:
         """Heed signals, write what is due; whether a step as long as the last one is the last."""
@@ -249,5 +228,70 @@ class _FitWatch(Watch):
         self.heed()
 
 
-def _place_of(training: Training) -> str:
-    return f"after epoch {len(training.history)}, step {training.sums.steps}"
+class Stored(NamedTuple):
+    """What a checkpoint holds: whose it is, the learning rate it has found, and its fits."""
+
+    identity: dict[str, dict[str, Any]]
+    learning_rate: float | None
+    trainings: list[Packed]
+
+    @property
+    def command(self) -> str:
+        """That of the run, "train" or "update"."""
+        return str(self.identity["given"]["command"])
+
+    @property
+    def place(self) -> str:
+        """How far the run has come."""
+        return f"in fit {len(self.trainings)}, {_place_of(self.trainings[-1].course)}"
+
+
+def read_checkpoint(path: Path) -> Stored:
+    """What a checkpoint says, each value of its kind; whether it fits a training is not known yet.
+
+    Raises:
+        ArtifactError: It is damaged, or of another schema.
+    """
+    with _reading(path), opened(path) as file:
+        header = file.header
+        if header["checkpoint_schema"] != SCHEMA_VERSION:
+            raise ValueError(f"schema {header['checkpoint_schema']!r:.20}, not {SCHEMA_VERSION}")
+        file.check_digest()
+        identity, rate = header["identity"], header["learning_rate"]
+        courses = [Course.read(values) for values in header["trainings"]]
+        whole = all(isinstance(identity[part], dict) for part in PARTS)
+        if not (courses and whole and identity["given"]["command"] in COMMANDS):
+            raise ValueError("it is of no run")
+        if rate is not None and not (type(rate) is float and 0 < rate < math.inf):
+            raise ValueError("its learning rate is none")
+        tensors: list[dict[str, Tensor]] = [{} for _ in courses]
+        for name in file.shapes:
+            place, own_name = name.split(".", 1)
+            tensors[int(place)][own_name] = file.tensor(name)
+        trainings = [Packed(*each) for each in zip(tensors, courses, strict=True)]
+        return Stored(identity, rate, trainings)
+
+
+def drop_checkpoint(directory: Path, command: str) -> None:
+    """Remove the checkpoint of a directory, unless it is that of another command's run."""
+    path = directory / CHECKPOINT_FILE
+    with suppress(ArtifactError):
+        if path.exists() and read_checkpoint(path).command != command:
+            return
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say of a checkpoint that cannot be used why."""
+    try:
+        yield
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ArtifactError(f"{path}: not a checkpoint this version can read ({reason})") from None
+
+
+def _place_of(course: Training | Course) -> str:
+    if course.stop_reason is not None:
+        return "between two fits"
+    return f"after epoch {len(course.history)}, step {course.sums.steps}"

@@ -28,6 +28,14 @@ class Identity:
     asked: dict[str, Any]
 
 
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first thing in which that part of one identity differs from that of another."""
+    for name in {**now, **before}:
+        if before.get(name) != now.get(name):
+            return f"{name} was {before.get(name)}, is {now.get(name)}"
+    return None
+
+
 def identity_of(
     command: str,
     sha256: str,

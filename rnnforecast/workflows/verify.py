@@ -18,7 +18,7 @@ from rnnforecast.data.files import dead_temporaries
 from rnnforecast.data.writing import to_csv
 from rnnforecast.errors import ArtifactError, RnnForecastError
 from rnnforecast.runtime import limit_threads, select_device
-from rnnforecast.workflows.checkpoints import CHECKPOINT_FILE
+from rnnforecast.workflows.checkpoints import CHECKPOINT_FILE, read_checkpoint
 from rnnforecast.workflows.outputs import end_forecasts
 
 PASSED, FAILED, NOTE, SKIPPED = "ok", "failed", "note", "skipped"
@@ -68,9 +68,7 @@ def verify(directory: Path, device: str = "auto") -> list[Check]:
         else:
             checks.append(_checked(name, partial(compare, directory / name, artifact)))
     checks.append(_checked("temporary files", partial(_no_temporaries, directory)))
-    kept = (directory / CHECKPOINT_FILE).exists()
-    there = "there is one, of a run that was ended" if kept else "there is none"
-    return [*checks, Check("checkpoint", NOTE, there)]
+    return [*checks, Check("checkpoint", NOTE, _checkpoint(directory / CHECKPOINT_FILE))]
 
 
 def _checked(name: str, check: Callable[[], str]) -> Check:
@@ -125,6 +123,17 @@ def _no_temporaries(directory: Path) -> str:
     if names:
         raise ValueError(f"{len(names)} left by a run that was killed; the next run removes them")
     return "none is left"
+
+
+def _checkpoint(path: Path) -> str:
+    """Of what run it is, and how far that came."""
+    if not path.exists():
+        return "there is none"
+    try:
+        stored = read_checkpoint(path)
+    except ArtifactError as error:
+        return f"there is one of no use: {error}"
+    return f"there is one, of an ended {stored.command}, {stored.place}"
 
 
 def _read(content: bytes) -> pd.DataFrame:

@@ -327,7 +327,10 @@ def test_program_warns_of_a_variable_that_no_option_has(
     )
 
 
-@pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("1", True), ("0", False), ("", False), (" ON", True), ("y", True), ("maybe", False)],
+)
 def test_variable_of_debug_shows_a_traceback_when_it_is_true(
     directory: Path, monkeypatch: pytest.MonkeyPatch, value: str, shown: bool
 ) -> None:

@@ -126,6 +126,14 @@ def test_failure_is_plain_text_when_a_run_in_json_went_before(tmp_path: Path) ->
         (["train"], None, "# json_logs = true", False),
         (["train"], None, "\ufeffjson-logs = true", True),
         (["train"], None, "seed = 1", False),
+        (["train"], None, "json_logs = 'yes'", True),
+        (["train"], None, "[backtest]\njson_logs = true", False),
+        (["--debug", "train"], None, "[backtest]\n[train]\njson-logs = true", True),
+        (["train"], None, "json_logs = true\n[train]\njson-logs = false", False),
+        (["train"], None, "json_logs = true\n[backtest]\njson_logs = false", True),
+        (["train"], None, "train.json_logs = true", True),
+        (["train"], None, "train = 1\n[backtest]\njson_logs = true", False),
+        ([], None, "[backtest]\njson_logs = true", False),
     ],
 )
 def test_json_is_asked_by_the_flag_then_the_variable_then_the_file(
@@ -144,7 +152,10 @@ def test_json_is_asked_by_the_flag_then_the_variable_then_the_file(
     assert json_is_asked([*arguments, f"--config={path}"]) is expected
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"json_logs = tr"])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"\xff\xfe", b"json_logs = tr", b"a." * 30000, b"#" * 2**16 + b"\njson_logs = true"],
+)
 def test_json_is_not_asked_when_the_file_does_not_say_so(
     content: bytes | None, tmp_path: Path
 ) -> None:
@@ -154,6 +165,15 @@ def test_json_is_not_asked_when_the_file_does_not_say_so(
     assert not json_is_asked(["train", "--config", str(path)])
     assert not json_is_asked(["train", "--config", str(tmp_path)])
     assert not json_is_asked(["train", "--config"])
+    assert not json_is_asked(["train", "--config", "a\0b"])
+
+
+def test_failure_is_plain_text_when_the_file_asks_for_json_for_another_command(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "options.toml").write_text("[backtest]\njson_logs = true\n")
+    run = run_here(tmp_path, "train", "--nope", "--config", "options.toml")
+    assert run.code == 2 and run.stderr.startswith("error: No such option")
 
 
 def test_debug_puts_the_traceback_into_a_field_when_lines_are_json(tmp_path: Path) -> None:

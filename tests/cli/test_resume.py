@@ -20,9 +20,12 @@ import torch
 from rnnforecast.artifact import load_artifact
 from rnnforecast.cli.run_options import RunOptions
 from rnnforecast.errors import ConfigError
+from rnnforecast.signals import Interrupted
 from rnnforecast.workflows import checkpoints
-from rnnforecast.workflows.checkpoints import Checkpoints
+from rnnforecast.workflows import train as workflow
+from rnnforecast.workflows.checkpoints import Checkpoints, drop_checkpoint
 from tests.cli.command import SAMPLES, Run, run_here
+from tests.model_files import packed, unpacked
 
 PASSENGERS = SAMPLES / "passengers.csv"
 SHORT = ["train", PASSENGERS, "--horizon", "12", "--epochs", "3", "--hidden-size", "4"]
@@ -142,7 +145,7 @@ def test_train_keeps_the_older_model_when_it_is_ended(
 def test_train_goes_on_from_finished_fits_when_a_signal_came_in_scoring(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*given: Any) -> None:
+    def interrupt(*given: Any, **more: Any) -> None:
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
@@ -287,9 +290,8 @@ def test_train_starts_anew_when_it_shall_not_resume(
     with_checkpoint(tmp_path, checkpoint)
     run = run_here(tmp_path, *SHORT, "--out", "d")
     assert run.code == 0
-    assert (
-        f"d/{CHECKPOINT} of a run that was ended is left aside; --resume would go on" in run.stderr
-    )
+    told = f"d/{CHECKPOINT} is not gone on from without --resume, and will be replaced"
+    assert told in run.stderr.splitlines()
     assert contents(tmp_path / "d") == whole
     assert CHECKPOINT not in os.listdir(tmp_path / "d")
 
@@ -304,27 +306,156 @@ def test_train_starts_anew_when_it_shall_not_resume(
         lambda content: b"\xff" * 8 + content[8:],
         lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
         lambda content: content.replace(b'best_epoch\\": 1', b'best_epoch\\": 2'),
-        lambda content: content.replace(b'checkpoint_schema\\": 1', b'checkpoint_schema\\": 9'),
+        lambda content: content.replace(b'checkpoint_schema\\": 2', b'checkpoint_schema\\": 9'),
     ],
 )
-def test_train_ends_with_4_and_a_remedy_when_the_checkpoint_is_damaged(
-    damage: Callable[[bytes], bytes], tmp_path: Path, checkpoint: bytes
+def test_train_warns_and_starts_anew_when_the_checkpoint_is_damaged(
+    damage: Callable[[bytes], bytes], whole: dict[str, bytes], tmp_path: Path, checkpoint: bytes
 ) -> None:
     assert damage(checkpoint) != checkpoint
     with_checkpoint(tmp_path, damage(checkpoint))
-    run = run_here(tmp_path, *SHORT, "--out", "d", "--resume")
-    assert (run.code, run.stdout) == (4, "")
-    last = run.stderr.splitlines()[-1]
-    assert last.startswith(f"error: d/{CHECKPOINT}: not a checkpoint this version can read (")
-    assert last.endswith("); leave out --resume to start anew")
+    assert_starts_anew(tmp_path, whole)
 
 
-def test_train_ends_with_4_when_the_checkpoint_is_a_model(
+def assert_starts_anew(directory: Path, whole: dict[str, bytes]) -> None:
+    """In one line, and to the files of a run that had no checkpoint."""
+    run = run_here(directory, *SHORT, "--out", "d", "--resume", "--quiet")
+    assert run.code == 0, run.stderr
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"warning: d/{CHECKPOINT}: not a checkpoint this version can read (")
+    assert line.endswith("); it is left aside, and this run starts anew")
+    assert contents(directory / "d") == whole
+    assert CHECKPOINT not in os.listdir(directory / "d")
+
+
+def test_train_warns_and_starts_anew_when_the_checkpoint_is_a_model(
     whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     with_checkpoint(tmp_path, whole[KEPT[0]])
+    assert_starts_anew(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("learning_rate",), "x"),
+        (("learning_rate",), -1.0),
+        (("identity",), "x"),
+        (("identity", "given"), []),
+        (("identity", "given"), {}),
+        (("identity", "given", "command"), "bake"),
+        (("checkpoint_schema",), "\x1b[2J"),
+        (("trainings",), []),
+        (("trainings",), {"a": 1}),
+        (("trainings", 0, "best_epoch"), "x"),
+        (("trainings", 0, "sums", "losses"), "x"),
+        (("trainings", 0, "history", 0, "epoch"), "x"),
+        (("trainings", 0, "history", 0, "epoch"), 2),
+        (("trainings", 0, "taken"), 99),
+    ],
+)
+def test_train_warns_and_starts_anew_when_a_signed_checkpoint_says_what_cannot_be(
+    path: tuple[str | int, ...],
+    value: object,
+    whole: dict[str, bytes],
+    tmp_path: Path,
+    checkpoint: bytes,
+) -> None:
+    place = with_checkpoint(tmp_path, checkpoint)
+    header, tensors = unpacked(place)
+    inner: Any = header
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    place.write_bytes(packed(header, tensors))
+    assert_starts_anew(tmp_path, whole)
+
+
+@pytest.mark.parametrize("name", ["0.order", "0.generator", "0.norms", "1.order", "order"])
+def test_train_warns_and_starts_anew_when_a_signed_checkpoint_has_another_tensor(
+    name: str, whole: dict[str, bytes], tmp_path: Path, checkpoint: bytes
+) -> None:
+    place = with_checkpoint(tmp_path, checkpoint)
+    header, tensors = unpacked(place)
+    place.write_bytes(packed(header, {**tensors, name: torch.zeros(7)}))
+    assert_starts_anew(tmp_path, whole)
+
+
+def test_train_fits_anew_to_all_data_when_that_part_of_the_checkpoint_is_of_no_use(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ended(tmp_path, monkeypatch, 55).code == 143
+    place = tmp_path / "d" / CHECKPOINT
+    header, tensors = unpacked(place)
+    place.write_bytes(packed(header, {**tensors, "1.order": torch.zeros(7)}))
+    assert_starts_anew(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    ("changed", "command", "kept"),
+    [(False, "train", False), (False, "update", True), (True, "update", False)],
+)
+def test_drop_checkpoint_removes_what_is_of_this_command_or_of_no_use(
+    changed: bool, command: str, kept: bool, tmp_path: Path, checkpoint: bytes
+) -> None:
+    place = with_checkpoint(tmp_path, checkpoint[:-1] if changed else checkpoint)
+    drop_checkpoint(place.parent, command)
+    assert place.exists() == kept
+    drop_checkpoint(tmp_path, command)  # where there is none
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "what"),
+    [
+        ("torch.get_num_threads", lambda: 7, "number of threads was 1, is 7"),
+        ("torch.__version__", "9.9.0", r"version of torch was \S+, is 9.9.0"),
+        (
+            "rnnforecast.workflows.identity.__version__",
+            "9.9",
+            r"version of rnnforecast was \S+, is",
+        ),
+    ],
+)
+def test_train_starts_anew_when_machine_or_programs_are_others(
+    place: str,
+    value: object,
+    what: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    checkpoint: bytes,
+) -> None:
+    with_checkpoint(tmp_path, checkpoint)
+    monkeypatch.setattr(place, value)
     run = run_here(tmp_path, *SHORT, "--out", "d", "--resume")
-    assert run.code == 4 and "not a checkpoint this version can read" in run.stderr
+    assert run.code == 0
+    assert re.search(f"warning: .* is of another run: {what}", run.stderr)
+    assert "going on" not in run.stderr
+
+
+def test_train_searches_its_own_rate_when_the_checkpoint_is_of_other_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ended(tmp_path, monkeypatch, 30, "--find-lr").code == 143
+    place = tmp_path / "d" / CHECKPOINT
+    header, tensors = unpacked(place)
+    header["identity"]["given"]["sha256 of the data"] = "0" * 64
+    header["learning_rate"] = 0.123
+    place.write_bytes(packed(header, tensors))
+    run = run_here(tmp_path, *SHORT, "--find-lr", "--out", "d", "--resume")
+    assert run.code == 0 and "found in" in run.stderr
+    artifact = load_artifact(tmp_path / "d", torch.device("cpu"))
+    assert artifact.forecaster.config.training.learning_rate != 0.123
+
+
+def test_train_writes_no_checkpoint_when_the_reader_of_its_lines_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: Checkpoints) -> None:
+        raise Interrupted(signal.SIGPIPE)
+
+    monkeypatch.setattr(Checkpoints, "write_when_due", gone)
+    assert run_here(tmp_path, *SHORT, "--out", "d").code == 141
+    assert not (tmp_path / "d" / CHECKPOINT).exists()
 
 
 def test_train_leaves_no_checkpoint_when_it_diverges_or_is_gated(
@@ -341,11 +472,12 @@ def test_train_leaves_no_checkpoint_when_it_diverges_or_is_gated(
 
 def test_train_ends_at_once_when_a_second_signal_comes(tmp_path: Path) -> None:
     code = (
-        "import signal, sys\n"
+        "import signal, sys, time\n"
         "from rnnforecast.cli.app import main\n"
         "from rnnforecast.workflows.checkpoints import Checkpoints\n"
         "def twice(self):\n"
         "    signal.raise_signal(signal.SIGTERM)\n"
+        "    time.sleep(0.3)\n"  # later than an echo of the first
         "    signal.raise_signal(signal.SIGINT)\n"
         "Checkpoints.write_when_due = twice\n"
         "main()"
@@ -362,10 +494,15 @@ def limited(
     limit: str,
     *flags: str,
     data: Path = PASSENGERS,
+    reading: float = 0.0,
 ) -> Run:
-    """A run in which nothing but a step takes time: a second."""
+    """A run in which nothing but reading takes time, and a step: a second."""
     clock = [0.0]
-    written = Checkpoints.write_when_due
+    read, written = workflow.read_and_prepare, Checkpoints.write_when_due
+
+    def slow(*given: Any) -> Any:
+        clock[0] += reading
+        return read(*given)
 
     def stepping(self: Checkpoints) -> None:
         clock[0] += 1.0
@@ -375,6 +512,7 @@ def limited(
         patch.setattr(checkpoints.time, "monotonic", lambda: clock[0])
         patch.setattr(checkpoints, "write_files", lambda contents: None)
         patch.setattr(Checkpoints, "write_when_due", stepping)
+        patch.setattr(workflow, "read_and_prepare", slow)
         arguments = ["train", data, *SHORT[2:], "--out", "d", "--time-limit", limit]
         return run_here(directory, *arguments, *flags)
 
@@ -414,6 +552,13 @@ def test_train_keeps_a_whole_model_when_its_time_runs_out(
     assert sorted(os.listdir(tmp_path / "d")) == sorted([".lock", "history.csv", *KEPT])
     forecast = run_here(tmp_path, "forecast", "d")
     assert forecast.stdout.encode() == (tmp_path / "d" / "forecasts.csv").read_bytes()
+
+
+def test_train_counts_the_time_of_reading_when_it_has_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert limited(tmp_path, monkeypatch, "60", "--no-refit", reading=40).code == 0
+    assert len(pd.read_csv(tmp_path / "d" / "history.csv")) == 2  # 18 steps
 
 
 def test_train_writes_the_same_model_when_its_time_does_not_run_out(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rnnforecast.artifact import MODEL_FILE
+from rnnforecast.signals import Interrupted
+from rnnforecast.workflows.checkpoints import Checkpoints
 from tests.cli.command import SAMPLES, TINY, run_here
 from tests.model_files import packed, unpacked
 
@@ -49,11 +52,28 @@ def test_verify_passes_every_check_when_the_run_is_whole(run: Path) -> None:
     assert table["checkpoint"] == ("note", "there is none")
 
 
-def test_verify_notes_a_checkpoint_when_there_is_one(run: Path) -> None:
-    (run / "checkpoint.safetensors").write_bytes(b"")
+def test_verify_notes_of_what_run_a_checkpoint_is_and_how_far_it_came(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: Checkpoints) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    words = ("--horizon", "3", "--out", "run", *TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "write_when_due", stop)
+        assert run_here(run.parent, "train", SAMPLES / "passengers.csv", *words).code == 143
     code, table, _ = verified(run)
+    there = "there is one, of an ended train, in fit 1, after epoch 0, step 0"
+    assert (code, table["checkpoint"]) == (0, ("note", there))
+
+
+def test_verify_notes_a_checkpoint_that_cannot_be_read(run: Path) -> None:
+    path = run / "checkpoint.safetensors"
+    path.write_bytes(b"")
+    code, table, _ = verified(run)
+    there = f"there is one of no use: {path}: not a checkpoint this version can read (it is cut"
     assert (code, table["checkpoint"][0]) == (0, "note")
-    assert table["checkpoint"][1].startswith("there is one")
+    assert table["checkpoint"][1].startswith(there)
 
 
 @pytest.mark.parametrize(

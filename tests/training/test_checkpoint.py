@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.forecaster import fit_forecaster
 from rnnforecast.models.registry import MODELS
-from rnnforecast.training.checkpoint import Packed, pack_training, restore_training
+from rnnforecast.training.checkpoint import Course, Packed, pack_training, restore_training
 from rnnforecast.training.loop import FitResult, Watch, fit
 from rnnforecast.training.optimizers import OPTIMIZERS
 from rnnforecast.training.schedules import SCHEDULES
@@ -64,8 +65,9 @@ class Stopping(Watch):
 
     def _pack(self, training: Training) -> None:
         """Through bytes, so that nothing is shared with the training."""
-        tensors, fields = pack_training(training)
-        self.packed = Packed(load(save(tensors)), json.loads(json.dumps(fields)))
+        tensors, course = pack_training(training)
+        fields = json.loads(json.dumps(asdict(course)))
+        self.packed = Packed(load(save(tensors)), Course.read(fields))
 
 
 class GoingOn(Watch):
@@ -74,8 +76,8 @@ class GoingOn(Watch):
     def __init__(self, packed: Packed) -> None:
         self.packed, self.steps = packed, 0
 
-    def begin(self, training: Training) -> None:
-        restore_training(training, self.packed)
+    def begin(self, training: Training, config: TrainConfig) -> None:
+        restore_training(training, config, self.packed)
 
     def before_step(self, training: Training) -> bool:
         self.steps += 1
@@ -120,8 +122,8 @@ def regression(config: TrainConfig, validation: tuple[float, ...] | None) -> Cal
         epochs = iter(validation or ())
 
         class Told(Watch):
-            def begin(self, training: Training) -> None:
-                watch.begin(training)
+            def begin(self, training: Training, config: TrainConfig) -> None:
+                watch.begin(training, config)
                 for _ in training.history:
                     next(epochs, None)
 
@@ -246,42 +248,165 @@ def test_packed_training_is_small_when_it_is_over() -> None:
     assert {name.split(".")[0] for name in running.tensors} == {
         *("network", "generator", "best", "optimizer", "order", "norms")
     }
-    assert (running.fields["stop_reason"], over.fields["stop_reason"]) == (None, "epochs")
+    assert (running.course.stop_reason, over.course.stop_reason) == (None, "epochs")
 
 
-def without(mapping: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in mapping.items() if key != name}
+def packed_at(step: int, config: TrainConfig = CONFIG) -> Packed:
+    """What is left of a training that is stopped before a step."""
+    stopping = Stopping(step)
+    with pytest.raises(Stopped):
+        regression(config, (4.0, 3.0, 2.0, 1.0))(watch=stopping)
+    assert stopping.packed is not None
+    return stopping.packed
+
+
+class Refusing(Watch):
+    """Says why a packed training is not gone on from, and whether that has changed anything."""
+
+    def __init__(self, packed: Packed) -> None:
+        self.packed, self.reason = packed, ""
+
+    def begin(self, training: Training, config: TrainConfig) -> None:
+        before = pack_training(copy.deepcopy(training))
+        tensors = {name: value.clone() for name, value in before.tensors.items()}
+        with pytest.raises((LookupError, TypeError, ValueError, RuntimeError)) as error:
+            restore_training(training, config, self.packed)
+        self.reason = str(error.value)
+        after = pack_training(training)
+        assert replace(after.course, seconds=0.0) == replace(before.course, seconds=0.0)
+        assert tensors.keys() == after.tensors.keys()
+        for name, value in tensors.items():
+            assert torch.equal(value, after.tensors[name]), name
+
+    def end(self, training: Training) -> None:
+        assert self.reason
+
+
+BYTES = torch.zeros(5056, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize(
-    "damage",
+    "change",
     [
-        lambda t, f: ({**t, "network.0.weight": torch.zeros(3, 4)}, f),
-        lambda t, f: ({**t, "network.0.weight": t["network.0.weight"].double()}, f),
-        lambda t, f: ({**t, "network.5.weight": torch.zeros(6, 4)}, f),
-        lambda t, f: (without(t, "network.0.weight"), f),
-        lambda t, f: ({**t, "best.0.weight": torch.zeros(3)}, f),
-        lambda t, f: ({**t, "optimizer.0.exp_avg": torch.zeros(2, 2)}, f),
-        lambda t, f: ({**t, "optimizer.9.exp_avg": torch.zeros(6, 4)}, f),
-        lambda t, f: ({**t, "optimizer.x.exp_avg": torch.zeros(6, 4)}, f),
-        lambda t, f: ({**t, "generator": torch.zeros(3, dtype=torch.uint8)}, f),
-        lambda t, f: ({**t, "order": torch.zeros(3)}, f),
-        lambda t, f: (without(t, "norms"), f),
-        lambda t, f: (t, {**f, "stop_reason": "boredom"}),
-        lambda t, f: (t, {**f, "taken": 99}),
-        lambda t, f: (t, {**f, "history": [{"epoch": 1}]}),
-        lambda t, f: (t, {**f, "sums": {"step": 1}}),
-        lambda t, f: (t, without(f, "schedule")),
-        lambda t, f: (t, without(f, "seconds")),
+        {"network.0.weight": torch.zeros(3, 4)},
+        {"network.0.weight": torch.zeros(6, 4, dtype=torch.float64)},
+        {"network.0.weight": torch.full((6, 4), math.nan)},
+        {"network.5.weight": torch.zeros(6, 4)},
+        {"network.0.weight": None},
+        {"best.0.weight": torch.zeros(3)},
+        {"best.0.weight": None},
+        {"optimizer.0.exp_avg": torch.zeros(2, 2)},
+        {"optimizer.0.exp_avg": torch.zeros(6, 4, dtype=torch.int64)},
+        {"optimizer.0.exp_avg": None},
+        {"optimizer.0.step": torch.zeros(6, 4)},
+        {"optimizer.9.exp_avg": torch.zeros(6, 4)},
+        {"optimizer.x.exp_avg": torch.zeros(6, 4)},
+        {"optimizer.0.momentum_buffer": torch.zeros(6, 4)},
+        {"generator": torch.zeros(3, dtype=torch.uint8)},
+        {"generator": BYTES + 255},
+        {"generator": torch.zeros(5056)},
+        {"generator": None},
+        {"order": torch.zeros(3)},
+        {"order": torch.zeros(3, dtype=torch.uint8)},
+        {"order": BYTES + 255},
+        {"order": None},
+        {"norms": None},
+        {"norms": torch.zeros(2)},
+        {"norms": torch.zeros(2, 2, dtype=torch.float64)},
+        {"norms": torch.full((2,), math.inf, dtype=torch.float64)},
     ],
 )
-def test_restore_training_raises_what_is_caught_when_the_packed_one_is_of_another_kind(
-    damage: Callable[..., tuple[dict[str, Tensor], dict[str, Any]]],
+def test_restore_training_changes_nothing_when_a_tensor_does_not_fit(
+    change: dict[str, Tensor | None],
 ) -> None:
+    tensors, course = packed_at(5)
+    changed = {name: value for name, value in {**tensors, **change}.items() if value is not None}
     run = regression(CONFIG, (4.0, 3.0, 2.0, 1.0))
-    stopping = Stopping(5)
-    with pytest.raises(Stopped):
-        run(watch=stopping)
-    assert stopping.packed is not None
-    with pytest.raises((LookupError, TypeError, ValueError, RuntimeError)):
-        run(watch=GoingOn(Packed(*damage(*stopping.packed))))
+    assert_equal(run(watch=Refusing(Packed(changed, course))), run(watch=Watch()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"best_epoch": 0},
+        {"best_epoch": 2},
+        {"best_epoch": -1},
+        {"history": []},
+        {"taken": 99},
+        {"taken": -1},
+        {"learning_rate": math.inf},
+        {"learning_rate": -1.0},
+        {"seconds": math.inf},
+        {"schedule": {}},
+        {"schedule": {"step": 1.5}},
+        {"schedule": {"best": 1.0, "bad_epochs": 1}},
+        {"sums": {"steps": 3}},
+        {"sums": {"steps": -1}},
+        {"sums": {"windows": 0}},
+        {"sums": {"windows": 99}},
+        {"sums": {"clipped": 3}},
+        {"sums": {"losses": math.inf}},
+        {"sums": {"gradient_norms": math.inf}},
+    ],
+)
+def test_restore_training_changes_nothing_when_a_number_does_not_fit(
+    change: dict[str, Any],
+) -> None:
+    tensors, course = packed_at(5)
+    fields = asdict(course)
+    for name, value in change.items():
+        fields[name] = {**fields[name], **value} if name == "sums" else value
+    packed = Packed(tensors, Course.read(fields))
+    run = regression(CONFIG, (4.0, 3.0, 2.0, 1.0))
+    assert_equal(run(watch=Refusing(packed)), run(watch=Watch()))
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_restore_training_refuses_one_that_is_longer_than_it_may_be(epochs: int) -> None:
+    run = regression(replace(CONFIG, epochs=epochs), (4.0, 3.0, 2.0))
+    for step in (3 * epochs, STEPS):
+        run(watch=Refusing(packed_at(step)))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("learning_rate",), "x"),
+        (("learning_rate",), True),
+        (("best_epoch",), "x"),
+        (("best_epoch",), 1.0),
+        (("best_epoch",), True),
+        (("stop_reason",), "boredom"),
+        (("seconds",), None),
+        (("taken",), []),
+        (("sums",), "x"),
+        (("sums", "losses"), "x"),
+        (("sums", "steps"), 1.0),
+        (("sums", "more"), 1),
+        (("history",), {}),
+        (("history",), [{"epoch": 1}]),
+        (("history", 0), "x"),
+        (("history", 0, "epoch"), "x"),
+        (("history", 0, "validation_loss"), "x"),
+        (("schedule",), []),
+        (("schedule", "step"), "x"),
+        (("schedule", "step"), None),
+        (("more",), 1),
+    ],
+)
+def test_course_is_refused_when_a_value_of_its_json_is_of_another_kind(
+    path: tuple[str | int, ...], value: object
+) -> None:
+    fields = asdict(packed_at(5).course)
+    place: Any = fields
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(ValueError, match="is of another kind|has other fields"):
+        Course.read(fields)
+
+
+@pytest.mark.parametrize("values", [None, 1, "x", [], {}])
+def test_course_is_refused_when_its_json_is_none(values: object) -> None:
+    with pytest.raises(ValueError, match="is of another kind|has other fields"):
+        Course.read(values)
