@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
-import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -23,14 +21,31 @@ from rnnforecast.cli.metrics import metrics
 from rnnforecast.cli.models import models
 from rnnforecast.cli.selftest import selftest
 from rnnforecast.cli.show import show
+from rnnforecast.cli.streams import open_streams
 from rnnforecast.cli.train import train
 from rnnforecast.cli.update import update
 from rnnforecast.cli.verify import verify
-from rnnforecast.errors import OutputError
+from rnnforecast.errors import ConfigError
 from rnnforecast.signals import Interrupted, ignore_signals, watch_signals
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+
+class _Calculating(ConfigurableCommand):
+    """A command that loads torch, which ends the process where there is no working directory."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            ConfigError: The working directory has been removed.
+        """
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            raise ConfigError(
+                "the working directory has been removed; change to one that exists"
+            ) from None
+        return super().invoke(ctx)
+
 
 app = typer.Typer(
     name="rnnforecast",
@@ -38,8 +53,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 learning, looking = (train, update, forecast, backtest, evaluate), (diagnose, show, verify)
-for command in (*learning, *looking, models, metrics, selftest):
-    app.command(cls=ConfigurableCommand)(configurable(command))
+telling = (models, metrics)
+for command in (*learning, *looking, *telling, selftest):
+    cls = ConfigurableCommand if command in telling else _Calculating
+    app.command(cls=cls)(configurable(command))
 
 
 def _version(value: bool) -> None:
@@ -65,7 +82,7 @@ def main() -> NoReturn:
     try:
         choose_form(json_is_asked(sys.argv[1:]))
         watch_signals(_end_at_once)
-        _open_streams()
+        open_streams()
         _run()
     except Interrupted as interruption:
         sys.exit(_tell_of(interruption))
@@ -94,41 +111,6 @@ def _tell_of(error: BaseException, **more: str) -> int:
     if ending.message is not None:
         tell_finally(ending.event, ending.message, exit_code=ending.code, **more)
     return ending.code
-
-
-class _Stream(io.FileIO):
-    """A standard stream that ends the program where it takes no more.
-
-    SIGPIPE itself would leave no time to remove temporary files, and libraries make an end of
-    their own of a BrokenPipeError.
-    """
-
-    def write(self, content: ReadableBuffer, /) -> int:
-        try:
-            return super().write(content)
-        except OSError as error:
-            # Python would try again to flush at its end, and fail again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-            if isinstance(error, BrokenPipeError):
-                raise Interrupted(signal.SIGPIPE) from None
-            name = "output" if self.fileno() == 1 else "error"
-            raise OutputError(f"standard {name}: {error.strerror}; free space there") from None
-
-
-def _open_streams() -> None:
-    """Guard standard output and error; where a caller has closed one, write to nowhere."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))
-        elif stream is getattr(sys, f"__{name}__"):
-            guarded = io.TextIOWrapper(
-                io.BufferedWriter(_Stream(stream.fileno(), "w", closefd=False)),
-                encoding=stream.encoding,
-                errors=stream.errors,
-                line_buffering=stream.line_buffering,
-            )
-            setattr(sys, name, guarded)
 
 
 def _end_at_once(signum: int, frame: object) -> NoReturn:

@@ -85,8 +85,14 @@ class LogOptions:
         yield
         if told:
             seconds, memory = time.monotonic() - began, peak_memory()
-            line = f"done in {seconds:.1f} s, with at most {memory:.0f} MiB of memory"
-            tell("end", line, exit_code=0, seconds=seconds, peak_memory_mib=memory)
+            held = "" if memory is None else f", with at most {memory:.0f} MiB of memory"
+            tell(
+                "end",
+                f"done in {seconds:.1f} s{held}",
+                exit_code=0,
+                seconds=seconds,
+                peak_memory_mib=memory,
+            )
 
 
 @contextmanager

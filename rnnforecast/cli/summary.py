@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -29,8 +28,12 @@ def command_line() -> tuple[str, list[str]]:
     return next(word for word in arguments if not word.startswith("-")), arguments
 
 
-def peak_memory() -> float:
-    """The most memory that this process has held so far, in MiB."""
+def peak_memory() -> float | None:
+    """The most memory that this process has held so far, in MiB; None where nothing tells."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEBIBYTE
 
 
@@ -77,6 +80,7 @@ class _Summary:
         from rnnforecast.data.files import write_files
 
         command, arguments = command_line()
+        memory = peak_memory()
         loaded = {name: sys.modules[name].__version__ for name in LIBRARIES if name in sys.modules}
         content = {
             "command": command,
@@ -89,7 +93,7 @@ class _Summary:
             "started": self.started,
             "ended": timestamp(),
             "seconds": round(time.monotonic() - self.began, 3),
-            "peak_memory_mib": round(peak_memory(), 1),
+            "peak_memory_mib": None if memory is None else round(memory, 1),
             "exit_code": ending.code,
             "error": ending.message,
             "warnings": self.reporter.warnings,

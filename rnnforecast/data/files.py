@@ -17,6 +17,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from rnnforecast.errors import ConfigError, OutputError
+from rnnforecast.signals import deferring_signals
 
 if sys.platform != "win32":
     import fcntl
@@ -32,8 +33,12 @@ REMEDIES = {
 def write_files(contents: Mapping[Path, bytes]) -> None:
     """Write each path's content; all are complete on the disk before the first takes its place.
 
+    They take their places in the order of the mapping. A signal waits until the last has done so.
+
     Raises:
-        OutputError: One cannot be written; then none is.
+        OutputError: One cannot be written; then none is. Or the system refuses one its place, as
+            where another program holds the file there; then those before it are new.
+        Interrupted: By a signal that has waited.
     """
     with ExitStack() as held:
         complete: list[tuple[Path, Path, IO[bytes]]] = []
@@ -44,9 +49,10 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
                 file.write(content)
                 _write_through(file)
             complete.append((path, place, file))
-        for path, place, file in complete:
-            with _naming(path):
-                _put(file, place)
+        with deferring_signals():
+            for path, place, file in complete:
+                with _naming(path):
+                    _put(file, place)
 
 
 @contextmanager
@@ -127,34 +133,35 @@ def _place(path: Path) -> Path:
 def _temporary(path: Path) -> Iterator[IO[bytes]]:
     """An open file beside `path`, with the rights that a new file gets; removed unless renamed."""
     remove_dead(path.parent, path.name)
-    file = _open_held(path)
-    try:
-        yield file
-    finally:
-        # On a full disk, what is still to be written cannot be at its end either.
-        with suppress(OSError):
-            file.close()
-        with suppress(OSError):
-            os.unlink(file.name)
-
-
-def _open_held(path: Path) -> IO[bytes]:
-    """An empty file beside `path`, locked, where files can be, until it is closed."""
     while True:
         file = NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
         )
-        if sys.platform == "win32":
-            return file
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        # Between its making and its locking another run may have taken it for dead.
-        if os.fstat(file.fileno()).st_nlink:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.fchmod(file.fileno(), 0o666 & ~mask)
-            return file
-        file.close()
+        try:
+            if _is_held(file):
+                yield file
+                return
+        finally:
+            # On a full disk, what is still to be written cannot be at its end either.
+            with suppress(OSError):
+                file.close()
+            with suppress(OSError):
+                os.unlink(file.name)
+
+
+def _is_held(file: IO[bytes]) -> bool:
+    """Lock a file, where files can be, until it is closed; False if it was removed before that."""
+    if sys.platform == "win32":
+        return True
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+    # Between its making and its locking another run may have taken it for dead.
+    if not os.fstat(file.fileno()).st_nlink:
+        return False
+    mask = os.umask(0)
+    os.umask(mask)
+    os.fchmod(file.fileno(), 0o666 & ~mask)
+    return True
 
 
 def _write_through(file: IO[bytes]) -> None:

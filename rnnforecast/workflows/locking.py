@@ -24,9 +24,9 @@ POLL_INTERVAL = 0.25
 def locked_directory(directory: Path, if_locked: str, reporter: Reporter) -> Iterator[bool]:
     """Make the directory and hold it for the block; the system frees it should the process die.
 
-    What killed runs have left there unfinished is removed; at the end, so is a directory that was
-    made for the block and has nothing in it. Yields whether it is held: never False but where
-    `if_locked` is "skip".
+    What killed runs have left there unfinished is removed; at the end, so are a directory that was
+    made for the block and has nothing in it, and its parents likewise. Yields whether it is held:
+    never False but where `if_locked` is "skip".
 
     Raises:
         ConfigError: The directory cannot be made or written to, or its name not be stored.
@@ -53,16 +53,15 @@ def locked_directory(directory: Path, if_locked: str, reporter: Reporter) -> Ite
         remove_dead(directory)
         yield True
     finally:
-        if made:
-            _remove_if_empty(directory)
+        _remove_if_empty(made)
         lock.release()
 
 
-def _attempt(directory: Path) -> tuple[FileLock | None, bool]:
-    """The lock if it could be had, and whether the directory was made for it."""
-    absent = not directory.exists()
+def _attempt(directory: Path) -> tuple[FileLock | None, list[Path]]:
+    """The lock if it could be had, and what was made for it: the directory, then its parents."""
     try:
         place = Path(os.path.realpath(directory))
+        absent = [path for path in (place, *place.parents) if not path.exists()]
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         # Where its maker removes it again just now, it may be found and then be gone.
@@ -75,16 +74,17 @@ def _attempt(directory: Path) -> tuple[FileLock | None, bool]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"{directory}: {reason}; pass another --out") from None
-    return None, False
+    return None, []
 
 
-def _remove_if_empty(directory: Path) -> None:
-    """Remove a directory that holds nothing but its lock, which is held.
+def _remove_if_empty(made: list[Path]) -> None:
+    """Remove a directory that holds nothing but its lock, which is held, and then its parents.
 
     A run that waits for this very lock finds its file gone and makes another; one that comes
-    between the two removals makes the second fail.
+    between two removals makes the second fail.
     """
     with suppress(OSError):
-        if os.listdir(directory) == [LOCK]:
-            (directory / LOCK).unlink()
-            directory.rmdir()
+        if made and os.listdir(made[0]) == [LOCK]:
+            (made[0] / LOCK).unlink()
+            for path in made:
+                path.rmdir()

@@ -169,6 +169,24 @@ def test_train_ends_in_one_line_when_signals_come_in_quick_succession(tmp_path: 
     assert (out, err) == ("", "interrupted\n")
 
 
+def test_train_writes_its_checkpoint_when_a_signal_comes_to_it_and_to_its_group(
+    tmp_path: Path,
+) -> None:
+    """As timeout(1) sends it."""
+    command = [sys.executable, "-m", "rnnforecast", "train", str(PASSENGERS), "--horizon", "12"]
+    command += ["--out", "d", "--epochs", "100000", "--patience", "100000", "--verbose"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert any("epoch 2 of" in line for line in iter(process.stderr.readline, ""))
+    for _ in range(5):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "the same command with --resume goes on" in err
+    assert (tmp_path / "d" / "checkpoint.safetensors").exists()
+
+
 def test_program_ends_silently_when_interrupted_as_it_starts() -> None:
     code = (
         "import os, runpy, signal, sys\n"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import signal
+import subprocess
+import sys
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -251,6 +254,20 @@ def test_summary_of_an_earlier_run_stays_until_the_end(
         assert (tmp_path / "s.json").read_text() == "old"
     assert summary_of(tmp_path)["exit_code"] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
+
+
+def test_program_runs_without_peak_memory_when_the_system_does_not_tell_it(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading = "import sys; sys.modules['resource'] = None; import rnnforecast.cli.app"
+    subprocess.run([sys.executable, "-c", loading], check=True)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    forecast = run_here(model, "forecast", "m", "--summary", "s.json", "--verbose")
+    assert forecast.code == 0
+    assert summary_of(model)["peak_memory_mib"] is None
+    assert re.search(r"done in [0-9.]+ s\n$", forecast.stderr)
+    planned = run_here(model, *TRAIN, "--dry-run", "--format", "csv")
+    assert (planned.code, "peak memory" in planned.stdout) == (0, False)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +17,7 @@ import pytest
 from rnnforecast.data import files
 from rnnforecast.data.files import check_place, remove_dead, replacing, write_files
 from rnnforecast.errors import ConfigError, OutputError
+from rnnforecast.signals import ENDING, Interrupted, deferring_signals, watch_signals
 
 
 def test_write_files_replaces_old_ones_with_the_rights_of_new_files(tmp_path: Path) -> None:
@@ -50,6 +53,84 @@ def test_write_files_leaves_every_old_file_when_a_later_one_fails(
         assert str(raised.value) == f"{second}: No space left on device; free space there"
     assert first.read_text() == "old"
     assert os.listdir(tmp_path) == ["first"]
+
+
+def test_write_files_keeps_the_order_when_a_later_one_is_refused_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes last vouches for the others."""
+    places = [tmp_path / name for name in ("c", "a", "b")]
+    for refused in range(3):
+        for place in places:
+            place.write_text("old")
+
+        def refuse(source: str, place: Path, refused: Path = places[refused]) -> None:
+            if place == refused:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            os.rename(source, place)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", refuse)
+            with pytest.raises(OutputError, match=f"^{places[refused]}: Permission denied; pass"):
+                write_files(dict.fromkeys(places, b"new"))
+        expected = ["new"] * refused + ["old"] * (3 - refused)
+        assert [place.read_text() for place in places] == expected
+        assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("nested", [False, True])
+def test_write_files_heeds_a_signal_when_all_have_their_places(
+    nested: bool, signum: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [tmp_path / name for name in ("c", "a", "b")]
+    rename, ended = os.replace, False
+
+    def interrupted(source: str, place: Path) -> None:
+        if place == places[1]:
+            os.kill(os.getpid(), signum)
+        rename(source, place)
+
+    def write() -> None:
+        nonlocal ended
+        with deferring_signals() if nested else nullcontext():
+            write_files(dict.fromkeys(places, b"new"))
+            ended = True
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    try:
+        watch_signals(lambda signum, frame: pytest.fail("a second signal"))
+        with pytest.raises(Interrupted) as raised:
+            write()
+        assert (raised.value.signum, ended) == (signum, nested)
+        assert [place.read_bytes() for place in places] == [b"new"] * 3
+        # A signal is heeded once: what is written afterwards is not interrupted by it.
+        monkeypatch.setattr(os, "replace", rename)
+        write_files({tmp_path / "d": b"new"})
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def test_write_files_leaves_nothing_open_when_a_file_cannot_get_its_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, opened = files.NamedTemporaryFile, []
+
+    def refuse(*of: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def kept(**settings: Any) -> IO[bytes]:
+        opened.append(made(**settings))
+        return opened[-1]
+
+    monkeypatch.setattr(files, "NamedTemporaryFile", kept)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(OutputError, match=f"^{tmp_path / 'f'}: Operation not permitted; pass"):
+        write_files({tmp_path / "f": b"new"})
+    assert [file.closed for file in opened] == [True]
+    assert os.listdir(tmp_path) == []
 
 
 def test_write_files_raises_in_one_line_when_the_place_cannot_be_written(tmp_path: Path) -> None:

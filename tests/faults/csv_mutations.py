@@ -15,84 +15,29 @@ from tests.cli.command import SAMPLES
 LARGE = 200_000
 # What stands in cells that nobody meant.
 CELLS = (
-    *(
-        "",
-        " ",
-        "0",
-        "-0",
-        "nan",
-        "NA",
-        "null",
-        "None",
-        "True",
-        "inf",
-        "-Infinity",
-        "1e100",
-        "2e100",
-    ),
-    *("1e308", "-1e308", "1e999", "5e-324", "1e-400", "9" * 400, "1e5000000000", "0x10", "1_000"),
-    *("1,5", "1.2.3", "1,234.5", "+-1", "--1", "1e", "e5", ".", "-", "=1+1", "#REF!", "½", "١٢٣"),
-    *(
-        "१२",
-        "१२३४-०१-०१",
-        "💥",
-        "\u202e",
-        "a\u0000b",
-        "\ufeff",
-        "\x1b[31m",
-        "\\",
-        "'",
-        '"',
-        '""',
-        '"""',
-    ),
-    *(
-        "'a",
-        '"a',
-        'a"',
-        '"a"b',
-        "[" * 5000,
-        "{" * 5000,
-        "(" * 5000,
-        "x" * 70_000,
-        "%s%n",
-        "../..",
-        "\x85",
-    ),
+    *("", " ", *"0 -0 nan NA null None True inf -Infinity 1e100 2e100 1e308 -1e308 1e999".split()),
+    *("5e-324", "1e-400", "9" * 400, *"1e5000000000 0x10 1_000 1,5 1.2.3 1,234.5 +-1 --1".split()),
+    *"1e e5 . - =1+1 #REF! ½ ١٢٣ १२ १२३४-०१-०१ 💥 \u202e a\0b \ufeff \x1b[31m \\ ' \"".split(" "),
+    *('""', '"""', "'a", '"a', 'a"', '"a"b', "[" * 5000, "{" * 5000, "(" * 5000, "x" * 70_000),
+    *("%s%n", "../..", "\x85"),
 )
 TIMES = (
-    *("0001-01-01", "0000-00-00", "9999-12-31", "10000-01-01", "-0001-01-01", "+012345-01-01"),
-    *("1677-09-21", "1677-09-22T00:12:44", "2262-04-12", "1582-10-10", "2020-02-30", "2020-13-01"),
-    *("2020-W01-1", "2020-001", "2020", "2020-01", "24:00", "2020-01-01T24:00", "2020-01-01T25:00"),
-    *("2020-01-01T00:00:60", "2020-01-01T00:00:00.0000000001", "2020-01-01T00:00:00+99:99"),
-    *("2020-01-01T00:00:00+24:00", "2020-01-01T00:00:00-00:00", "2020-01-01T00:00:00Z", "now"),
-    *("2020-01-01 00:00 Europe/Paris", "29/02/2021", "31/12/99", "1/1/1", "00000000", "99999999"),
-    *("1", "0", "-1", "1000000000000", "999999999999999999", "-999999999999999999", "NaT", "today"),
-    *("9223372036854775807", "-9223372036854775808", "9223372036854775808", "1e18", "1.5", "١"),
+    *"0001-01-01 0000-00-00 9999-12-31 10000-01-01 -0001-01-01 +012345-01-01 1677-09-21".split(),
+    *"1677-09-22T00:12:44 2262-04-12 1582-10-10 2020-02-30 2020-13-01 2020-W01-1 2020-001".split(),
+    *"2020 2020-01 24:00 2020-01-01T24:00 2020-01-01T25:00 2020-01-01T00:00:60".split(),
+    *"2020-01-01T00:00:00.0000000001 2020-01-01T00:00:00+99:99 2020-01-01T00:00:00+24:00".split(),
+    *("2020-01-01T00:00:00-00:00", "2020-01-01T00:00:00Z", "now", "2020-01-01 00:00 Europe/Paris"),
+    *"29/02/2021 31/12/99 1/1/1 00000000 99999999 1 0 -1 1000000000000 999999999999999999".split(),
+    *"-999999999999999999 NaT today 9223372036854775807 -9223372036854775808".split(),
+    *"9223372036854775808 1e18 1.5 ١".split(),
 )
 MARKS = (
-    b"\0",
-    b"\xff",
-    b"\xc3",
-    b"\xed\xa0\x80",
-    b"\xef\xbb\xbf",
-    b'"',
-    b"'",
-    b"\r",
-    b"\n",
-    b";",
-    b",",
+    *(b"\0", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"', b"'", b"\r", b"\n", b";"),
+    *(b",", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1a", b"\xc2\x85", b"\xe2\x80\xa8"),
+    *(b'"' * 9999, b"," * 9999),
 )
-MARKS += (
-    b"\t",
-    b"\x0b",
-    b"\x0c",
-    b"\x1c",
-    b"\x1a",
-    b"\xc2\x85",
-    b"\xe2\x80\xa8",
-    b'"' * 9999,
-    b"," * 9999,
+ODD_NAMES = (
+    *("", "y", "ds", "unique_id", "x" * 70_000, "a\tb", '"a\nb"', "gru", "cutoff", "2020", "💥"),
 )
 
 
@@ -218,6 +163,11 @@ def _of_rows(change: Callable[[Rows, Random], Rows]) -> Callable[[bytes, Random]
     return changed
 
 
+def _with_column(rows: Rows, at: int, cell: Callable[[int], str]) -> Rows:
+    """Other cells in a column, below its header."""
+    return [[*row[:at], cell(k), *row[at + 1 :]] if k else row for k, row in enumerate(rows)]
+
+
 @_of_rows
 def _repeat_rows(rows: Rows, chance: Random) -> Rows:
     at = chance.randrange(len(rows) + 1)
@@ -253,9 +203,7 @@ def _replace_cells(rows: Rows, chance: Random) -> Rows:
 def _replace_column(rows: Rows, chance: Random) -> Rows:
     few = chance.sample(chance.choice((CELLS, TIMES)), chance.choice((1, 2, 5)))
     at = chance.randrange(3)
-    return [
-        [*row[:at], chance.choice(few), *row[at + 1 :]] if k else row for k, row in enumerate(rows)
-    ]
+    return _with_column(rows, at, lambda k: chance.choice(few))
 
 
 @_of_rows
@@ -264,41 +212,27 @@ def _replace_times(rows: Rows, chance: Random) -> Rows:
     width = chance.choice((1, 7, 1000, 10**6, 10**9, 10**12, 10**15, 10**17))
     start = chance.choice((0, 1, -(10**18), 10**18, 20_200_101, 2020, 202_001))
     at, leap = chance.randrange(2), chance.choice((0, 0, 10**6, 10**12, 10**17))
-    found = [start + k * width + (leap if k > len(rows) // 2 else 0) for k in range(len(rows))]
-    return [[*row[:at], str(found[k]), *row[at + 1 :]] if k else row for k, row in enumerate(rows)]
+    middle = len(rows) // 2
+    return _with_column(rows, at, lambda k: str(start + k * width + (leap if k > middle else 0)))
 
 
 @_of_rows
 def _replace_dates(rows: Rows, chance: Random) -> Rows:
     """A column of dates at the edges, in steps of some size."""
-    unit, steps = (
-        chance.choice((("us", 1), ("us", 10**6), ("D", 1), ("D", 365), ("M", 1), ("Y", 100))),
-        0,
+    unit, size = chance.choice(
+        (("us", 1), ("us", 10**6), ("D", 1), ("D", 365), ("M", 1), ("Y", 100))
     )
     start = chance.choice(("0001-01-01", "1677-09-21", "1969-12-31", "2262-04-10", "9999-12-20"))
     at = chance.randrange(2)
-    times = np.datetime64(start, unit[0]) + np.arange(len(rows) + steps) * unit[1]
+    times = np.datetime64(start, unit) + np.arange(len(rows)) * size
     texts = [text.lstrip("+") for text in np.datetime_as_string(times)]
-    return [[*row[:at], texts[k], *row[at + 1 :]] if k else row for k, row in enumerate(rows)]
+    return _with_column(rows, at, texts.__getitem__)
 
 
 @_of_rows
 def _change_header(rows: Rows, chance: Random) -> Rows:
     if rows:
-        odd = (
-            "",
-            "y",
-            "ds",
-            "unique_id",
-            "x" * 70_000,
-            "a\tb",
-            '"a\nb"',
-            "gru",
-            "cutoff",
-            "2020",
-            "💥",
-        )
-        rows[0] = [chance.choice((name, chance.choice(odd))) for name in rows[0]]
+        rows[0] = [chance.choice((name, chance.choice(ODD_NAMES))) for name in rows[0]]
     return rows
 
 

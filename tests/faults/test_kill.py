@@ -1,10 +1,14 @@
-"""Runs that are killed at random moments: no model is torn, nothing stays behind, none is lost."""
+"""Runs that are killed at random moments: no model is torn, nothing stays behind, none is lost.
+
+The tables beside a model are those of its run, or of the next where it was killed as it wrote.
+"""
 
 from __future__ import annotations
 
 import os
 import random
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from rnnforecast.artifact import MODEL_FILE
 from rnnforecast.container import opened
+from rnnforecast.workflows.outputs import TABLES
 from tests.cli.command import SAMPLES, run_here
 from tests.faults.killer import Killer
 
@@ -129,6 +135,8 @@ def test_run_ends_as_if_never_killed_when_it_is_killed_at_any_moment(
         model = contents(directory)["model.safetensors"]
         whole = next(c for c in (case.older, case.newer) if c["model.safetensors"] == model)
         assert (forecast.code, forecast.stdout.encode()) == (0, whole["forecasts.csv"])
+        if whole is case.newer:  # a new model vouches for its tables
+            assert contents(directory) == case.newer
         if attempt % 2:
             killer.run(directory, *case.command, after=moment(-attempt - 1, seconds))
         ended = killer.run(directory, *case.command)
@@ -139,3 +147,48 @@ def test_run_ends_as_if_never_killed_when_it_is_killed_at_any_moment(
             break
     assert phases.total() == wished
     print(f"{case.command[0]}: {dict(phases)}, with temporary files {unfinished}")
+
+
+def test_run_has_written_all_tables_when_its_model_appears(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there before each file takes its place is what a kill at that moment would leave."""
+    directory, rename = tmp_path / "run", os.replace
+    shutil.copytree(case.directory, directory)
+    seen: list[dict[str, bytes]] = []
+
+    def watch(source: str, place: Path) -> None:
+        seen.append(files_of_run(directory))
+        rename(source, place)
+
+    monkeypatch.setattr(os, "replace", watch)
+    assert run_here(directory, *case.command, "--quiet").code == 0
+    whole = [files_of_run(case.directory), files_of_run(directory)]
+    assert whole[0].keys() == whole[1].keys() and len(seen) >= len(whole[0])
+    assert any(found not in whole for found in seen)
+    for found in seen:
+        assert found in whole or found[MODEL_FILE] == whole[0][MODEL_FILE]
+
+
+def files_of_run(directory: Path) -> dict[str, bytes]:
+    return {name: (directory / "d" / name).read_bytes() for name in (*TABLES, MODEL_FILE)}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", [*TABLES, MODEL_FILE])
+def test_run_ends_with_all_files_new_when_a_signal_comes_as_it_writes_them(
+    name: str, signum: int, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, rename = tmp_path / "run", os.replace
+    shutil.copytree(case.directory, directory)
+
+    def interrupted(source: str, place: Path) -> None:
+        if place == directory / "d" / name:
+            os.kill(os.getpid(), signum)
+        rename(source, place)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    run = run_here(directory, *case.command, "--quiet")
+    assert (run.code, run.stderr.splitlines()[-1]) == (128 + signum, "interrupted")
+    assert contents(directory) == case.newer
+    assert not [found for found in os.listdir(directory / "d") if found.endswith(".tmp")]

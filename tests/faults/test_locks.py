@@ -104,7 +104,7 @@ def test_waiting_run_ends_at_once_when_interrupted_and_trains_when_the_holder_is
     waiting = [*command, *TINY, "--if-locked", "wait"]
     waiter = subprocess.Popen(waiting, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     assert waiter.stderr is not None
-    assert any("waiting" in line for line in iter(waiter.stderr.readline, ""))
+    assert any("waiting for its end" in line for line in iter(waiter.stderr.readline, ""))
     waiter.send_signal(signal.SIGTERM)
     assert (waiter.wait(timeout=60), waiter.stderr.read()) == (143, "interrupted\n")
     waiter.stderr.close()

@@ -12,15 +12,21 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
+# What torch would load in each fork anew, once a network is made or trained.
+import torch._dynamo
+import torch.fx.experimental.symbolic_shapes  # noqa: F401
+
 import rnnforecast.workflows.backtest
 import rnnforecast.workflows.forecast
-import rnnforecast.workflows.train  # noqa: F401
+import rnnforecast.workflows.update  # noqa: F401
 from rnnforecast.cli.app import main
+from rnnforecast.workflows import checkpoints
 from tests.cli.command import Run
 
 
@@ -34,10 +40,27 @@ def _closed(handle: int) -> None:
     setattr(sys, ("stdin", "stdout", "stderr")[handle], None)
 
 
-def _gone() -> None:
-    os.mkdir("gone")
-    os.chdir("gone")
-    os.rmdir("../gone")
+def fill(directory: Path) -> Path:
+    """Leave nothing of a small disk; the file that takes it."""
+    with (directory / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    return directory / "filler"
+
+
+def _disk_full_at_checkpoints() -> None:
+    """A checkpoint is due before every step, and whenever it is written the disk is full."""
+    write = checkpoints.Checkpoints._write
+
+    def write_where_full(self: checkpoints.Checkpoints) -> bool:
+        filler = fill(Path())
+        try:
+            return write(self)
+        finally:
+            filler.unlink()
+
+    checkpoints.INTERVAL = checkpoints.SPACING = 0.0
+    checkpoints.Checkpoints._write = write_where_full  # type: ignore[method-assign]
 
 
 CONDITIONS: dict[str, Callable[[], object]] = {
@@ -47,8 +70,8 @@ CONDITIONS: dict[str, Callable[[], object]] = {
     "closed error": lambda: _closed(2),
     "full output": lambda: _full(1),
     "full error": lambda: _full(2),
+    "disk full at checkpoints": _disk_full_at_checkpoints,
     "small files only": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
-    "directory removed": _gone,
 }
 
 

@@ -82,6 +82,18 @@ def test_locked_directory_is_removed_when_it_was_made_and_holds_nothing(
     assert not directory.exists()
 
 
+def test_locked_directory_is_removed_with_its_parents_when_all_were_made_and_hold_nothing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a").mkdir()
+    for kept in (None, "b"):
+        with locked_directory(tmp_path / "a" / "b" / "c" / "d", "fail", Mute()):
+            if kept:
+                (tmp_path / "a" / "b" / "file").touch()
+        assert os.listdir(tmp_path / "a") == ([kept] if kept else [])
+    assert os.listdir(tmp_path / "a" / "b") == ["file"]
+
+
 def test_locked_directory_stays_when_it_was_there_before(tmp_path: Path) -> None:
     with locked_directory(tmp_path, "fail", Mute()):
         pass
