@@ -68,6 +68,8 @@ def open_cells(source: Source, asked: DataConfig) -> Cells:
 def _sample(source: Source, separator: str) -> tuple[list[str], pd.DataFrame]:
     """The header and the first rows as text; rows of another width are left for later checks."""
     rows = list(islice(source.rows(separator), SAMPLE_ROWS + 1))
+    if not rows:
+        raise DataError(f"{source.name}: there is no header; add one and rows below it")
     first, header = rows[0][0], [name.strip() for name in rows[0][1]]
     whole = [cells for _, cells in rows[1:] if len(cells) == len(header)]
     if len(rows) == 1:

@@ -46,7 +46,8 @@ def find_columns(
         read_text: Reads all rows of some columns, as text.
 
     Raises:
-        DataError: A named column is absent, or more than one reading is possible.
+        DataError: A named column is absent, more than one reading is possible, or one that
+            forecasts have too has no name, or one that cannot be printed.
         RowError: A time occurs twice and no column names the series.
     """
     _check_named(list(sample.columns), asked)
@@ -69,6 +70,12 @@ def find_columns(
             f"with the id column '{identifier}' one target column can be read, "
             f"got {listed(targets)}; pass one --target-col"
         )
+    for kind, column in (("id", identifier), ("time", time)):
+        if column is not None and not (column and column.isprintable()):
+            raise DataError(
+                f"the {kind} column is called {ascii(column)}, which forecasts cannot repeat; "
+                "rename it"
+            )
     return replace(asked, id_column=identifier, time_column=time, target_columns=targets)
 
 
@@ -129,7 +136,8 @@ def _find_id(
     texts = [name for name in others if not kinds[name].number]
     codes = [name for name in others if kinds[name].whole and _is_code(rows[name])]
     candidates = texts or codes
-    telling = [name for name in candidates if not rows.duplicated([time, name]).any()]
+    # `duplicated` goes through all columns of its table, of which there may be thousands.
+    telling = [name for name in candidates if not rows[[time, name]].duplicated().any()]
     found = telling or candidates
     if not found:
         row = int(rows[time].duplicated().to_numpy().argmax())

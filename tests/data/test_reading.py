@@ -205,6 +205,8 @@ def test_reading_raises_with_line_and_remedy_when_a_row_is_faulty(text: str, mes
 
 
 FAULTY_FILES = {
+    "an odd blank alone": ("\u2028", "there is no header; add one and rows below it"),
+    "quotes alone": ('""\n" "\n', "there is no header; add one and rows below it"),
     "header alone": (LINES[0], "there is a header but no row; add rows below it"),
     "repeated name": (LONG.replace("ds,y", "y,y "), "the header repeats the column 'y'; rename"),
     "no values": (

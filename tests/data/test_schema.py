@@ -203,3 +203,34 @@ def test_kind_of_tries_no_format_of_times_when_cells_cannot_be_times(
 @pytest.mark.parametrize("cell", ["2020-01-31", "Jan 2020", "20200131", "31.01.2020"])
 def test_kind_of_finds_times_when_cells_are_some(cell: str) -> None:
     assert kind_of(pd.Series([cell] * 9, dtype="str"), ("",), ".").time
+
+
+def test_columns_are_told_apart_two_at_a_time_when_any_of_many_could_name_series(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To go through all columns for each of a thousand took longer than to train."""
+    widths, duplicated = [], pd.DataFrame.duplicated
+
+    def counted(table: pd.DataFrame) -> pd.Series[bool]:
+        widths.append(table.shape[1])
+        return duplicated(table)
+
+    monkeypatch.setattr(pd.DataFrame, "duplicated", counted)
+    table = {"ds": TWICE, "y": NUMBERS} | {f"x{k}": list("aaabbb") for k in range(20)}
+    with pytest.raises(DataError, match="the id column could be 'x0', .* and 12 more"):
+        find(table)
+    assert widths == [2] * 20
+
+
+@pytest.mark.parametrize("name", ["", "\ufeffunique_id", "a\tb"])
+@pytest.mark.parametrize("columns", [("id", "ds"), ("time", "shop")])
+def test_columns_raise_when_the_name_of_one_that_forecasts_repeat_cannot_stand_there(
+    columns: tuple[str, str], name: str
+) -> None:
+    kind, other = columns
+    rows = {"id": list("aaabbb"), "time": TWICE}
+    table = {name: rows.pop(kind), other: next(iter(rows.values())), "y": NUMBERS}
+    with pytest.raises(DataError) as error:
+        find(table)
+    told = f"the {kind} column is called {ascii(name)}, which forecasts cannot repeat; rename it"
+    assert str(error.value) == told

@@ -61,7 +61,9 @@ def test_jq_tells_what_nights_warned_of(folder: Path) -> None:
     need("jq")
     levels = ("info", "warning", "error")
     lines = [{"time": level[0], "level": level, "message": f"a {level}"} for level in levels]
-    (folder / "nightly.log").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    log = [json.dumps(line) for line in lines]
+    # A shell tells of a process that was killed in its own words.
+    (folder / "nightly.log").write_text("\n".join([*log[:1], "Killed", *log[1:], ""]))
     told = run_block("What the nights warned of and failed with", folder)
     assert told == "w a warning\ne a error\n"
 
