@@ -267,6 +267,9 @@ def _accepted(guard: bool, metrics: pd.DataFrame, case: Case, reporter: Reporter
     if new <= old:
         reporter.note(f"{name} is updated: its {measure} is {new:.4g}, and was {old:.4g}")
         return True
+    if case.stored.scored is None:
+        reporter.note(f"{name} is replaced: as it was, it has seen what it would be held against")
+        return True
     if not can_forecast(case):
         reporter.warning(
             f"{name} is replaced, though its {measure} is {new:.4g}, and was {old:.4g}: as it was, "

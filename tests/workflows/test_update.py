@@ -584,6 +584,19 @@ def test_update_replaces_a_worse_model_too_when_the_old_one_cannot_read_the_newe
     assert not read(model).record["refused"]
 
 
+def test_update_replaces_a_model_that_has_seen_what_it_would_be_held_against(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last fit was to plain values, as a zero had come, and the one scored on logarithms."""
+    go(model, with_zero(8, 1))
+    assert read(model).scored is None
+    monkeypatch.setattr(workflow, "fit_validated", _unlearned)
+    _, heard = go(model, with_zero(12, 5))
+    assert any("it has seen what it would be held against" in note for note in heard.notes)
+    artifact = read(model)
+    assert not artifact.record["refused"] and artifact.scored is not None
+
+
 def _unlearned(
     panel: Panel, config: Any, device: torch.device, *given: Any, **more: Any
 ) -> tuple[Forecaster, FitResult]:
