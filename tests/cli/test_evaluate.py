@@ -322,7 +322,7 @@ def test_evaluate_reads_a_pipe_and_packed_files_when_given_them(folder: Path) ->
     run = rnnforecast("evaluate", "-", "a.csv", cwd=folder, stdin=FORECASTS.encode())
     assert (run.returncode, run.stdout) == (0, expected)
     for name in ("f.csv", "a.csv"):
-        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes(), mtime=0))
     assert run_here(folder, "evaluate", "f.csv.gz", "a.csv.gz").stdout == expected
 
 

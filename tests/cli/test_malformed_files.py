@@ -39,7 +39,7 @@ def single(days: Sequence[object], values: Sequence[str] = VALUES) -> str:
 PLAIN = long(series("a"), series("b", DAYS[:30]))
 LINES = PLAIN.splitlines()
 SINGLE = single(DAYS)
-PACKED = gzip.compress(PLAIN.encode())
+PACKED = gzip.compress(PLAIN.encode(), mtime=0)
 
 
 def replaced(line: int, text: str) -> str:
@@ -84,7 +84,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", r"data\.csv: the file is empty; it needs a header line and rows"),
     "only whitespace": (" \n\t\n\n", r"data\.csv: the file is empty; it needs"),
     "only a byte-order mark": (b"\xef\xbb\xbf", r"data\.csv: the file is empty; it needs"),
-    "gzip of nothing": (gzip.compress(b""), r"data\.csv: the file is empty; it needs"),
+    "gzip of nothing": (gzip.compress(b"", mtime=0), r"data\.csv: the file is empty; it needs"),
     "header alone": (HEADER + "\n", r"data\.csv: there is a header but no row; add rows"),
     "too many cells": (
         replaced(6, LINES[5] + ",9"),
@@ -318,7 +318,8 @@ def test_process_forecasts_the_same_when_rows_arrive_unsorted_and_packed(
     assert train(SINGLE).code == 0
     expected = forecasts(tmp_path / "out")
     unsorted = "\n".join(["ds,y", *SINGLE.splitlines()[:0:-1]]).encode("utf-8-sig")
-    piped = rnnforecast("train", "-", *OPTIONS, cwd=tmp_path, stdin=gzip.compress(unsorted))
+    packed = gzip.compress(unsorted, mtime=0)
+    piped = rnnforecast("train", "-", *OPTIONS, cwd=tmp_path, stdin=packed)
     assert piped.returncode == 0, piped.stderr
     assert forecasts(tmp_path / "out") == expected
 

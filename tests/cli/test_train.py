@@ -67,7 +67,7 @@ def test_forecast_prints_the_bytes_of_forecasts_csv_when_the_data_are_the_same(
     trained: Path,
 ) -> None:
     expected = (trained / "d" / "forecasts.csv").read_text()
-    packed = gzip.compress(PASSENGERS.read_bytes())
+    packed = gzip.compress(PASSENGERS.read_bytes(), mtime=0)
     for run in (
         rnnforecast("forecast", "d", cwd=trained, stdin=PASSENGERS),
         rnnforecast("forecast", "d", "-", cwd=trained, stdin=packed),

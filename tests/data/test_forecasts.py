@@ -174,7 +174,7 @@ def test_forecasts_are_the_same_when_the_dialect_differs(name: str, file: Path) 
 
 
 def test_forecasts_are_the_same_when_the_file_is_gzipped(file: Path) -> None:
-    file.write_bytes(gzip.compress(MARKED.encode()))
+    file.write_bytes(gzip.compress(MARKED.encode(), mtime=0))
     assert read_forecasts(str(file), DataConfig()).models[0].quantiles.tolist()[0] == [1, 2, 3]
 
 

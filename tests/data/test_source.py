@@ -35,8 +35,8 @@ def source(text: str) -> Source:
 ENCODED = {
     "plain": TEXT.encode(),
     "bom": b"\xef\xbb\xbf" + TEXT.encode(),
-    "gzip": gzip.compress(TEXT.encode()),
-    "gzip-bom": gzip.compress(TEXT.encode("utf-8-sig")),
+    "gzip": gzip.compress(TEXT.encode(), mtime=0),
+    "gzip-bom": gzip.compress(TEXT.encode("utf-8-sig"), mtime=0),
     "utf-16": TEXT.encode("utf-16"),
     "utf-16-be": b"\xfe\xff" + TEXT.encode("utf-16-be"),
 }
@@ -61,9 +61,9 @@ FAULTY = [
     (b"", "the file is empty"),
     (b" \n\t\r\n", "the file is empty"),
     (b"\xef\xbb\xbf", "the file is empty"),
-    (gzip.compress(b""), "the file is empty"),
-    (gzip.compress(TEXT.encode())[:-9], "pass a whole gzip file"),
-    (gzip.compress(TEXT.encode())[:5], "pass a whole gzip file"),
+    (gzip.compress(b"", mtime=0), "the file is empty"),
+    (gzip.compress(TEXT.encode(), mtime=0)[:-9], "pass a whole gzip file"),
+    (gzip.compress(TEXT.encode(), mtime=0)[:5], "pass a whole gzip file"),
     (b"\x1f\x8b\x08\x00garbage garbage", "pass a whole gzip file"),
     (TEXT.encode("latin-1"), r":3: byte 0xe9 is not UTF-8 text"),
     (TEXT.encode("utf-16")[:-1], ":3: byte .* is not UTF-16 text"),
@@ -89,7 +89,7 @@ def test_source_raises_when_there_is_no_file(name: str, reason: str, tmp_path: P
         open_source(str(tmp_path / name))
 
 
-@pytest.mark.parametrize("data", [b"", b" \n", gzip.compress(b"\n")])
+@pytest.mark.parametrize("data", [b"", b" \n", gzip.compress(b"\n", mtime=0)])
 def test_stdin_is_none_when_nothing_arrives(data: bytes, stdin: io.BytesIO) -> None:
     stdin.write(data)
     stdin.seek(0)
