@@ -97,7 +97,7 @@ def rolling_errors(directory: Path, path: Path) -> dict[str, float]:
     import torch
 
     from rnnforecast.artifact import load_artifact
-    from rnnforecast.config import DataConfig
+    from rnnforecast.columns import DataConfig
     from rnnforecast.data.reading import read_table
     from rnnforecast.data.windows import actual_values, windows_between
 

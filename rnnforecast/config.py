@@ -1,17 +1,17 @@
 """What a run consists of, as frozen dataclasses that check themselves.
 
-`DataConfig`, `WindowSpec`, `ModelSpec` and `TrainConfig` are what each part needs; `RunConfig`
-holds the four and is what a model file stores. `Settings` is what the user asked for: None there
-means that the rules in `defaults.py` decide.
+`DataConfig` of `columns.py`, `WindowSpec`, `ModelSpec` and `TrainConfig` are what each part needs;
+`RunConfig` holds the four, and how covariates are encoded, and is what a model file stores.
+`Settings` is what the user asked for: None there means that the rules in `defaults.py` decide.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from rnnforecast.errors import ConfigError
+from rnnforecast.columns import DataConfig, Encoding, InputSizes, require, require_one_of
 
 # No size is larger, so that none overflows where torch counts.
 LARGEST = 2**31
@@ -25,63 +25,25 @@ TeacherForcing = Literal["scheduled", "always", "never"]
 IfLocked = Literal["fail", "wait", "skip"]
 
 
-def _require(condition: bool, name: str, rule: str, value: object) -> None:
-    if not condition:
-        raise ConfigError(f"{name} must be {rule}, got {value}")
-
-
-def _require_one_of(kind: object, name: str, value: str) -> None:
-    _require(value in get_args(kind), name, f"one of {', '.join(get_args(kind))}", f"'{value}'")
-
-
 def _require_levels(levels: tuple[float, ...]) -> None:
     inside = bool(levels) and all(0 < level < 100 and 100 + level < 200 for level in levels)
-    _require(inside, "levels", "percentages between 0 and 100", list(levels))
+    require(inside, "levels", "percentages between 0 and 100", list(levels))
     names = [f"{level:g}" for level in levels]  # of columns: two levels may not share one
     ascending = list(levels) == sorted(levels) and len(set(names)) == len(names)
-    _require(ascending, "levels", "ascending without repeats", list(levels))
+    require(ascending, "levels", "ascending without repeats", list(levels))
 
 
 def _require_optimisation(config: TrainConfig | Settings) -> None:
     rate = config.learning_rate
-    _require(math.isfinite(rate) and rate > 0, "learning_rate", "positive", rate)
-    _require(config.clip_norm >= 0, "clip_norm", "at least 0", config.clip_norm)
-    _require(config.clip_value >= 0, "clip_value", "at least 0", config.clip_value)
+    require(math.isfinite(rate) and rate > 0, "learning_rate", "positive", rate)
+    require(config.clip_norm >= 0, "clip_norm", "at least 0", config.clip_norm)
+    require(config.clip_value >= 0, "clip_value", "at least 0", config.clip_value)
     percentile = config.clip_percentile
-    _require(0 < percentile <= 100, "clip_percentile", "above 0 and at most 100", percentile)
-    _require(0 <= config.seed < 2**63, "seed", "in [0, 2^63)", config.seed)
-    _require_one_of(Optimisation, "optimizer", config.optimizer)
-    _require_one_of(ScheduleName, "schedule", config.schedule)
-    _require_one_of(TeacherForcing, "teacher_forcing", config.teacher_forcing)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Which columns of a table are read, and how its cells are written. None: found from the file.
-
-    Attributes:
-        id_column: The column that names the series; None with target_columns set means wide form.
-        time_column: The column of timestamps or integer steps.
-        target_columns: The column to forecast; in wide form, one column a series.
-        separator: The character between cells.
-        decimal: The decimal mark, "." or ",".
-        na_values: Cells that mean a missing target, beside the empty cell, NaN, NA and null.
-        time_format: A strptime format for the time column.
-    """
-
-    id_column: str | None = None
-    time_column: str | None = None
-    target_columns: tuple[str, ...] = ()
-    separator: str | None = None
-    decimal: str | None = None
-    na_values: tuple[str, ...] = ()
-    time_format: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.separator is not None:
-            _require(len(self.separator) == 1, "separator", "one character", repr(self.separator))
-        if self.decimal is not None:
-            _require(self.decimal in (".", ","), "decimal", "'.' or ','", repr(self.decimal))
+    require(0 < percentile <= 100, "clip_percentile", "above 0 and at most 100", percentile)
+    require(0 <= config.seed < 2**63, "seed", "in [0, 2^63)", config.seed)
+    require_one_of(Optimisation, "optimizer", config.optimizer)
+    require_one_of(ScheduleName, "schedule", config.schedule)
+    require_one_of(TeacherForcing, "teacher_forcing", config.teacher_forcing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +62,10 @@ class WindowSpec:
     seasons: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
-        _require(self.lookback >= 1, "lookback", "at least 1", self.lookback)
-        _require(self.horizon >= 1, "horizon", "at least 1", self.horizon)
+        require(self.lookback >= 1, "lookback", "at least 1", self.lookback)
+        require(self.horizon >= 1, "horizon", "at least 1", self.horizon)
         usable = bool(self.seasons) and min(self.seasons) >= 1
-        _require(usable, "season", "at least 1", list(self.seasons))
+        require(usable, "season", "at least 1", list(self.seasons))
 
     @property
     def season(self) -> int:
@@ -126,6 +88,7 @@ class ModelSpec:
         log: Whether the network works on the logarithm of the series.
         init: How recurrent layers start.
         tbptt: Recurrent steps at the end of the lookback through which gradients flow; None: all.
+        inputs: What the network reads beside the series.
     """
 
     model: str
@@ -138,17 +101,18 @@ class ModelSpec:
     log: bool = False
     init: str = "orthogonal"
     tbptt: int | None = None
+    inputs: InputSizes = InputSizes()
 
     def __post_init__(self) -> None:
-        _require_one_of(Init, "init", self.init)
-        _require(self.tbptt is None or self.tbptt >= 1, "tbptt", "at least 1", self.tbptt)
-        _require(self.hidden_size >= 1, "hidden_size", "at least 1", self.hidden_size)
-        _require(self.num_layers >= 1, "num_layers", "at least 1", self.num_layers)
-        _require(self.num_layers <= DEEPEST, "num_layers", f"at most {DEEPEST}", self.num_layers)
-        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        require_one_of(Init, "init", self.init)
+        require(self.tbptt is None or self.tbptt >= 1, "tbptt", "at least 1", self.tbptt)
+        require(self.hidden_size >= 1, "hidden_size", "at least 1", self.hidden_size)
+        require(self.num_layers >= 1, "num_layers", "at least 1", self.num_layers)
+        require(self.num_layers <= DEEPEST, "num_layers", f"at most {DEEPEST}", self.num_layers)
+        require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
         between = not self.dropout or self.num_layers > 1
-        _require(between, "dropout", "0 with one layer, as it acts between layers", self.dropout)
-        _require(self.segment_length >= 1, "segment_length", "at least 1", self.segment_length)
+        require(between, "dropout", "0 with one layer, as it acts between layers", self.dropout)
+        require(self.segment_length >= 1, "segment_length", "at least 1", self.segment_length)
         _require_levels(self.levels)
 
     @property
@@ -201,19 +165,20 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batches_per_epoch", "batch_size", "patience"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
         _require_optimisation(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One run, whole."""
+    """One run, whole; `encodings` are those of the covariates, in the order that they are read."""
 
     data: DataConfig
     windows: WindowSpec
     model: ModelSpec
     training: TrainConfig
+    encodings: tuple[Encoding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,11 +218,11 @@ class Settings:
         sizes = ("horizon", "season", "lookback", "segment_length", "hidden_size", "batch_size")
         for name in (*sizes, "num_layers", "tbptt", "epochs", "patience"):
             value = getattr(self, name)
-            _require(value is None or value >= 1, name, "at least 1", value)
-            _require(value is None or value < LARGEST, name, f"below {LARGEST}", value)
-        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+            require(value is None or value >= 1, name, "at least 1", value)
+            require(value is None or value < LARGEST, name, f"below {LARGEST}", value)
+        require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
         _require_optimisation(self)
-        _require_one_of(Init, "init", self.init)
+        require_one_of(Init, "init", self.init)
         _require_levels(self.levels)
 
 
@@ -277,5 +242,5 @@ class RunControl:
     time_limit: float = math.inf
 
     def __post_init__(self) -> None:
-        _require_one_of(IfLocked, "if_locked", self.if_locked)
-        _require(self.time_limit > 0, "time_limit", "positive", self.time_limit)
+        require_one_of(IfLocked, "if_locked", self.if_locked)
+        require(self.time_limit > 0, "time_limit", "positive", self.time_limit)

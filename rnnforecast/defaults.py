@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, Settings, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, Settings, TrainConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
 from rnnforecast.errors import ConfigError

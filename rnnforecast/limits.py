@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
 
-from rnnforecast.config import LARGEST, DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig, Encoding, sizes_of
+from rnnforecast.config import LARGEST, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import DAY
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.writing import check_names, id_name, interval_names
@@ -68,6 +69,8 @@ def _cast(name: str, hint: Any, value: Any) -> Any:
         return tuple(_cast(name, options[0], item) for item in value)
     if get_origin(hint) is Literal and value in options:
         return value
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        return built(hint, value)  # type: ignore[arg-type]
     if type(value) is hint or (hint is float and type(value) is int):
         return value
     raise ValueError(f"{name} is of another kind")
@@ -85,6 +88,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
         windows=built(WindowSpec, values["windows"]),
         model=built(ModelSpec, values["model"]),
         training=built(TrainConfig, values["training"]),
+        encodings=tuple(built(Encoding, encoding) for encoding in values["encodings"]),
     )
     windows, model, training = config.windows, config.model, config.training
     sizes = (
@@ -95,6 +99,8 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     _limit(max(sizes) < LARGEST, f"a size of {max(sizes)}")
     _limit(len(windows.seasons) <= MOST_SEASONS, f"{len(windows.seasons)} seasons")
     _limit(len(model.levels) <= MOST_LEVELS, f"{len(model.levels)} levels")
+    if sizes_of(config.encodings) != model.inputs:
+        raise ValueError("the network reads other covariates than are encoded")
     data = config.data
     check_names([id_name(data), str(data.time_column), *interval_names(model.model, model.levels)])
     _limit(data.separator is None or data.separator not in '"\r\n\0', "a separator between lines")

@@ -14,7 +14,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.files import write_files
 from rnnforecast.data.panel import Panel

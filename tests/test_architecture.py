@@ -10,7 +10,7 @@
     5       backtest, forecaster, defaults, verdicts,   where data, models and metrics meet;
             container, limits                           what may be in a model file, and how
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
-    7       config, runtime, arrays, signals            settings that check themselves; the machine
+    7       config, columns, runtime, arrays, signals   settings that check themselves; the machine
     8       errors                                      failures and their exit codes
     9       rnnforecast/__init__                        the version
 
@@ -51,12 +51,12 @@ LAYERS = (
     {"artifact", "contenders", "diagnostics", "scoreboard"},
     {"backtest", "container", "forecaster", "defaults", "limits", "verdicts"},
     {"data", "models", "training", "evaluation"},
-    {"config", "runtime", "arrays", "signals"},
+    {"config", "columns", "runtime", "arrays", "signals"},
     {"errors"},
     {""},
 )
 HEAVY = {"torch", "pandas", "numpy", "scipy", "sklearn", "safetensors"}
-WITHOUT_TORCH = {"cli", "evaluation", "data", "config", "errors", "defaults", "backtest"}
+WITHOUT_TORCH = {"cli", "evaluation", "data", "config", "columns", "errors", "defaults", "backtest"}
 TABLES = {"rnnforecast.models.registry", "rnnforecast.models.distributions"}
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"),

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, Settings, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, Settings, TrainConfig, WindowSpec
 from rnnforecast.errors import ConfigError
 
 VALID: dict[type[Any], dict[str, Any]] = {

@@ -11,7 +11,8 @@ from hypothesis import assume, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunConfig, Settings
 from rnnforecast.defaults import LONGEST_LOOKBACK, Facts, find_facts, resolve
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.registry import MODELS

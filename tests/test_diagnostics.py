@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnnforecast.arrays import FloatArray
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.diagnostics import (
     Finding,
     decay_rate,

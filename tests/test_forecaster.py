@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen

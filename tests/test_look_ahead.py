@@ -21,7 +21,8 @@ from torch import Tensor
 from rnnforecast import forecaster as fitting
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.backtest import Origins, held_out_origins
-from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunConfig, Settings
 from rnnforecast.contenders import Contender
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel

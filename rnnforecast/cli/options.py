@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.registry import MODELS
 

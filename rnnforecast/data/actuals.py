@@ -8,10 +8,10 @@ from hashlib import sha256
 import numpy as np
 import pandas as pd
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.forecasts import at_offset
-from rnnforecast.data.panel import RowError, build_panel
+from rnnforecast.data.gridding import RowError, build_panel
 from rnnforecast.data.reading import Rows, Table, find_rows, ignored_columns
 from rnnforecast.data.source import open_source
 from rnnforecast.errors import DataError

@@ -9,7 +9,7 @@ from itertools import islice
 
 import pandas as pd
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.schema import SAMPLE_ROWS
 from rnnforecast.data.source import Source, check_rectangular, find_separator
 from rnnforecast.errors import DataError

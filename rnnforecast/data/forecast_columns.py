@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.cells import Cells
 from rnnforecast.data.schema import (
     ID_NAMES,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.cells import Cells, open_cells
 from rnnforecast.data.forecast_columns import ModelColumns, find_forecast_columns
 from rnnforecast.data.reading import Rows, read_rows, read_times

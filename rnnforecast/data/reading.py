@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.cells import Cells, open_cells
-from rnnforecast.data.panel import Panel, RowError, build_panel
+from rnnforecast.data.gridding import RowError, build_panel
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.schema import MISSING, find_columns
 from rnnforecast.data.source import Source, open_source
 from rnnforecast.data.timestamps import Times, parse_times

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from rnnforecast.config import DataConfig
-from rnnforecast.data.panel import RowError
+from rnnforecast.columns import DataConfig
+from rnnforecast.data.gridding import RowError
 from rnnforecast.data.timestamps import parse_times
 from rnnforecast.errors import DataError
 

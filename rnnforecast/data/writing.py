@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import FloatArray
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import ConfigError

@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 
 from rnnforecast.backtest import Origins, held_out_origins, panel_before
-from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunConfig, Settings
 from rnnforecast.contenders import BaselineContender, Calibrated, Contender
 from rnnforecast.data.files import replacing
 from rnnforecast.data.reading import Table

@@ -8,7 +8,8 @@ import numpy as np
 
 from rnnforecast.arrays import FloatArray
 from rnnforecast.backtest import validation_windows
-from rnnforecast.config import DataConfig, WindowSpec, quantile_levels
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import WindowSpec, quantile_levels
 from rnnforecast.contenders import BaselineContender, calibration
 from rnnforecast.data.actuals import read_actuals
 from rnnforecast.data.forecasts import ForecastRows, read_forecasts

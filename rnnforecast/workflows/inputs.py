@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
 from rnnforecast.errors import DataError

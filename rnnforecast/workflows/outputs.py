@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, id_name, interval_names

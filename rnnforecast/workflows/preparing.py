@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from rnnforecast.backtest import Origins, held_out_origins, panel_before
-from rnnforecast.config import DataConfig, RunConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.defaults import find_facts, resolve

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from rnnforecast.config import DataConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import Settings
 from rnnforecast.workflows.backtest import CUTOFF, BacktestRequest, backtest
 from rnnforecast.workflows.reporting import Mute, Reporter
 

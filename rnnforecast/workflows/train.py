@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from rnnforecast.backtest import training_ends
-from rnnforecast.config import DataConfig, RunControl, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunControl, Settings
 from rnnforecast.evaluation.gates import Gate
 from rnnforecast.forecaster import find_rate
 from rnnforecast.runtime import select_device

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.actuals import read_actuals
 from rnnforecast.data.reading import Table, read_table
 from rnnforecast.errors import DataError

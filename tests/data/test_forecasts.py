@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.forecasts import ForecastRows, at_offset, read_forecasts
 from rnnforecast.errors import ConfigError, DataError
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnforecast.arrays import FloatArray
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.actuals import read_actuals
 from rnnforecast.data.calendar import DAY, Frequency
 from rnnforecast.data.forecasts import read_forecasts

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rnnforecast.arrays import IntArray
 from rnnforecast.data.calendar import Frequency
-from rnnforecast.data.panel import Panel, RowError, build_panel
+from rnnforecast.data.gridding import RowError, build_panel
+from rnnforecast.data.panel import Panel
 from rnnforecast.errors import DataError
 
 STEP = Frequency(unit="step", count=2)

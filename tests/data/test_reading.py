@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, parse_table, read_table
 from rnnforecast.data.source import Source

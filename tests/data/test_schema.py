@@ -8,9 +8,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data import schema
-from rnnforecast.data.panel import RowError
+from rnnforecast.data.gridding import RowError
 from rnnforecast.data.schema import SAMPLE_ROWS, find_columns, kind_of
 from rnnforecast.errors import DataError
 

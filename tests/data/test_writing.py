@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.config import DataConfig
+from rnnforecast.columns import DataConfig
 from rnnforecast.data.reading import FLOAT_PRECISION
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, to_csv

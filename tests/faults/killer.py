@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 import torch
 
 from rnnforecast.cli.app import main
-from rnnforecast.config import DataConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import Settings
 from rnnforecast.workflows import checkpoints
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.train import TrainRequest, train

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import ConfigError

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from rnnforecast.config import DataConfig, ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.forecaster import fit_forecaster
 from rnnforecast.models.registry import MODELS
 from rnnforecast.training.checkpoint import Course, Packed, pack_training, restore_training

@@ -13,7 +13,8 @@ import torch
 
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.artifact import load_artifact
-from rnnforecast.config import DataConfig, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import Settings
 from rnnforecast.contenders import Contender
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from rnnforecast import forecaster
-from rnnforecast.config import DataConfig, RunControl, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunControl, Settings
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.workflows import planning
 from rnnforecast.workflows.planning import plan

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from rnnforecast.arrays import FloatArray
 from rnnforecast.artifact import Artifact, load_artifact, pack_artifact
-from rnnforecast.config import DataConfig, RunControl, Settings
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunControl, Settings
 from rnnforecast.contenders import Contender
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
