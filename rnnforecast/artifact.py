@@ -34,9 +34,10 @@ from rnnforecast.limits import (
 )
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
+from rnnforecast.stored_panel import panel_shapes, panel_tensors, stored_panel
 
 MODEL_FILE = "model.safetensors"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 UNREADABLE = (
     SafetensorError,
     ConfigError,
@@ -49,7 +50,7 @@ UNREADABLE = (
     AttributeError,
     RuntimeError,
 )
-NETWORK, LOOKBACK, FACTORS = "network.", "lookback.", "intervals.factors"
+NETWORK, FACTORS = "network.", "intervals.factors"
 SCORED_NETWORK, SCORED_FACTORS = "scored.network.", "scored.factors"
 DTYPES = {torch.float32: "F32", torch.float64: "F64"}
 PARTS = {"schema_version", "versions", "config", "scored", "frequency", "ids", "record"}
@@ -105,9 +106,7 @@ def pack_artifact(artifact: Artifact) -> bytes:
     for name, factors in ((FACTORS, kept.factors), (SCORED_FACTORS, scored and scored.factors)):
         if factors is not None:
             tensors[name] = torch.from_numpy(factors)
-    for name in ("values", "offsets", "starts"):
-        tensors[f"{LOOKBACK}{name}"] = torch.from_numpy(getattr(panel, name))
-    content = pack(header, tensors)
+    content = pack(header, tensors | panel_tensors(panel))
     check_times(panel, config.windows.horizon)
     check_work(config, panel)
     return content
@@ -192,9 +191,7 @@ def _unpacked(stored: Container) -> Artifact:
     for name in sorted(set(expected) | set(shapes)):
         if expected.get(name) != shapes.get(name):
             raise ValueError(f"the tensor {name} is not that of the configuration")
-    parts = ("offsets", "starts", "values")
-    arrays = {name: stored.tensor(f"{LOOKBACK}{name}").numpy() for name in parts}
-    panel = Panel(ids=tuple(ids), frequency=frequency, **arrays)
+    panel = stored_panel(stored, ids, frequency, config)
     check_panel(panel, config.windows.lookback)
     check_times(panel, config.windows.horizon)
     check_work(config, panel)
@@ -217,11 +214,7 @@ def _expected(
     config: RunConfig, series: int, shapes: Mapping[str, Shape], last_factors: str
 ) -> dict[str, Shape]:
     """What the tensors beside the weights must be; those of factors need not be there."""
-    expected = {
-        f"{LOOKBACK}offsets": Shape("I64", (series + 1,)),
-        f"{LOOKBACK}starts": Shape("I64", (series,)),
-        f"{LOOKBACK}values": Shape("F64", shapes[f"{LOOKBACK}values"].sizes[:1]),
-    }
+    expected = panel_shapes(config, series, shapes)
     for name in (FACTORS, last_factors):
         if name in shapes:
             expected[name] = Shape("F64", (config.windows.horizon, len(config.model.levels)))

@@ -127,6 +127,15 @@ def check_panel(panel: Panel, lookback: int) -> None:
         raise ValueError("a series has no values")
     if panel.lengths.max() > lookback:
         raise ValueError("a series is longer than the lookback")
+    features = panel.features
+    if features is not None:
+        places = features.future_offsets
+        within = places[0] == 0 and places[-1] == len(features.future)
+        if not (within and (places[1:] >= places[:-1]).all()):
+            raise ValueError("what is known ahead does not fit the series")
+        for part in (features.past, features.future, features.static):
+            if np.isinf(part).any():
+                raise ValueError("a covariate is infinite")
     if not (np.isnan(values) | (np.abs(values) <= LARGEST_VALUE)).all():
         raise ValueError("a value is too large to square")
 

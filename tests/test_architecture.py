@@ -5,14 +5,16 @@
     1       __main__                                    python -m rnnforecast
     2       cli/                                        the command line; alone prints and exits
     3       workflows/                                  one function a command, joins the parts
-    4       artifact, contenders, scoreboard,           the model file; who is compared, and how;
-            diagnostics                                 how gradients flow through time
+    4       artifact, estimation, contenders,           the model file; how a network is fitted;
+            scoreboard, diagnostics                     who is compared; how gradients flow
     5       backtest, forecaster, defaults, verdicts,   where data, models and metrics meet;
-            container, limits                           what may be in a model file, and how
+            limits, stored_panel                        what may be in a model file
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
-    7       config, columns, runtime, arrays, signals   settings that check themselves; the machine
-    8       errors                                      failures and their exit codes
-    9       rnnforecast/__init__                        the version
+    7       config, runtime, arrays, signals,           settings that check themselves; the machine;
+            container                                   a file of tensors
+    8       columns                                     which columns are read, and what for
+    9       errors                                      failures and their exit codes
+    10      rnnforecast/__init__                        the version
 
 A part imports parts of lower layers only, inside functions and for type checking too. Modules of
 one package may import each other as long as no circle arises.
@@ -48,10 +50,11 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"workflows"},
-    {"artifact", "contenders", "diagnostics", "scoreboard"},
-    {"backtest", "container", "forecaster", "defaults", "limits", "verdicts"},
+    {"artifact", "contenders", "diagnostics", "estimation", "scoreboard"},
+    {"backtest", "forecaster", "defaults", "limits", "stored_panel", "verdicts"},
     {"data", "models", "training", "evaluation"},
-    {"config", "columns", "runtime", "arrays", "signals"},
+    {"config", "container", "runtime", "arrays", "signals"},
+    {"columns"},
     {"errors"},
     {""},
 )

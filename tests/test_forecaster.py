@@ -13,8 +13,9 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import DataError, TrainingError
+from rnnforecast.estimation import fit_forecaster
 from rnnforecast.evaluation.intervals import widen
-from rnnforecast.forecaster import Forecaster, fit_forecaster, without_logarithm
+from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS
 from tests.panels import make_panel
@@ -153,7 +154,7 @@ def test_fit_reads_truth_as_taught_when_it_trains_and_never_when_it_validates(
     forward = ForecastNetwork.forward
 
     def recorded(network: ForecastNetwork, *read: Any) -> Any:
-        shares[network.training].append(read[-1].share)
+        shares[network.training].append(read[2].share)
         return forward(network, *read)
 
     monkeypatch.setattr(ForecastNetwork, "forward", recorded)

@@ -12,6 +12,7 @@ from rnnforecast.cli import options
 from rnnforecast.cli.fit_options import FitOptions
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_scored
+from rnnforecast.cli.series_options import SeriesOptions
 from rnnforecast.config import LARGEST
 from rnnforecast.errors import ConfigError
 
@@ -22,6 +23,7 @@ def backtest(
     horizon: options.Horizon,
     fit: FitOptions,
     columns: options.ColumnOptions,
+    series: SeriesOptions,
     log: LogOptions,
     models: Annotated[str, typer.Option(help="Networks to compare, such as gru,bilstm.")] = "gru",
     baselines: Annotated[
@@ -72,7 +74,7 @@ def backtest(
         settings = tuple(fit.settings(horizon, name) for name in options.parse_names(models))
         if not settings:
             raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")
-        asked = columns.data_config()
+        asked = series.data_config(columns)
         options.check_grouping(by)
         from rnnforecast.workflows.backtest import BacktestRequest
         from rnnforecast.workflows.backtest import backtest as run

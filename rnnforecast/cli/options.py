@@ -128,6 +128,14 @@ class ColumnOptions:
     decimal: Annotated[
         str | None, typer.Option(help="Decimal mark, . or ,", rich_help_panel=COLUMNS)
     ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of the characters, such as latin-1.",
+            show_default="UTF-8, or UTF-16 by its mark",
+            rich_help_panel=COLUMNS,
+        ),
+    ] = None
     na_values: Annotated[
         list[str] | None,
         typer.Option(
@@ -140,13 +148,31 @@ class ColumnOptions:
         typer.Option(help="Format of the times, such as %d/%m/%Y.", rich_help_panel=COLUMNS),
     ] = None
 
-    def data_config(self) -> DataConfig:
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            help="Zone whose clock the times are of, such as Europe/Paris.", rich_help_panel=COLUMNS
+        ),
+    ] = None
+    dialect: Annotated[
+        str,
+        typer.Option(
+            help="Names of columns, in and out: nixtla, prophet or autogluon.",
+            rich_help_panel=COLUMNS,
+        ),
+    ] = DataConfig.dialect
+
+    def data_config(self, **more: Any) -> DataConfig:
         return DataConfig(
             id_column=self.id_col,
             time_column=self.time_col,
             target_columns=tuple(self.target_col or ()),
             separator=self.sep,
             decimal=self.decimal,
+            encoding=self.encoding,
             na_values=tuple(self.na_values or ()),
             time_format=self.time_format,
+            time_zone=self.time_zone,
+            dialect=self.dialect,
+            **more,
         )

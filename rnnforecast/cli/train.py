@@ -14,6 +14,7 @@ from rnnforecast.cli.fit_options import TRAINING, FitOptions
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_rows, print_scored
 from rnnforecast.cli.run_options import RunOptions
+from rnnforecast.cli.series_options import SeriesOptions
 from rnnforecast.cli.summary import peak_memory
 from rnnforecast.errors import ConfigError
 
@@ -28,6 +29,7 @@ def train(
     horizon: options.Horizon,
     fit: FitOptions,
     columns: options.ColumnOptions,
+    series: SeriesOptions,
     control: RunOptions,
     log: LogOptions,
     model: Annotated[
@@ -96,7 +98,7 @@ def train(
             raise ConfigError(
                 f"learning_rate must be left out with --find-lr, got {fit.learning_rate:g}"
             )
-        settings, asked = fit.settings(horizon, model, refit=refit), columns.data_config()
+        settings, asked = fit.settings(horizon, model, refit=refit), series.data_config(columns)
         from rnnforecast.workflows.planning import plan
         from rnnforecast.workflows.train import TrainRequest, resolve_request
         from rnnforecast.workflows.train import train as run

@@ -41,7 +41,7 @@ def read_actuals(paths: Sequence[str], asked: DataConfig) -> Table:
     keys, ids = pd.factorize(rows["id"])
     alone = integer and not rows["id"].duplicated().any()
     try:
-        panel = build_panel(
+        gridded = build_panel(
             keys=keys.astype(np.int64),
             ids=[str(name) for name in ids],
             times=rows["time"].to_numpy(),
@@ -56,7 +56,7 @@ def read_actuals(paths: Sequence[str], asked: DataConfig) -> Table:
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
     return Table(
-        panel=panel,
+        panel=gridded.panel,
         config=parts[0].config,
         name=name,
         sha256=sha256(b"".join(part.cells.source.data for part in parts)).hexdigest(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,21 @@ class RowError(DataError):
         self.row = row
 
 
+class Gridded(NamedTuple):
+    """A panel, and where the rows of the long table went.
+
+    Attributes:
+        panel: The series.
+        series: The index of the series of each row, in the order of reading [row].
+        positions: Steps after the first observed value of that series; negative before it, and
+            beyond its length after the last one [row].
+    """
+
+    panel: Panel
+    series: IntArray
+    positions: IntArray
+
+
 def build_panel(
     *,
     keys: IntArray,
@@ -32,7 +48,7 @@ def build_panel(
     integer: bool,
     offset: str = "",
     frequency: Frequency | None = None,
-) -> Panel:
+) -> Gridded:
     """Order rows by series and time, check that each series is regular, and fill gaps with NaN.
 
     Args:
@@ -84,7 +100,13 @@ def build_panel(
         ) from None
     if frequency.unit in ("month", "business-day"):
         _check_agreement(frequency, 1, positions, times, ids, offsets, order)
-    return _fill(ids, keys, positions, values, times[offsets[:-1]], frequency)
+    panel = _fill(ids, keys, positions, values, times[offsets[:-1]], frequency)
+    first_observed = frequency.positions(panel.starts, times[offsets[:-1]])
+    places = np.empty_like(positions)
+    places[order] = positions - first_observed[keys]
+    series = np.empty_like(keys)
+    series[order] = keys
+    return Gridded(panel, series, places)
 
 
 def _offsets(keys: IntArray, count: int) -> IntArray:

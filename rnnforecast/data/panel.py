@@ -6,8 +6,49 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnforecast.arrays import BoolArray, FloatArray, IntArray
+from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from rnnforecast.data.calendar import Frequency
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What a network reads beside the values of a panel, encoded; see `data/encoding.py`.
+
+    What is known ahead goes on after the last value of a series, as far as it is known.
+
+    Attributes:
+        past: Beside each value [total, feature], NaN where missing.
+        future: Known ahead, from the first value of each series on [row, feature], NaN where
+            missing.
+        future_offsets: Those of series `i` are `future[future_offsets[i]:future_offsets[i + 1]]`
+            [series + 1].
+        static: Of each series [series, feature].
+    """
+
+    past: Float32Array
+    future: Float32Array
+    future_offsets: IntArray
+    static: Float32Array
+
+    @property
+    def future_lengths(self) -> IntArray:
+        """Steps of each series of which something is known ahead [series]."""
+        return np.diff(self.future_offsets)
+
+    def cut(self, offsets: IntArray, first: IntArray, last: IntArray) -> Features:
+        """As `Panel.cut`, of series at `offsets`; all that is known ahead from `first` on stays."""
+        ranges = zip(offsets[:-1] + first, offsets[:-1] + last, strict=True)
+        past = [self.past[start:stop] for start, stop in ranges]
+        known = np.minimum(self.future_offsets[:-1] + first, self.future_offsets[1:])
+        ahead = zip(known, self.future_offsets[1:], strict=True)
+        future = [self.future[start:stop] for start, stop in ahead]
+        lengths = np.cumsum([0, *map(len, future)])
+        return replace(
+            self,
+            past=np.concatenate(past),
+            future=np.concatenate(future),
+            future_offsets=lengths.astype(np.int64),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +61,7 @@ class Panel:
         offsets: Series `i` is `values[offsets[i]:offsets[i + 1]]` [series + 1].
         starts: The time of the first value of each series [series]; see `data/calendar.py`.
         frequency: The distance between two values.
+        features: What is known beside the values; None where there is nothing.
     """
 
     ids: tuple[str, ...]
@@ -27,6 +69,7 @@ class Panel:
     offsets: IntArray
     starts: IntArray
     frequency: Frequency
+    features: Features | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,8 +100,13 @@ class Panel:
         parts = [self.series(i)[first[i] : last[i]] for i in range(len(self))]
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
         starts = self.times(np.arange(len(self)), first)
-        values = np.concatenate(parts)
-        return replace(self, values=values, offsets=offsets.astype(np.int64), starts=starts)
+        return replace(
+            self,
+            values=np.concatenate(parts),
+            offsets=offsets.astype(np.int64),
+            starts=starts,
+            features=self.features and self.features.cut(self.offsets, first, last),
+        )
 
     def before(self, cutoffs: IntArray) -> Panel:
         """The panel as it was when each series had only its first `cutoffs` values."""

@@ -106,7 +106,7 @@ def parse_table(source: Source, asked: DataConfig, frequency: Frequency | None =
     rows = find_rows(source, asked)
     keys, ids = rows.series()
     try:
-        panel = build_panel(
+        gridded = build_panel(
             keys=keys,
             ids=ids,
             times=np.tile(rows.times.times, len(rows.config.target_columns)),
@@ -120,7 +120,7 @@ def parse_table(source: Source, asked: DataConfig, frequency: Frequency | None =
     except DataError as error:
         raise DataError(f"{source.name}: {error}") from None
     return Table(
-        panel=panel,
+        panel=gridded.panel,
         config=rows.config,
         name=source.name,
         sha256=source.sha256,

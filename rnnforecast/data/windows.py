@@ -14,7 +14,21 @@ import torch
 from torch import Tensor
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.data.panel import Panel
+from rnnforecast.data.panel import Features, Panel
+
+
+class Inputs(NamedTuple):
+    """Covariates of windows, on a scale for networks, 0 where missing.
+
+    Attributes:
+        past: What is known up to the cutoff [batch, lookback, feature].
+        future: What is known ahead [batch, lookback + horizon, feature].
+        static: Of the series [batch, feature].
+    """
+
+    past: Tensor
+    future: Tensor
+    static: Tensor
 
 
 class Batch(NamedTuple):
@@ -25,12 +39,20 @@ class Batch(NamedTuple):
         mask: Which of them were observed [batch, lookback].
         target: Observations from the cutoff on [batch, horizon].
         target_mask: Which of them were observed [batch, horizon].
+        inputs: Covariates, where the panel has any.
     """
 
     values: Tensor
     mask: Tensor
     target: Tensor
     target_mask: Tensor
+    inputs: Inputs | None = None
+
+    def where(self, kept: Tensor) -> Batch:
+        """The windows where `kept` [batch] is True."""
+        values, mask, target, target_mask = (part[kept] for part in self[:4])
+        inputs = self.inputs and Inputs(*(part[kept] for part in self.inputs))
+        return Batch(values, mask, target, target_mask, inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +122,10 @@ class WindowGatherer:
         self.lengths = torch.from_numpy(panel.lengths[index.series]).to(device)
         self.steps = torch.arange(-lookback, horizon, device=device)
         self.lookback = lookback
+        features = panel.features
+        self.covariates = (
+            None if features is None else _Covariates(features, index.series, lookback, device)
+        )
 
     def __len__(self) -> int:
         return len(self.cutoffs)
@@ -117,4 +143,37 @@ class WindowGatherer:
             mask[:, : self.lookback],
             values[:, self.lookback :],
             mask[:, self.lookback :],
+            None
+            if self.covariates is None
+            else self.covariates.gather(windows, position, inside, place),
         )
+
+
+class _Covariates:
+    """The features of a panel, and where those of each window are, on the training device."""
+
+    def __init__(
+        self, features: Features, series: IntArray, lookback: int, device: torch.device
+    ) -> None:
+        self.past = torch.from_numpy(features.past).nan_to_num().to(device)
+        self.future = _never_empty(torch.from_numpy(features.future).nan_to_num()).to(device)
+        self.future_starts = torch.from_numpy(features.future_offsets[series]).to(device)
+        self.future_lengths = torch.from_numpy(features.future_lengths[series]).to(device)
+        self.static = torch.from_numpy(features.static[series]).to(device)
+        self.lookback = lookback
+
+    def gather(self, windows: Tensor, position: Tensor, inside: Tensor, place: Tensor) -> Inputs:
+        """Those of some windows, whose steps lie at `position` of their series [batch, step].
+
+        `place` is where a step's value lies in the panel, if it is `inside` its series.
+        """
+        seen = slice(self.lookback)
+        past = self.past[place[:, seen]] * inside[:, seen, None]
+        known = (position >= 0) & (position < self.future_lengths[windows, None])
+        ahead = torch.where(known, self.future_starts[windows, None] + position, 0)
+        return Inputs(past, self.future[ahead] * known[..., None], self.static[windows])
+
+
+def _never_empty(rows: Tensor) -> Tensor:
+    """With a row of zeros where there is none, so that place 0 exists."""
+    return rows if len(rows) else rows.new_zeros(1, rows.shape[1])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CHANNELS = 2  # the value and whether it was observed
+CHANNELS = 2  # the value and whether it was observed; covariates come on top
 SHORTEST_KERNEL = 6  # of the convolution, as in LSTNet
 
 
@@ -38,8 +38,12 @@ class FrontEnd(nn.Module, ABC):
     output_size: int
 
     @abstractmethod
-    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def cut(
+        self, values: Tensor, mask: Tensor, covariates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """From values and mask [batch, lookback] to the content of each step, aligned left.
+
+        Covariates, of a front end that was made for them, are [batch, lookback, feature].
 
         Returns:
             [batch, time, channel], and how many steps of each row count [batch].
@@ -49,20 +53,26 @@ class FrontEnd(nn.Module, ABC):
         """From the content of steps [batch, time, channel] to [batch, time, output_size]."""
         return steps
 
-    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, values: Tensor, mask: Tensor, covariates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """From values and mask [batch, lookback] to [batch, time, output_size] and lengths."""
-        steps, lengths = self.cut(values, mask)
+        steps, lengths = self.cut(values, mask, covariates)
         return self.embed(steps), lengths
 
 
 class Pointwise(FrontEnd):
     """One recurrent step for each observation."""
 
-    output_size = CHANNELS
+    def __init__(self, channels: int = CHANNELS) -> None:
+        super().__init__()
+        self.output_size = channels
 
-    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The value and whether it was observed, at each step."""
-        return left_aligned(torch.stack([values, mask.to(values.dtype)], dim=-1), mask)
+    def cut(
+        self, values: Tensor, mask: Tensor, covariates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The value, whether it was observed, and the covariates, at each step."""
+        return left_aligned(_channels(values, mask, covariates), mask)
 
 
 class Segments(FrontEnd):
@@ -71,17 +81,19 @@ class Segments(FrontEnd):
     A linear map and ReLU embed a segment; the first is padded where the lookback is no multiple.
     """
 
-    def __init__(self, segment_length: int, output_size: int) -> None:
+    def __init__(self, segment_length: int, output_size: int, channels: int = CHANNELS) -> None:
         super().__init__()
         self.segment_length = segment_length
         self.output_size = output_size
-        self.embedding = nn.Linear(CHANNELS * segment_length, output_size)
+        self.embedding = nn.Linear(channels * segment_length, output_size)
 
-    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The values and the mask of each segment."""
-        values, mask = _segments(values, self.segment_length), _segments(mask, self.segment_length)
-        segments = torch.cat([values, mask.to(values.dtype)], dim=-1)
-        return left_aligned(segments, mask.any(-1))
+    def cut(
+        self, values: Tensor, mask: Tensor, covariates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Of each segment the values, the mask and each covariate, one after the other."""
+        channels = _channels(values, mask, covariates).transpose(1, 2)
+        segments = _segments(channels, self.segment_length).transpose(1, 2).flatten(2)
+        return left_aligned(segments, _segments(mask, self.segment_length).any(-1))
 
     def embed(self, steps: Tensor) -> Tensor:
         """ReLU of a linear map of each segment."""
@@ -95,17 +107,19 @@ class Convolution(FrontEnd):
     in all; before the lookback it reads zeros.
     """
 
-    def __init__(self, segment_length: int, output_size: int) -> None:
+    def __init__(self, segment_length: int, output_size: int, channels: int = CHANNELS) -> None:
         super().__init__()
         self.segment_length = segment_length
         self.output_size = output_size
         self.kernel_size = max(SHORTEST_KERNEL, 2 * segment_length)
-        self.convolution = nn.Conv1d(CHANNELS, output_size, self.kernel_size)
+        self.convolution = nn.Conv1d(channels, output_size, self.kernel_size)
 
-    def cut(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the kernel covers at the end of each segment, values before mask."""
+    def cut(
+        self, values: Tensor, mask: Tensor, covariates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the kernel covers at the end of each segment, channel after channel."""
         before = self.kernel_size - self.segment_length + -values.shape[1] % self.segment_length
-        channels = torch.stack([values, mask.to(values.dtype)], dim=1)
+        channels = _channels(values, mask, covariates).transpose(1, 2)
         padded = functional.pad(channels, (before, 0))
         covered = padded.unfold(2, self.kernel_size, self.segment_length).transpose(1, 2)
         return left_aligned(covered.flatten(2), _segments(mask, self.segment_length).any(-1))
@@ -116,7 +130,13 @@ class Convolution(FrontEnd):
         return torch.relu(functional.linear(steps, weight, bias))
 
 
+def _channels(values: Tensor, mask: Tensor, covariates: Tensor | None) -> Tensor:
+    """What is read of each step: the value, whether it was observed, then the covariates."""
+    observed = torch.stack([values, mask.to(values.dtype)], dim=-1)
+    return observed if covariates is None else torch.cat([observed, covariates], dim=-1)
+
+
 def _segments(sequence: Tensor, length: int) -> Tensor:
-    """Of [batch, lookback] the segments [batch, segment, length], the first one padded."""
-    padded = functional.pad(sequence, (-sequence.shape[1] % length, 0))
-    return padded.reshape(len(sequence), -1, length)
+    """Of [..., lookback] the segments [..., segment, length], the first one padded."""
+    padded = functional.pad(sequence, (-sequence.shape[-1] % length, 0))
+    return padded.reshape(*padded.shape[:-1], -1, length)

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from rnnforecast.config import ModelSpec, WindowSpec
 from rnnforecast.models.cells import Cell, initialise
 from rnnforecast.models.compatibility import check_parts
+from rnnforecast.models.covariates import KnownFuture
 from rnnforecast.models.decoders import Decoder, DecoderSizes, Memory, Truth
 from rnnforecast.models.distributions import find_head
 from rnnforecast.models.encoders import ConstantSummary, Encoder, RecurrentStack, SkipRecurrence
-from rnnforecast.models.frontends import FrontEnd, Pointwise, Segments
+from rnnforecast.models.frontends import CHANNELS, FrontEnd, Pointwise, Segments
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale, window_scale
 from rnnforecast.models.registry import ModelEntry, find_model, load_class
@@ -20,6 +21,11 @@ from rnnforecast.models.summaries import AttentivePooling, FinalState, Summary
 # Values that the linear skip reads, where no season asks for more: each of ten thousand weights
 # would move as far in a step of the optimizer as each of a hundred, and their sum far too far.
 SKIP_LOOKBACK = 1024
+
+
+# Of each window: known up to the cutoff [batch, lookback, feature], known ahead
+# [batch, lookback + horizon, feature], and of the series [batch, feature].
+Covariates = tuple[Tensor, Tensor, Tensor]
 
 
 class LinearSkip(nn.Linear):
@@ -65,10 +71,13 @@ class ForecastNetwork(nn.Module):
         self.summary = _summary(entry, final_size, state_size)
         self.skip = LinearSkip(windows.lookback, windows.horizon, windows.season)
         self.head: Head = load_class(head.head)(spec.quantile_levels)
+        known = spec.inputs.future
+        summary_size = self.summary.output_size + spec.inputs.static
+        self.known = KnownFuture(known, summary_size, spec.hidden_size) if known else None
         sizes = DecoderSizes(
             cell=cell,
             state_size=state_size,
-            summary_size=self.summary.output_size,
+            summary_size=summary_size,
             hidden_size=spec.hidden_size,
             segment_length=spec.segment_length,
             horizon=windows.horizon,
@@ -80,7 +89,11 @@ class ForecastNetwork(nn.Module):
             initialise(layer, spec.init)
 
     def forward(
-        self, values: Tensor, mask: Tensor, truth: Truth | None = None
+        self,
+        values: Tensor,
+        mask: Tensor,
+        truth: Truth | None = None,
+        inputs: Covariates | None = None,
     ) -> tuple[Tensor, WindowScale]:
         """Read values and mask [batch, lookback]; values are 0 where the mask is False.
 
@@ -88,47 +101,60 @@ class ForecastNetwork(nn.Module):
             values: In units of the windows.
             mask: Which values were observed.
             truth: What came after, in units of the windows, for decoders that are fed back.
+            inputs: Covariates, of a network that reads any.
 
         Returns:
             The head's parameters on each window's scale [batch, horizon, parameter], and those
             scales.
         """
-        memory, skip, scale = self.read(values, mask)
+        memory, skip, scale = self.read(values, mask, inputs)
         if truth is not None:
             truth = truth._replace(values=scale.apply(truth.values).to(skip))
         return self.head(*self.decoder(memory, skip, truth)), scale
 
-    def quantiles(self, values: Tensor, mask: Tensor) -> Tensor:
-        """The forecast after each window, from values and mask [batch, lookback].
+    def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
+        """The forecast after each window, from values and mask [batch, lookback] and covariates.
 
         Returns:
             In units of the windows, levels ascending [batch, horizon, quantile].
         """
-        memory, skip, scale = self.read(values, mask)
+        memory, skip, scale = self.read(values, mask, inputs)
         return self.decoder.quantiles(memory, skip, self.head, scale)
 
-    def read(self, values: Tensor, mask: Tensor) -> tuple[Memory, Tensor, WindowScale]:
-        """From values and mask [batch, lookback] to what the decoder needs.
+    def read(
+        self, values: Tensor, mask: Tensor, inputs: Covariates | None = None
+    ) -> tuple[Memory, Tensor, WindowScale]:
+        """From values and mask [batch, lookback] and covariates to what the decoder needs.
 
         Returns:
-            What the encoder has read, the linear skip's forecast [batch, horizon], and the scales
-            of the windows that both are on.
+            What the encoder has read, the forecast [batch, horizon] of the linear skip and of what
+            is known ahead, and the scales of the windows that both are on.
         """
         scale = window_scale(values, mask, self.season, self.log)
         normalised = torch.where(mask, scale.apply(values), 0.0).to(self.skip.weight)
-        steps, lengths = self.front_end.cut(normalised, mask)
+        lookback, beside = values.shape[1], None
+        if inputs is not None:
+            past, future, static = (part.to(normalised) for part in inputs)
+            beside = torch.cat([past, future[:, :lookback]], dim=-1)
+        steps, lengths = self.front_end.cut(normalised, mask, beside)
         states, final = self.encoder(steps, lengths, self.front_end.embed)
-        memory = Memory(states, lengths, self.summary(states, final, lengths))
-        return memory, self.skip(normalised), scale
+        summary, skip = self.summary(states, final, lengths), self.skip(normalised)
+        if inputs is not None:
+            summary = torch.cat([summary, static], dim=-1)
+        if self.known is not None:
+            skip = skip + self.known(future, lookback, summary)
+        return Memory(states, lengths, summary), skip, scale
 
 
 def _front_end(entry: ModelEntry, spec: ModelSpec) -> FrontEnd:
+    channels = CHANNELS + spec.inputs.past + spec.inputs.future
     if entry.front_end is not None:
-        module: FrontEnd = load_class(entry.front_end)(spec.segment_length, spec.hidden_size)
+        build = load_class(entry.front_end)
+        module: FrontEnd = build(spec.segment_length, spec.hidden_size, channels)
         return module
     if entry.cell is None or spec.segment_length == 1:
-        return Pointwise()
-    return Segments(spec.segment_length, spec.hidden_size)
+        return Pointwise(channels)
+    return Segments(spec.segment_length, spec.hidden_size, channels)
 
 
 def _encoder(

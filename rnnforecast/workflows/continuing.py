@@ -19,7 +19,8 @@ from rnnforecast.config import RunConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import windows_between
 from rnnforecast.errors import DataError
-from rnnforecast.forecaster import Forecaster, check_values, fit_forecaster
+from rnnforecast.estimation import fit_forecaster
+from rnnforecast.forecaster import Forecaster, check_values
 from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows.checkpoints import Checkpoints
 from rnnforecast.workflows.fitting import (

@@ -22,13 +22,8 @@ from rnnforecast.diagnostics import (
     training_findings,
 )
 from rnnforecast.errors import ConfigError, DataError
-from rnnforecast.forecaster import (
-    Forecaster,
-    batch_loss,
-    check_values,
-    gather_windows,
-    prediction_batch,
-)
+from rnnforecast.estimation import batch_loss
+from rnnforecast.forecaster import Forecaster, check_values, gather_windows, prediction_batch
 from rnnforecast.models.registry import MODELS, find_model
 from rnnforecast.models.replay import LayerTrace, trace_attention, trace_layers
 from rnnforecast.runtime import limit_threads
@@ -155,7 +150,7 @@ def _newest_windows(forecaster: Forecaster, panel: Panel) -> Batch:
             "the newest windows hold no observation to read, or none to forecast; "
             "pass DATA whose newest values are observed"
         )
-    return Batch(*(part[told] for part in batch))
+    return batch.where(told)
 
 
 def _lags(trace: LayerTrace) -> pd.DataFrame:
@@ -187,7 +182,9 @@ def _attention_table(forecaster: Forecaster, panel: Panel) -> pd.DataFrame:
     for places in torch.split(torch.arange(len(index)), prediction_batch(config.windows)):
         batch = windows.gather(places)
         with torch.inference_mode():
-            traces = trace_attention(network, partial(network, batch.values, batch.mask))
+            traces = trace_attention(
+                network, partial(network, batch.values, batch.mask, inputs=batch.inputs)
+            )
         for trace in traces:
             counts = np.arange(trace.weights.shape[2]) < trace.lengths[:, None, None]
             row, query, lag = np.nonzero(np.broadcast_to(counts, trace.weights.shape))

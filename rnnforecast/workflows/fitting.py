@@ -15,16 +15,15 @@ from rnnforecast.contenders import BaselineContender, Contender, calibration
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import ConfigError
-from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
-from rnnforecast.evaluation.statistical import STATISTICAL
-from rnnforecast.forecaster import (
-    Forecaster,
+from rnnforecast.estimation import (
     affordable_windows,
     fit_forecaster,
     newest_windows,
     training_windows,
-    without_logarithm,
 )
+from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
+from rnnforecast.evaluation.statistical import STATISTICAL
+from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch
 from rnnforecast.workflows.reporting import Reporter

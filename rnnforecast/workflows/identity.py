@@ -11,6 +11,7 @@ import torch
 from rnnforecast import __version__
 from rnnforecast.config import RunConfig
 
+PARTS = ("data", "windows", "model", "training")
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -70,6 +71,7 @@ def identity_of(
             # Before what follows from them.
             "model": config.model.model,
             "horizon": config.windows.horizon,
-            **{name: value for part in asdict(config).values() for name, value in part.items()},
+            **{name: value for part in PARTS for name, value in asdict(config)[part].items()},
+            "encodings": [asdict(encoding) for encoding in config.encodings],
         },
     )

@@ -12,8 +12,8 @@ import pandas as pd
 from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunControl, Settings
+from rnnforecast.estimation import find_rate
 from rnnforecast.evaluation.gates import Gate
-from rnnforecast.forecaster import find_rate
 from rnnforecast.runtime import select_device
 from rnnforecast.workflows.checkpoints import (
     FIRST_SHARE,

@@ -30,13 +30,14 @@ def ragged(lengths: list[int]) -> Panel:
 
 
 def build(keys: list[int], times: list[int], values: list[float]) -> Panel:
-    return build_panel(
+    built = build_panel(
         keys=np.array(keys),
         ids=["a", "b"][: max(keys) + 1],
         times=np.array(times),
         values=np.array(values, dtype=np.float64),
         integer=True,
     )
+    return built.panel
 
 
 @st.composite

@@ -15,8 +15,8 @@ from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import ConfigError
+from rnnforecast.estimation import fit_forecaster
 from rnnforecast.evaluation.baselines import seasonal_naive
-from rnnforecast.forecaster import fit_forecaster
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.network import ForecastNetwork, LinearSkip
 from rnnforecast.models.registry import MODELS

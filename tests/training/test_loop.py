@@ -21,7 +21,7 @@ from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import TrainingError
-from rnnforecast.forecaster import fit_forecaster
+from rnnforecast.estimation import fit_forecaster
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch, fit, run_epoch, train_step

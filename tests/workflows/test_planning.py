@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnforecast import forecaster
+from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunControl, Settings
 from rnnforecast.models.network import ForecastNetwork
@@ -64,7 +64,7 @@ def test_plan_counts_fewer_validation_windows_when_not_all_can_be_afforded(
     request_of_three: TrainRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert plan(request_of_three, Mute())["validation windows"] == 2
-    monkeypatch.setattr(forecaster, "VALIDATION_WINDOWS", 1)
+    monkeypatch.setattr(estimation, "VALIDATION_WINDOWS", 1)
     assert plan(request_of_three, Mute())["validation windows"] == 1
 
 

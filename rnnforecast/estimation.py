@@ -1,0 +1,161 @@
+"""Fitting a network to a panel: which windows it learns from, and which tell its best epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnforecast.arrays import IntArray
+from rnnforecast.config import RunConfig, WindowSpec
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, windows_between
+from rnnforecast.errors import DataError
+from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch
+from rnnforecast.models.decoders import Truth
+from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.registry import find_model
+from rnnforecast.runtime import seed_everything
+from rnnforecast.training.loop import UNWATCHED, FitResult, Progress, Watch, fit
+from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
+
+VALIDATION_WINDOWS = 4096
+# Values that all windows of a validation or calibration hold together, and the share of windows for
+# which a model that samples has the time.
+READ_VALUES, DRAWN_SHARE = 2**24, 1 / 32
+# How often a decoder that is fed back reads the truth, by the progress of the training in [0, 1);
+# scheduled sampling (Bengio et al. 2015) goes from always to never.
+TEACHING: dict[str, Callable[[float], float]] = {
+    "always": lambda progress: 1.0,
+    "scheduled": lambda progress: 1.0 - progress,
+    "never": lambda progress: 0.0,
+}
+
+
+def fit_forecaster(
+    panel: Panel,
+    config: RunConfig,
+    *,
+    device: torch.device,
+    ends: IntArray | None = None,
+    initial: ForecastNetwork | None = None,
+    stop_after: int | None = None,
+    on_epoch: Progress | None = None,
+    watch: Watch = UNWATCHED,
+) -> tuple[Forecaster, FitResult]:
+    """Fit a new network to a panel.
+
+    Args:
+        panel: What may be seen, all of it before any cutoff that is scored later.
+        config: The network and how it is trained.
+        device: Where it is trained.
+        ends: Positions at which training targets end and validation begins [series]; a series
+            whose end is its length is only trained on. None trains on everything.
+        initial: A network of this configuration whose weights to start from.
+        stop_after: The epoch to stop after, the schedule still spanning all.
+        on_epoch: Called after each epoch.
+        watch: Looks on.
+
+    Raises:
+        DataError: No series has two values.
+        TrainingError: Training diverged.
+    """
+    generator = seed_everything(config.training.seed)
+    network, train = _prepared(panel, config, device, ends)
+    if initial is not None:
+        network.load_state_dict(initial.state_dict())
+    teaching = TEACHING[config.training.teacher_forcing]
+    validate = None
+    if ends is not None:
+        newest = newest_windows(panel, config, ends)
+        held_out = gather_windows(panel, newest, config, device=device)
+
+        def validate() -> float:
+            batches = torch.split(torch.arange(len(held_out)), prediction_batch(config.windows))
+            with torch.inference_mode():
+                losses = (
+                    float(batch_loss(network, held_out.gather(rows))) * len(rows)
+                    for rows in batches
+                )
+                return sum(losses) / len(held_out)
+
+    result = fit(
+        network,
+        config.training,
+        loss=lambda places, progress: batch_loss(network, train.gather(places), teaching(progress)),
+        windows=len(train),
+        validate=validate,
+        generator=generator,
+        stop_after=stop_after,
+        on_epoch=on_epoch,
+        watch=watch,
+    )
+    return Forecaster(config, network), result
+
+
+def find_rate(
+    panel: Panel, config: RunConfig, *, device: torch.device, ends: IntArray | None = None
+) -> RateSearch:
+    """Search the learning rate for `fit_forecaster` with these arguments.
+
+    Raises:
+        DataError: No series has two values.
+        TrainingError: The loss is not finite from the start.
+    """
+    generator = seed_everything(config.training.seed)
+    network, train = _prepared(panel, config, device, ends)
+    teaching = TEACHING[config.training.teacher_forcing]
+    return find_learning_rate(
+        network,
+        config.training,
+        loss=lambda places, progress: batch_loss(network, train.gather(places), teaching(progress)),
+        windows=len(train),
+        generator=generator,
+    )
+
+
+def _prepared(
+    panel: Panel, config: RunConfig, device: torch.device, ends: IntArray | None
+) -> tuple[ForecastNetwork, WindowGatherer]:
+    """A new network, and the windows to fit it to."""
+    seen = panel if ends is None else panel.before(ends)
+    index = training_windows(seen, config.windows)
+    if not len(index):
+        raise DataError("no series has two values to learn from; pass longer series")
+    network = ForecastNetwork(config.model, config.windows).to(device)
+    return network, gather_windows(seen, index, config, device=device)
+
+
+def batch_loss(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+    """The mean loss of some windows; a decoder that is fed back reads this share of the truth."""
+    truth = Truth(batch.target, batch.target_mask, teacher_share)
+    parameters, scale = network(batch.values, batch.mask, truth, batch.inputs)
+    return network.head.loss(parameters, scale, batch.target, batch.target_mask)
+
+
+def affordable_windows(config: RunConfig) -> int:
+    """Windows that may validate or calibrate: fewer where each is long or drawn path by path."""
+    share = DRAWN_SHARE if find_model(config.model.model).samples else 1
+    length = config.windows.lookback + config.windows.horizon
+    return max(1, int(READ_VALUES * share) // length)
+
+
+def training_windows(panel: Panel, windows: WindowSpec) -> WindowIndex:
+    """Every cutoff with some history before it and a value after it.
+
+    Targets may reach beyond the end of a series and history beyond its start: the loss and the
+    network mask what is not there. A season of history is asked for where a series has it.
+    """
+    history = np.minimum(min(windows.season, windows.lookback), panel.lengths - 1)
+    return windows_between(np.maximum(history, 1), panel.lengths - 1)
+
+
+def newest_windows(panel: Panel, config: RunConfig, ends: IntArray) -> WindowIndex:
+    """The windows from `ends` [series] on by which an epoch is judged, as many as can be afforded.
+
+    Their targets lie within the series.
+    """
+    newest = windows_between(ends, panel.lengths - config.windows.horizon)
+    return newest.thinned(min(VALIDATION_WINDOWS, affordable_windows(config)))
