@@ -10,10 +10,11 @@ import pandas as pd
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.calendar import Frequency
-from rnnforecast.data.forecasts import at_offset
-from rnnforecast.data.gridding import RowError, build_panel
+from rnnforecast.data.faults import RowError
+from rnnforecast.data.gridding import build_panel
 from rnnforecast.data.reading import Rows, Table, find_rows, ignored_columns
 from rnnforecast.data.source import open_source
+from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import DataError
 
 
@@ -30,7 +31,7 @@ def read_actuals(paths: Sequence[str], asked: DataConfig) -> Table:
     Raises:
         DataError: A file cannot be used, or two disagree.
     """
-    parts = [find_rows(open_source(path), asked) for path in paths]
+    parts = [find_rows(open_source(path, asked.encoding), asked) for path in paths]
     name = " and ".join(part.cells.source.name for part in parts)
     offset = next((part.times.offset for part in parts if part.times.offset), "")
     integer = parts[0].times.integer
@@ -65,9 +66,9 @@ def read_actuals(paths: Sequence[str], asked: DataConfig) -> Table:
 
 
 def _long(part: Rows, offset: str) -> pd.DataFrame:
-    """One row a value: the series, the time at `offset`, and its place among the file's values."""
+    """One row a value: the series, the time by a clock, and its place among the file's values."""
     keys, ids = part.series()
-    times = at_offset(part.times.times, part.times.offset, offset)
+    times = at_clock(part.times.times, part.times.offset, offset)
     return pd.DataFrame(
         {
             "id": np.asarray(ids, dtype=object)[keys],

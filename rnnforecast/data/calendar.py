@@ -1,7 +1,11 @@
 """Times as regular steps: the frequency of series, and the steps of a forecast.
 
 Within the program a time is an int64: an integer step as it is, or microseconds of local time since
-1970. A fixed offset from UTC is kept beside the numbers and written back with them.
+1970. An offset from UTC is kept beside the numbers and written back with them.
+
+Where the offset is that of a zone and varies, steps below a day count instants, microseconds of
+UTC; days and longer ones count what the clock shows, so that midnight stays midnight. Tables have
+instants: `Frequency.counted` is what they are to its steps, and `Frequency.kept` inverts that.
 """
 
 from __future__ import annotations
@@ -13,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnforecast.arrays import IntArray
+from rnnforecast.data.zones import DAY as DAY
+from rnnforecast.data.zones import before_change, from_local, is_zone, local_times, offset_texts
+from rnnforecast.errors import DataError
 
 Unit = Literal["step", "microsecond", "business-day", "month"]
 
-DAY = 86_400_000_000
 NAMES = {
     1_000_000: "second",
     60_000_000: "minute",
@@ -26,6 +32,8 @@ NAMES = {
 }
 # The share of rows that makes a calendar, such as of months; the others are then faults.
 AGREEING = 0.9
+# The share of steps of 5 weeks, and of 4, from which these are no mistakes: in 4-4-5, a third.
+FEWEST_LONG = 0.1
 MONTHS = {1: "month", 3: "quarter", 12: "year"}
 
 
@@ -46,7 +54,8 @@ class Frequency:
         count: How many units lie between two observations.
         month_end: For months: times stand on the last day of the month.
         day: For months: the day that times stand on where shorter months lack it, else 0.
-        offset: What ISO 8601 appends to each time: "" for naive times, else "+02:00" and the like.
+        offset: What ISO 8601 appends to each time, "" for naive times, else "+02:00" and the like;
+            or the zone that tells, as `data/zones.py` says.
         date_only: Whether times are written without the time of day.
     """
 
@@ -113,29 +122,64 @@ class Frequency:
         day: IntArray = np.minimum(self.day or day_of_month(starts), length)
         return day
 
+    @property
+    def by_clock(self) -> bool:
+        """Whether steps count days or months that a clock shows, where that is of a zone."""
+        return is_zone(self.offset) and (self.unit != "microsecond" or self.count % DAY == 0)
+
+    def counted(self, times: IntArray) -> IntArray:
+        """Times of a table as `positions` counts them."""
+        if not self.by_clock:
+            return times
+        local = local_times(times, self.offset)
+        return before_change(local, self.offset, most_common(local % DAY)) if len(local) else local
+
+    def kept(self, times: IntArray) -> IntArray:
+        """Times as tables have them: the inverse of `counted`."""
+        return from_local(times, self.offset) if self.by_clock else times
+
+    def local(self, times: IntArray) -> IntArray:
+        """What the clock shows at `times`; a day may begin at a time that the zone leaves out."""
+        return times if self.by_clock else local_times(times, self.offset)
+
     def format(self, times: IntArray) -> list[str] | IntArray:
         """Times as they are written: integers as they are, others in ISO 8601."""
         if self.unit == "step":
             return times
+        kept = self.kept(times)
+        times = local_times(kept, self.offset)
         unit: Literal["D", "s", "us"] = "us" if np.any(times % 1_000_000) else "s"
         # ISO 8601 has no offset from UTC beside a date alone.
         date_only = self.date_only and not self.offset
         unit = "D" if date_only and not np.any(times % DAY) else unit
         text = np.datetime_as_string(times.astype("datetime64[us]"), unit=unit)
-        return [f"{time}{self.offset}" for time in text]
+        shown = offset_texts(kept, self.offset)
+        return [f"{time}{offset}" for time, offset in zip(text, shown, strict=True)]
 
 
-def infer_frequency(times: IntArray, offsets: IntArray, *, integer: bool) -> Frequency | None:
+def infer_frequency(
+    times: IntArray, offsets: IntArray, *, integer: bool, clock: str = ""
+) -> Frequency | None:
     """The frequency of times that ascend within each series; None where no series has two.
 
-    Series `i` holds `times[offsets[i]:offsets[i + 1]]`. The step is the most common distance; that
-    every time lies on its grid is for `Frequency.positions` to check.
+    Series `i` holds `times[offsets[i]:offsets[i + 1]]`, as tables have them, of a `clock` as in
+    `data/zones.py`. The step is the most common distance; that every time lies on its grid is for
+    `Frequency.positions` to check.
+
+    Raises:
+        DataError: The times are 4 and 5 weeks apart in turn.
     """
     distances = np.diff(times)[_within_series(offsets)]
     if not len(distances):
         return None
     if integer:
         return Frequency(unit="step", count=most_common(distances))
+    if is_zone(clock):
+        days = Frequency(unit="microsecond", count=DAY, offset=clock).counted(times)
+        if most_common(np.diff(days)[_within_series(offsets)]) % DAY:
+            return Frequency(unit="microsecond", count=most_common(distances), offset=clock)
+        found = infer_frequency(days, offsets, integer=False)
+        return found and replace(found, offset=clock)
     if most_common(distances) >= 28 * DAY:
         starts = np.repeat(times[offsets[:-1]], np.diff(offsets))
         month_end = float(_is_month_end(times).mean()) >= AGREEING
@@ -145,10 +189,24 @@ def infer_frequency(times: IntArray, offsets: IntArray, *, integer: bool) -> Fre
         for found in (replace(monthly, day=day if day > 28 and not month_end else 0), monthly):
             if float(found.on_day(times, starts).mean()) >= AGREEING:
                 return found
+        _refuse_retail_months(times, distances)
     weekdays_only = bool(np.is_busday(_date(times)).all())
     if weekdays_only and most_common(distances) == DAY and (distances == 3 * DAY).any():
         return Frequency(unit="business-day")
     return Frequency(unit="microsecond", count=most_common(distances))
+
+
+def _refuse_retail_months(times: IntArray, distances: IntArray) -> None:
+    """Raise DataError where both steps of 4 and of 5 weeks are common."""
+    share = min(float(np.mean(distances == weeks * 7 * DAY)) for weeks in (4, 5))
+    if share < FEWEST_LONG:
+        return
+    first = Frequency(unit="microsecond", date_only=True).format(times.min(keepdims=True))
+    raise DataError(
+        f"the times, from {list(first)[0]} on, are 4 and 5 weeks apart in turn, as retail months "
+        "(4-4-5) are, which are no equal steps; write the values by week, or number the rows and "
+        "pass that column with --time-col"
+    )
 
 
 def most_common(distances: IntArray) -> int:

@@ -14,6 +14,7 @@ from rnnforecast.data.forecast_columns import ModelColumns, find_forecast_column
 from rnnforecast.data.reading import Rows, read_rows, read_times
 from rnnforecast.data.source import open_source
 from rnnforecast.data.timestamps import Times, parse_times
+from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import ConfigError, DataError
 
 
@@ -47,7 +48,8 @@ class ForecastRows:
         keys: The index in `ids` of each row [row]; 0 without ids.
         times: The time of each row [row]; see `data/calendar.py`.
         integer: Whether times are integer steps.
-        offset: The offset from UTC of the times, as ISO 8601 writes it.
+        offset: The clock of the times; see `data/zones.py`.
+        became_utc: Whether the times had other offsets, and so are local times no more.
         cutoffs: The last time that was known to each forecast [row], if a column says so.
         models: At least one.
         fitted: How many rows were dropped for being at or before their cutoff, or `after`.
@@ -61,6 +63,7 @@ class ForecastRows:
     times: IntArray
     integer: bool
     offset: str
+    became_utc: bool
     cutoffs: IntArray | None
     models: tuple[ModelForecast, ...]
     fitted: int
@@ -86,7 +89,7 @@ def read_forecasts(
         DataError: The file, its columns or a cell cannot be used.
         ConfigError: `after` is no time.
     """
-    cells = open_cells(open_source(path), asked)
+    cells = open_cells(open_source(path, asked.encoding), asked)
     config, cutoff, models = find_forecast_columns(cells, asked, coverage)
     numbers = dict.fromkeys(name for model in models for name in model.outward())
     targets, time_format = tuple(numbers), _own_format(cells, config)
@@ -111,6 +114,7 @@ def read_forecasts(
         times=times[kept],
         integer=rows.times.integer,
         offset=rows.times.offset,
+        became_utc=rows.times.became_utc,
         cutoffs=None if cutoffs is None else cutoffs[kept],
         models=tuple(_forecast_of(model, frame) for model in models),
         fitted=int(np.count_nonzero(~kept)),
@@ -136,25 +140,15 @@ def _forecast_of(model: ModelColumns, frame: pd.DataFrame) -> ModelForecast:
 
 
 def _read_cutoffs(rows: Rows, column: str) -> IntArray:
-    """The column of cutoffs as times of the offset that the rows have [row]."""
+    """The column of cutoffs as times of the clock that the rows have [row]."""
     texts = rows.cells.text([column])[column]
-    known = read_times(rows.cells, replace(rows.config, time_column=column), texts)
+    # One cutoff stands in many rows, whose order does not tell which of two times it is.
+    config = replace(rows.config, time_column=column, time_zone=None)
+    known = read_times(rows.cells, config, texts)
     if known.integer != rows.times.integer:
         problem = f"it and '{rows.config.time_column}' must both be times or both be integer steps"
         raise rows.cells.fault(0, f"{problem}; correct one", column)
-    return at_offset(known.times, known.offset, rows.times.offset)
-
-
-def at_offset(times: IntArray, offset: str, wanted: str) -> IntArray:
-    """Local times of one offset from UTC as those of another; without offsets, as they are."""
-    if not offset or not wanted:
-        return times
-    return times + _microseconds(wanted) - _microseconds(offset)
-
-
-def _microseconds(offset: str) -> int:
-    minutes = 60 * int(offset[1:3]) + int(offset[-2:])
-    return 60_000_000 * (-minutes if offset[0] == "-" else minutes)
+    return at_clock(known.times, known.offset, rows.times.offset)
 
 
 def _check_unique(rows: Rows, keys: IntArray, cutoffs: IntArray | None) -> None:
@@ -179,6 +173,6 @@ def _parse_after(after: str, rows: Rows) -> int:
         except DataError:
             continue
         if isinstance(parsed, Times) and parsed.integer == rows.times.integer:
-            return int(at_offset(parsed.times, parsed.offset, rows.times.offset)[0])
+            return int(at_clock(parsed.times, parsed.offset, rows.times.offset)[0])
     example = rows.frame[rows.config.time_column].iloc[0]
     raise ConfigError(f"--after must be a time such as {example}, got '{after}'")

@@ -9,9 +9,10 @@ import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.data.calendar import DAY, Frequency, month_number
-from rnnforecast.data.forecasts import ForecastRows, at_offset
+from rnnforecast.data.forecasts import ForecastRows
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex, actual_values
+from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import DataError
 
 NAMED = 3
@@ -66,14 +67,15 @@ def join(forecasts: ForecastRows, panel: Panel) -> Joined:
     UTC, the local times are compared.
 
     Raises:
-        DataError: The two have different kinds of times, or no id tells which series is meant; or
-            no forecast has an actual value.
+        DataError: The two have different kinds of times, or one had varying offsets and the other
+            none; or no id tells which series is meant, or no forecast has an actual value.
     """
     series = _series(forecasts, panel)
     times, positions, begins = _places(forecasts, panel, series)
     lengths = panel.lengths[series]
     matched = (series >= 0) & (positions >= 0) & (positions < lengths)
-    matched &= panel.times(series, positions) == times
+    frequency = panel.frequency
+    matched &= frequency.kept(panel.times(series, positions)) == frequency.kept(times)
     matched[matched] = ~np.isnan(panel.values[panel.offsets[series[matched]] + positions[matched]])
     owners = forecasts.ids or panel.ids
     unmatched = _missing(owners, panel, forecasts.keys[~matched], times[~matched])
@@ -121,6 +123,11 @@ def _series(forecasts: ForecastRows, panel: Panel) -> IntArray:
             f"{forecasts.name}: the times are {own}, those of the actual values {other}; "
             "write both alike"
         )
+    if forecasts.became_utc and not panel.frequency.offset:
+        raise DataError(
+            f"{forecasts.name}: the times have offsets from UTC that vary, those of the actual "
+            "values have none; pass --time-zone"
+        )
     if forecasts.ids is None:
         if len(panel) > 1:
             raise DataError(
@@ -137,15 +144,21 @@ def _places(
 ) -> tuple[IntArray, IntArray, IntArray]:
     """For each row its time, its position, and the position after its cutoff [row]."""
     frequency, starts = panel.frequency, panel.starts[series]
-    times = at_offset(forecasts.times, forecasts.offset, frequency.offset)
+    times = _counted(forecasts.times, forecasts, frequency)
     positions = _last_at(frequency, times, starts)
     if forecasts.cutoffs is not None:
-        known = at_offset(forecasts.cutoffs, forecasts.offset, frequency.offset)
+        known = _counted(forecasts.cutoffs, forecasts, frequency)
         return times, positions, _last_at(frequency, known, starts) + 1
-    on_grid = (series >= 0) & (frequency.times(starts, positions) == times)
+    grid = frequency.times(starts, positions)
+    on_grid = (series >= 0) & (frequency.kept(grid) == frequency.kept(times))
     first = np.full(len(panel), np.iinfo(np.int64).max)
     np.minimum.at(first, series[on_grid], positions[on_grid])
     return times, positions, first[series]
+
+
+def _counted(times: IntArray, forecasts: ForecastRows, frequency: Frequency) -> IntArray:
+    """Times of the forecasts as the frequency of the actual values counts them."""
+    return frequency.counted(at_clock(times, forecasts.offset, frequency.offset))
 
 
 def _last_at(frequency: Frequency, times: IntArray, starts: IntArray) -> IntArray:

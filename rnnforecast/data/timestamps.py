@@ -9,12 +9,21 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rnnforecast.arrays import IntArray
+from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.data.calendar import AGREEING, DAY, day_of_month, month_number
+from rnnforecast.data.localising import localise
+from rnnforecast.data.spelled_dates import SPELLED, read_spelled
+from rnnforecast.data.zones import around, at_clock, check_zone
 from rnnforecast.errors import ConfigError, DataError
 
 # Distinct cells that are looked at to tell which formats are worth trying.
 PROBED = 200
+# An offset from UTC: of hours alone after a time of day only, as a date may end so.
+ZONED = r"(?:Z|[+-]\d\d:?\d\d|:[\d.]*[+-]\d\d)$"
+BECAME_UTC = (
+    "the times have offsets from UTC that vary, and are read and written as UTC; "
+    "pass --time-zone to count days and write times as clocks there show them"
+)
 
 
 class Times(NamedTuple):
@@ -23,33 +32,46 @@ class Times(NamedTuple):
     Attributes:
         times: One a row [row].
         integer: Whether they are integer steps.
-        offset: Their common offset from UTC, as ISO 8601 writes it, "" for none.
+        offset: Their common offset from UTC as ISO 8601 writes it, "" for none; of times of a zone,
+            which are instants, that zone.
         time_format: What they were read by, None for integers.
+        became_utc: Whether they had other offsets, which are lost; `BECAME_UTC` says so.
     """
 
     times: IntArray
     integer: bool
     offset: str
     time_format: str | None
+    became_utc: bool = False
 
 
-def parse_times(text: pd.Series[str], time_format: str | None = None) -> Times | int:
-    """Read a time column.
+def parse_times(
+    text: pd.Series[str],
+    time_format: str | None = None,
+    zone: str | None = None,
+    series: pd.Series[str] | None = None,
+) -> Times | int:
+    """Read a time column; in a `zone`, local times without offset, by the order of each series.
 
     Formats are tried in turn until one reads every cell; where day and month could be exchanged,
     the reading with the steadier steps wins. Returns the first row that the best format can't read
     where none reads all.
 
     Raises:
-        DataError: Two readings are equally steady.
-        ConfigError: The format is no format.
+        DataError: Two readings are equally steady; or integer steps are to be of a zone.
+        RowError: A local time is none in its zone, or it cannot be told which of two it is.
+        ConfigError: The format is no format, or the zone is not known.
     """
+    if zone is not None:
+        check_zone(zone)
     where, distinct = pd.factorize(text.str.strip())
     cells = pd.Series(distinct, dtype="str")
     whole = cells.str.fullmatch(r"[+-]?\d{1,18}").to_numpy(dtype=bool)
     if time_format is None and whole.mean() > 0.5 and not _are_compact_dates(cells):
         if not whole.all():
             return int(np.argmin(whole[where]))
+        if zone is not None:
+            raise DataError("the times are integer steps, of no zone; leave out --time-zone")
         return Times(cells.to_numpy(dtype=object).astype(np.int64)[where], True, "", None)
     few = cells[:: max(1, len(cells) // PROBED)]
     formats = _formats(cells, few, time_format)
@@ -66,7 +88,28 @@ def parse_times(text: pd.Series[str], time_format: str | None = None) -> Times |
         if not missing
     ]
     name, times, offset = _steadiest(complete)
-    return Times(times[where], False, offset, name)
+    if zone is None:
+        utc = cells.str.contains(r"(?:Z|[+-]00(?::?00)?)$", regex=True)
+        lost = offset == "+00:00" and not bool(utc.all())
+        return Times(times[where], False, offset, name, lost)
+    if offset:
+        return Times(at_clock(times, offset, zone)[where], False, zone, name)
+    keys = np.zeros(len(text)) if series is None else pd.factorize(series)[0]
+    return Times(localise(times[where], keys.astype(np.int64), zone), False, zone, name)
+
+
+def repeated(text: pd.Series[str], time_format: str | None, zone: str | None) -> BoolArray:
+    """Which rows have a time that one before has, other than the second one of an hour that clocks
+    of the zone show twice [row]."""
+    again = text.duplicated().to_numpy()
+    if zone is None or not again.any():
+        return again
+    parsed = parse_times(text, time_format)
+    if isinstance(parsed, int) or parsed.integer or parsed.offset:
+        return again
+    _, early, late = around(parsed.times, zone)
+    second = (text.groupby(text).cumcount() == 1).to_numpy()
+    return again & ~(second & (early < late))
 
 
 def _steadiest(readings: list[tuple[str, IntArray, str]]) -> tuple[str, IntArray, str]:
@@ -89,6 +132,9 @@ def _formats(cells: pd.Series[str], few: pd.Series[str], time_format: str | None
             return (name,)
     if bool(cells.str.match(r"\d{4}-\d\d(-|$)").all()):
         return ("ISO8601",)
+    for name, pattern in SPELLED.items():
+        if bool(few.str.fullmatch(pattern).mean() > 0.5):
+            return (name,)
     formats = ["ISO8601", "%Y%m%d", "%b %Y", "%B %Y", "%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y"]
     for mark in (mark for mark in "/.-" if bool(few.str.contains(mark, regex=False).any())):
         # Nobody puts the month first between points.
@@ -103,11 +149,14 @@ def _formats(cells: pd.Series[str], few: pd.Series[str], time_format: str | None
 
 def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], str]:
     """Times of local clocks (missing where unread), and their common offset from UTC."""
-    zoned = cells.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True)
+    if name in SPELLED:
+        return read_spelled(cells, name), ""
+    zoned = cells.str.contains(ZONED, regex=True)
     if name == "ISO8601" and bool(zoned.all()):
-        offsets = cells.str.extract(r"(Z|[+-]\d\d:?\d\d)$")[0].unique()
+        offsets = cells.str.extract(r"(Z|[+-]\d\d(?::?\d\d)?)$")[0].unique()
         utc = pd.to_datetime(cells, format=name, errors="coerce", utc=True)
         offset = "+00:00" if len(offsets) > 1 or offsets[0] == "Z" else str(offsets[0])
+        offset = offset if len(offset) > 3 else f"{offset}:00"
         sign, hours, minutes = offset[0], int(offset[1:3]), int(offset[-2:])
         shift = pd.Timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
         return utc.dt.tz_localize(None) + shift, offset

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rnnforecast.arrays import IntArray
 from rnnforecast.data.calendar import DAY, Frequency, OffGridError, infer_frequency
+from rnnforecast.errors import DataError
 
 HOUR = DAY // 24
 
@@ -102,6 +103,26 @@ def test_frequency_stays_monthly_when_one_row_stands_amid_a_month() -> None:
     with pytest.raises(OffGridError) as error:
         frequency.positions(times, np.full(31, times[0]))
     assert error.value.row == 13
+
+
+@pytest.mark.parametrize("pattern", [(4, 4, 5), (5, 4, 4), (4, 5, 4)])
+@pytest.mark.parametrize("clock", ["", "America/New_York"])
+def test_frequency_is_refused_when_months_have_4_and_5_weeks(
+    pattern: tuple[int, ...], clock: str
+) -> None:
+    """The calendar of the National Retail Federation began 2018 on February 4."""
+    weeks = np.cumsum([0, *pattern * 8])
+    days = pd.DatetimeIndex([pd.Timestamp("2018-02-04") + pd.Timedelta(weeks=w) for w in weeks])
+    times = micros(days.tz_localize(clock).tz_convert("UTC").tz_localize(None) if clock else days)
+    with pytest.raises(DataError, match=r"2018-02-04 on, are 4 and 5 weeks apart .* \(4-4-5\)"):
+        infer_frequency(times, np.array([0, len(times)]), integer=False, clock=clock)
+
+
+@pytest.mark.parametrize("weeks", [4, 5])
+def test_frequency_is_of_weeks_when_one_of_many_steps_is_a_week_off(weeks: int) -> None:
+    times = np.arange(40) * weeks * 7 * DAY
+    times[20:] += 7 * DAY if weeks == 4 else -7 * DAY
+    assert infer(times) == Frequency(unit="microsecond", count=weeks * 7 * DAY)
 
 
 def test_frequency_is_unknown_when_no_series_has_two_rows() -> None:

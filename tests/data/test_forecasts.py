@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from rnnforecast.columns import DataConfig
-from rnnforecast.data.forecasts import ForecastRows, at_offset, read_forecasts
+from rnnforecast.data.forecasts import ForecastRows, read_forecasts
+from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import ConfigError, DataError
 
 FILES = Path(__file__).parent / "files"
@@ -262,7 +263,7 @@ def test_forecasts_are_refused_by_line_and_column_when_at_fault(name: str, file:
 def test_times_move_with_the_offset_when_both_have_one(
     offset: str, wanted: str, hours: float
 ) -> None:
-    assert at_offset(np.array([0]), offset, wanted).tolist() == [int(hours * 3_600_000_000)]
+    assert at_clock(np.array([0]), offset, wanted).tolist() == [int(hours * 3_600_000_000)]
 
 
 def test_cutoffs_stand_at_the_offset_of_the_times_when_they_have_another(file: Path) -> None:

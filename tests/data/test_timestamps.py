@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 from rnnforecast.arrays import IntArray
 from rnnforecast.data.calendar import DAY, Frequency
-from rnnforecast.data.timestamps import parse_times
+from rnnforecast.data.timestamps import BECAME_UTC, Times, parse_times, repeated
 from rnnforecast.errors import ConfigError, DataError
 
 HOUR = DAY // 24
@@ -132,6 +133,101 @@ def test_times_return_the_row_when_one_is_in_another_format(
     cells: Sequence[object], row: int
 ) -> None:
     assert parse_times(column(cells)) == row
+
+
+QUARTERS = ["2017-10-01", "2018-01-01", "2018-04-01"]
+WEEKS = ["2018-W01", "2018-W52", "2019-W01", "2020-W53", "2021-W01"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2017Q4", "2018Q1", "2018Q2"],
+        ["2017-Q4", "2018-q1", "2018 Q2"],
+        ["Q4 2017", "Q1 2018", "Q2-2018"],
+    ],
+)
+def test_quarters_are_read_as_their_first_days_when_written_in_any_order(
+    cells: Sequence[str],
+) -> None:
+    times, integer, offset = parse(cells)
+    assert times.tolist() == micros(pd.DatetimeIndex(QUARTERS)).tolist()
+    assert (integer, offset) == (False, "")
+
+
+@pytest.mark.parametrize("day", [None, 1, 5, 7])
+def test_weeks_are_read_as_iso_8601_counts_them_when_a_weekday_is_written_or_not(
+    day: int | None,
+) -> None:
+    cells = WEEKS if day is None else [f"{week}-{day}" for week in WEEKS]
+    expected = [datetime.fromisocalendar(int(week[:4]), int(week[-2:]), day or 1) for week in WEEKS]
+    assert parse(cells)[0].tolist() == micros(pd.DatetimeIndex(expected)).tolist()
+    assert parse([cell.replace("-", "") for cell in cells])[0].tolist() == parse(cells)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "row"),
+    [
+        (["2017-W51", "2017-W52", "2017-W53"], 2),
+        (["2017-W51", "2017-W00", "2017-W52"], 1),
+        (["2017-W51", "2017-W52", "2018-W01-8"], 2),
+        (["2017Q3", "2017Q4", "2017Q5"], 2),
+        (["2017Q3", "2017Q4", "2018-01-01"], 2),
+    ],
+)
+def test_times_return_the_row_when_there_is_no_such_week_or_quarter(
+    cells: Sequence[str], row: int
+) -> None:
+    assert parse_times(column(cells)) == row
+
+
+@pytest.mark.parametrize(
+    ("offsets", "became_utc"),
+    [(["+01:00", "+02:00"], True), (["+02", "+02"], False), (["Z", "+00:00"], False)],
+)
+def test_times_tell_when_offsets_vary_and_are_lost(offsets: list[str], became_utc: bool) -> None:
+    parsed = parse_times(column([f"2018-03-25 0{k}:00:00{each}" for k, each in enumerate(offsets)]))
+    assert isinstance(parsed, Times) and parsed.became_utc == became_utc
+    assert "--time-zone" in BECAME_UTC
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("+02", 22), ("-03", 27)])
+def test_times_keep_their_offset_when_it_is_of_hours_alone(zone: str, hours: int) -> None:
+    parsed = parse_times(column([f"2018-03-25 00:00:00{zone}"]), zone="Europe/Paris")
+    assert isinstance(parsed, Times)
+    day = micros(pd.DatetimeIndex(["2018-03-24"]))
+    assert (parsed.times - day).tolist() == [hours * HOUR]
+
+
+@pytest.mark.parametrize("written", ["2018-03-25T00:30:00Z", "2018-03-24T19:30:00-05:00"])
+def test_times_are_instants_when_a_zone_is_given(written: str) -> None:
+    parsed = parse_times(column([written, "2018-03-25T03:30:00+02:00"]), zone="Europe/Paris")
+    assert isinstance(parsed, Times) and not parsed.became_utc
+    expected = micros(pd.DatetimeIndex(["2018-03-25 00:30", "2018-03-25 01:30"]))
+    assert (parsed.times.tolist(), parsed.offset) == (expected.tolist(), "Europe/Paris")
+    local = parse_times(column(["2018-03-25 01:30", "2018-03-25 03:30"]), zone="Europe/Paris")
+    assert isinstance(local, Times) and local.times.tolist() == expected.tolist()
+
+
+def test_times_raise_when_integer_steps_are_to_be_of_a_zone() -> None:
+    with pytest.raises(DataError, match="integer steps, of no zone; leave out --time-zone"):
+        parse_times(column([1, 2]), zone="Europe/Paris")
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        (None, [0, 0, 1, 1, 0, 1]),
+        ("Europe/Paris", [0, 0, 0, 1, 0, 1]),
+        ("America/New_York", [0, 0, 1, 1, 0, 1]),
+    ],
+)
+def test_repeated_allows_a_second_row_when_clocks_show_its_time_twice(
+    zone: str | None, expected: list[int]
+) -> None:
+    hours = ["01:00", "02:00", "02:00", "02:00", "03:00", "03:00"]
+    cells = column([f"2018-10-28 {hour}" for hour in hours])
+    assert repeated(cells, None, zone).tolist() == [bool(each) for each in expected]
 
 
 def test_times_raise_when_the_format_is_no_format() -> None:

@@ -1,0 +1,61 @@
+"""Zones that local times betray: where clocks are set back, an hour is written twice."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from rnnforecast.arrays import IntArray
+
+# One of each rule by which clocks are changed in our time, the most common first.
+ZONES = (
+    *("Europe/Paris", "America/New_York", "Europe/London", "America/Chicago", "Europe/Helsinki"),
+    *("America/Los_Angeles", "America/Denver", "Australia/Sydney", "Pacific/Auckland"),
+    *("America/Halifax", "America/Santiago", "Australia/Lord_Howe", "Asia/Jerusalem"),
+)
+EPOCH = datetime(1970, 1, 1)
+# Missing times that are looked at.
+MOST_TIMES = 2000
+# Years that clocks of all zones and Python's calendar are known of.
+FIRST, LAST = (np.datetime64(day, "us").astype(np.int64) for day in ("1970-01-02", "2200-01-01"))
+
+
+def zone_repeating(times: IntArray) -> str | None:
+    """The first zone where clocks show each of these local times twice."""
+    distinct = np.unique(times)
+    if not len(distinct) or distinct[0] < FIRST or distinct[-1] > LAST:
+        return None
+    local = [_local(int(time)) for time in distinct]
+    nothing = timedelta(0)
+    return next((name for name in ZONES if all(_shift(t, name) < nothing for t in local)), None)
+
+
+def zone_skipping(times: IntArray) -> tuple[str, int] | None:
+    """The zone of whose clocks the most of these local times are skipped, and the first of them."""
+    inside = np.unique(times[(times >= FIRST) & (times <= LAST)])[:MOST_TIMES]
+    best: tuple[str, int] | None = None
+    most, nothing = 0, timedelta(0)
+    for name in ZONES:
+        skipped = [int(time) for time in inside if _shift(_local(int(time)), name) > nothing]
+        if len(skipped) > most:
+            best, most = (name, skipped[0]), len(skipped)
+    return best
+
+
+def _local(time: int) -> datetime:
+    return EPOCH + timedelta(microseconds=time)
+
+
+def _shift(time: datetime, name: str) -> timedelta:
+    """How far clocks of a zone are set at this local time: back where it comes twice, forward
+    where they do not show it; 0 where it is one as any other, or the zone is not known."""
+    try:
+        zone = ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return timedelta(0)
+    before = time.replace(tzinfo=zone).utcoffset()
+    after = time.replace(tzinfo=zone, fold=1).utcoffset()
+    assert before is not None and after is not None
+    return after - before
