@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -39,9 +39,12 @@ class ConfigurableCommand(TyperCommand):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        for parameter in self.params:
+        parameters: list[Any] = self.params
+        for parameter in parameters:
             parameter.envvar = _variable(parameter.name)
-            parameter.show_envvar = False  # type: ignore[attr-defined]
+            if parameter.nargs == -1:
+                parameter.value_from_envvar = partial(_files, parameter.envvar)
+            parameter.show_envvar = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line and what stands behind it.
@@ -158,6 +161,12 @@ def _commands(context: Any) -> dict[str, Options]:
 
 def _variable(name: str) -> str:
     return PREFIX + name.upper()
+
+
+def _files(variable: str, ctx: Any) -> list[str] | None:
+    """The names, which may have spaces, that a variable holds as PATH holds directories."""
+    text = os.environ.get(variable)
+    return text.split(os.pathsep) if text else None
 
 
 def _place(ctx: Any, name: str | None) -> str | None:

@@ -53,7 +53,12 @@ def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="CSV file (.gz too), or - for standard input.")
+    list[str],
+    typer.Argument(
+        metavar="DATA...",
+        help="CSV or Parquet files (.gz, .zst too), which are read as one table, a quoted pattern "
+        "such as 'sales/*.csv', or - for standard input.",
+    ),
 ]
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="The directory that train has written.")

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -42,17 +43,18 @@ def choose_format(asked: str | None) -> str:
     return asked
 
 
-def check_output(output: Path | None, data: str | None, form: str | None = None) -> None:
+def check_output(output: Path | None, data: Sequence[str | None], form: str | None = None) -> None:
     """Raise ConfigError where a CSV file cannot be put at `output`, or should not.
 
     Args:
         output: The file, if any.
-        data: The file that is read, which must stay.
+        data: The files that are read, which must stay.
         form: The format that was asked.
     """
     if output is None:
         return
-    check_apart("--output", output, data)
+    for path in data:
+        check_apart("--output", output, path)
     from rnnforecast.data.files import check_place
 
     if form not in (None, "csv"):

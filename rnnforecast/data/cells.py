@@ -51,17 +51,23 @@ class Cells:
 
     def fault(self, row: int, problem: str, column: str | None = None) -> DataError:
         """An error that names the line of a row, -1 for the header, and the column."""
-        line = self.source.line_of(row, self.separator)
+        file, line = self.source.place(row, self.separator)
         place = "" if column is None else f" column '{column}':"
-        return DataError(f"{self.source.name}:{line}:{place} {problem}")
+        return DataError(f"{file}:{line}:{place} {problem}")
 
 
 def open_cells(source: Source, asked: DataConfig) -> Cells:
     """Find the dialect, and check that every row has as many cells as the header."""
+    cells = find_dialect(source, asked)
+    check_rectangular(source, cells.separator)
+    return cells
+
+
+def find_dialect(source: Source, asked: DataConfig) -> Cells:
+    """Find the separator, the decimal mark and the columns from the first rows."""
     separator = asked.separator or find_separator(source)
     header, sample = _sample(source, separator)
     decimal = asked.decimal or _find_decimal(sample, separator)
-    check_rectangular(source, separator)
     return Cells(source=source, separator=separator, decimal=decimal, header=header, sample=sample)
 
 

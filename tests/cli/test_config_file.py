@@ -95,7 +95,7 @@ def test_argument_is_of_command_line_then_variable_then_file_when_all_are_there(
         (directory / name).write_text(PASSENGERS.read_text())
     run = configured(directory, "horizon = 12\n")
     assert (run.code, run.stdout) == (2, "")
-    assert run.stderr.startswith("error: Missing argument 'DATA'")
+    assert run.stderr.startswith("error: Missing argument 'DATA...'")
     text = "horizon = 12\ndata = 'a.csv'\n"
     assert resolved(directory, text)["data"] == "a.csv"
     monkeypatch.setenv("RNNFORECAST_DATA", "c d.csv")

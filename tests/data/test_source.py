@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -83,10 +84,15 @@ def test_source_raises_with_the_line_when_bytes_are_no_table(
         open_source(str(path))
 
 
-@pytest.mark.parametrize(("name", "reason"), [("absent.csv", "No such file"), (".", "Is a dir")])
-def test_source_raises_when_there_is_no_file(name: str, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"{reason}.*; pass a readable CSV file or - for stdin"):
-        open_source(str(tmp_path / name))
+def test_source_raises_when_there_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file.*; pass a readable CSV file or - for stdin"):
+        open_source(str(tmp_path / "absent.csv"))
+
+
+def test_source_names_the_glob_when_it_is_a_directory(tmp_path: Path) -> None:
+    remedy = re.escape(f"it is a directory; pass its files, such as '{tmp_path / '*.csv'}'")
+    with pytest.raises(DataError, match=remedy):
+        open_source(str(tmp_path))
 
 
 @pytest.mark.parametrize("data", [b"", b" \n", gzip.compress(b"\n", mtime=0)])

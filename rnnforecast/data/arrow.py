@@ -1,0 +1,221 @@
+"""Long tables of many rows, read by pyarrow where it is installed.
+
+Only what is in every respect ordinary is read: UTF-8 text without quotes below the header, ids,
+integer steps or naive ISO 8601 times, and plain numbers. All else, faults among it, is left for
+`reading.parse_table`, which reads ordinary tables to the same result.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnforecast.columns import DataConfig
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.cells import find_dialect
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.regular import Block, regular_panel
+from rnnforecast.data.schema import MISSING, SAMPLE_ROWS, find_columns
+from rnnforecast.data.source import LargeFile, Source
+from rnnforecast.errors import DataError
+
+# Bytes that are parsed at once; the rows of a block are also worked on at once.
+BLOCK = 1 << 20
+STEP, TIME = r"-?\d{1,18}", r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?"
+LARGEST = 1e100
+# Whole numbers that may be dates such as 20200131, or months such as 202001.
+COMPACT = ((190_001, 209_912), (19_000_101, 20_991_231))
+LONGEST_STEP = 10**18
+# Years that all versions of pandas have nanoseconds, and so times, of.
+YEARS = np.array(["1700", "2200"], dtype="datetime64[us]").astype(np.int64)
+
+
+class Regular(NamedTuple):
+    """An ordinary table of regular series.
+
+    Attributes:
+        panel: The series.
+        config: The columns and the dialect, with nothing left open.
+        header: The names of all columns.
+    """
+
+    panel: Panel
+    config: DataConfig
+    header: list[str]
+
+
+class _UnusualError(Exception):
+    """There is something that this module does not read."""
+
+
+def read_regular(source: Source, asked: DataConfig, frequency: Frequency | None) -> Regular | None:
+    """Read a table, or return None where it is not ordinary, or pyarrow not installed."""
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError:
+        return None
+    try:
+        return _read(source, asked, frequency)
+    except (DataError, UnicodeDecodeError, _UnusualError):
+        return None
+
+
+def _read(source: Source, asked: DataConfig, frequency: Frequency | None) -> Regular | None:
+    _check_asked(source, asked)
+    head = source.head if isinstance(source, LargeFile) else source
+    cells = find_dialect(head, asked)
+    if head is not source and len(cells.sample) < SAMPLE_ROWS:
+        raise _UnusualError
+    config = find_columns(cells.sample, asked, cells.decimal, _refuse)
+    if config.id_column is None or any(map(str.isdigit, str(config.time_column))):
+        raise _UnusualError
+    sample = cells.sample[str(config.time_column)]
+    integer = bool(sample.str.fullmatch(STEP).all())
+    if not (integer or sample.str.fullmatch(TIME).all()) or cells.decimal != ".":
+        raise _UnusualError
+    if asked.time_format not in (None if integer else "ISO8601", None):
+        raise _UnusualError
+    config = replace(
+        config,
+        separator=cells.separator,
+        decimal=cells.decimal,
+        time_format=None if integer else "ISO8601",
+    )
+    line, _ = next(head.rows(cells.separator))
+    with _Text(source, _header(head.data, line), integer=integer) as text:
+        blocks, ids = _blocks(text, cells.header, config, integer=integer)
+        source.__dict__["sha256"] = text.sha256.hexdigest()
+    panel = regular_panel(blocks, ids, integer=integer, frequency=frequency)
+    return None if panel is None else Regular(panel, config, cells.header)
+
+
+def _check_asked(source: Source, asked: DataConfig) -> None:
+    """Raise _UnusualError where more is asked for than the target of a long table."""
+    more = (asked.static_columns, asked.past_columns, asked.future_columns, asked.na_values)
+    if any(more) or asked.resample or asked.time_zone or len(asked.target_columns) > 1:
+        raise _UnusualError
+
+
+def _refuse(columns: Sequence[str]) -> Any:
+    """All rows of some columns as text, which only unusual tables need."""
+    raise _UnusualError
+
+
+class _Text(io.RawIOBase):
+    """The text below the header, hashed with it and checked while it is read."""
+
+    def __init__(self, source: Source, header: bytes, *, integer: bool) -> None:
+        """`integer`: whether to refuse hexadecimal numbers, which pyarrow reads."""
+        self.file: Any = (
+            open(source.path, "rb", buffering=0)
+            if isinstance(source, LargeFile)
+            else io.BytesIO(source.data)
+        )
+        self.sha256, self.integer = sha256(header), integer
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
+        if self.file.read(len(header)) != header:
+            raise _UnusualError
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """Close the file, too."""
+        self.file.close()
+        super().close()
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; raises _UnusualError where they are not ordinary."""
+        text: bytes = self.file.read(size)
+        self.sha256.update(text)
+        if not text or not text.isascii() or self.decoder.getstate()[0]:
+            try:
+                self.decoder.decode(text, final=not text)
+            except UnicodeDecodeError:
+                raise _UnusualError from None
+        if b'"' in text or b"\0" in text:
+            raise _UnusualError
+        if self.integer and (b"x" in text or b"X" in text) and re.search(rb"0[xX]", text):
+            raise _UnusualError
+        return text
+
+
+def _header(head: bytes, line: int) -> bytes:
+    """The bytes up to the end of a line."""
+    end = 0
+    for _ in range(line):
+        end = head.find(b"\n", end) + 1
+        if not end:
+            raise _UnusualError
+    header = head[:end]
+    if header.count(b"\r") != header.count(b"\r\n"):
+        raise _UnusualError
+    return header
+
+
+def _blocks(
+    text: _Text, header: list[str], config: DataConfig, *, integer: bool
+) -> tuple[list[Block], list[str]]:
+    """The rows, and the ids in order of appearance."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    columns = [str(config.id_column), str(config.time_column), config.target_columns[0]]
+    kinds = [
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.int64() if integer else pa.timestamp("us"),
+        pa.float64(),
+    ]
+    try:
+        table = csv.read_csv(
+            pa.PythonFile(text, mode="r"),
+            csv.ReadOptions(column_names=header, block_size=BLOCK),
+            csv.ParseOptions(delimiter=config.separator, quote_char=False),
+            csv.ConvertOptions(
+                include_columns=columns,
+                column_types=dict(zip(columns, kinds, strict=True)),
+                null_values=list(MISSING),
+                timestamp_parsers=[csv.ISO8601],
+            ),
+        )
+    except pa.ArrowException as error:
+        raise _UnusualError from error
+    keys = table[columns[0]].unify_dictionaries()
+    ids = keys.chunk(0).dictionary.to_pylist() if keys.num_chunks else []
+    if not ids or any(name != name.strip() or not name for name in ids):
+        raise _UnusualError
+    blocks = [
+        _block(*chunks, integer=integer)
+        for chunks in zip(keys.chunks, *(table[name].chunks for name in columns[1:]), strict=True)
+    ]
+    return blocks, ids
+
+
+def _block(keys: Any, times: Any, values: Any, *, integer: bool) -> Block:
+    """The rows of a block, without a copy where no value is missing."""
+    if keys.null_count or times.null_count:
+        raise _UnusualError
+    block = Block(
+        keys=keys.indices.to_numpy(),
+        times=times.to_numpy().view(np.int64),
+        values=values.to_numpy(zero_copy_only=False),
+    )
+    if np.count_nonzero(np.isnan(block.values)) != values.null_count:
+        raise _UnusualError
+    if np.nanmax(np.abs(block.values), initial=0) > LARGEST:
+        raise _UnusualError
+    for least, most in COMPACT if integer else ():
+        if ((block.times >= least) & (block.times <= most)).any():
+            raise _UnusualError
+    least, most = (-LONGEST_STEP, LONGEST_STEP) if integer else YEARS
+    if block.times.min() <= least or block.times.max() >= most:
+        raise _UnusualError
+    return block
