@@ -10,6 +10,7 @@ import typer
 
 from rnnforecast import __version__
 from rnnforecast.cli.backtest import backtest
+from rnnforecast.cli.check import check
 from rnnforecast.cli.config_file import ConfigurableCommand, configurable, debug_is_asked
 from rnnforecast.cli.diagnose import diagnose
 from rnnforecast.cli.endings import ending_of
@@ -52,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-learning, looking = (train, update, forecast, backtest, evaluate), (diagnose, show, verify)
+learning, looking = (train, update, forecast, backtest, evaluate), (check, diagnose, show, verify)
 telling = (models, metrics)
 for command in (*learning, *looking, *telling, selftest):
     cls = ConfigurableCommand if command in telling else _Calculating

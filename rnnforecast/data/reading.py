@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -14,17 +13,28 @@ import pandas as pd
 
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.columns import DataConfig
+from rnnforecast.data.arrow import read_regular
 from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.cell_faults import (
+    NO_ID,
+    check_sizes,
+    number_faults,
+    row_faults,
+    time_faults,
+)
 from rnnforecast.data.cells import Cells, open_cells
-from rnnforecast.data.gridding import RowError, build_panel
+from rnnforecast.data.covariate_rows import read_covariates
+from rnnforecast.data.covariates import Covariates, with_categories
+from rnnforecast.data.faults import LocatedError, RowError
+from rnnforecast.data.gridding import build_panel
+from rnnforecast.data.missing import fill
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.resampling import parse_step, resample
 from rnnforecast.data.schema import MISSING, find_columns
 from rnnforecast.data.source import Source, open_source
-from rnnforecast.data.timestamps import Times, parse_times
+from rnnforecast.data.timestamps import BECAME_UTC, Times, parse_times
 from rnnforecast.errors import DataError
 
-# Errors are squared, and levels exponentiated: beyond this a double would overflow.
-LARGEST = 1e100
 NUMBER = r"(?i)[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)"
 
 # From 3.1 on pandas always reads floats exactly, and warns of being asked to.
@@ -43,6 +53,8 @@ class Table:
         name: What messages call the file.
         sha256: Of the table's text.
         ignored: Columns that are neither id, time nor target.
+        covariates: The columns that are read beside the target, aligned with the panel.
+        notes: What is to be said of how it was read.
     """
 
     panel: Panel
@@ -50,6 +62,8 @@ class Table:
     name: str
     sha256: str
     ignored: tuple[str, ...]
+    covariates: Covariates | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,56 +96,104 @@ class Rows:
         texts = self.frame[column]
         blank = (texts == "").to_numpy()
         if blank.any():
-            problem = "the id is empty; name the series or remove the row"
-            raise self.cells.fault(int(np.argmax(blank)), problem, column)
+            error = row_faults(np.flatnonzero(blank), *NO_ID)
+            raise LocatedError(self.cells, error, column)
         keys, names = pd.factorize(texts)
         return keys.astype(np.int64), tuple(str(name) for name in names)
+
+    def located(self, error: DataError) -> LocatedError:
+        """An error of `values` as the user reads it."""
+        return LocatedError(self.cells, error, self.config.time_column, len(self.frame))
 
     def fault(self, place: int, problem: str) -> DataError:
         """An error that names the line of one of `values`, and the time column."""
         return self.cells.fault(place % len(self.frame), problem, self.config.time_column)
 
 
-def read_table(path: str, asked: DataConfig) -> Table:
-    """Read the series in the CSV file at `path` ("-": standard input).
+def read_table(paths: str | Sequence[str], asked: DataConfig) -> Table:
+    """Read the series in a file ("-": standard input), or in several as one table.
 
     Raises:
         DataError: The file, its columns, a cell or the times cannot be used.
     """
-    return parse_table(open_source(path), asked)
+    return parse_table(open_source(paths, asked.encoding, asked.separator), asked)
 
 
 def parse_table(source: Source, asked: DataConfig, frequency: Frequency | None = None) -> Table:
     """As `read_table`, from bytes already at hand; `frequency` holds the times to a known one."""
-    rows = find_rows(source, asked)
+    if source.is_large and (table := _parse_regular(source, asked, frequency)) is not None:
+        return table
+    return lay_rows(find_rows(source, asked), asked, frequency)
+
+
+def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) -> Table:
+    """The series of rows that have been read, and what stands beside them."""
     keys, ids = rows.series()
+    notes = [BECAME_UTC] if rows.times.became_utc else []
+    times, values = np.tile(rows.times.times, len(rows.config.target_columns)), rows.values
+    if asked.resample is not None:
+        step = parse_step(asked.resample, integer=rows.times.integer, offset=rows.times.offset)
+        times, values, partial_steps = resample(
+            keys=keys, times=times, values=values, frequency=step, how=asked.aggregate
+        )
+        frequency = frequency or step
+        if len(partial_steps):
+            notes.append(
+                f"the rows of {len(partial_steps)} series stop within a step of {asked.resample}: "
+                "this last step is left out"
+            )
     try:
         gridded = build_panel(
             keys=keys,
             ids=ids,
-            times=np.tile(rows.times.times, len(rows.config.target_columns)),
-            values=rows.values,
+            times=times,
+            values=values,
+            joined=asked.resample is not None,
             integer=rows.times.integer,
             offset=rows.times.offset,
             frequency=frequency,
         )
-    except RowError as error:
-        raise rows.fault(error.row, str(error)) from None
+        panel = fill(gridded.panel, asked.missing)
     except DataError as error:
-        raise DataError(f"{source.name}: {error}") from None
+        raise rows.located(error) from None
+    covariates = read_covariates(rows.cells, rows.config, gridded)
     return Table(
-        panel=gridded.panel,
-        config=rows.config,
+        panel=panel,
+        config=with_categories(rows.config, covariates),
+        name=rows.cells.source.name,
+        sha256=rows.cells.source.sha256,
+        ignored=ignored_columns(rows),
+        covariates=covariates,
+        notes=tuple(notes),
+    )
+
+
+def _parse_regular(source: Source, asked: DataConfig, frequency: Frequency | None) -> Table | None:
+    """The same table in a fraction of the time, where it is an ordinary one of regular series."""
+    regular = read_regular(source, asked, frequency)
+    if regular is None:
+        return None
+    try:
+        panel = fill(regular.panel, asked.missing)
+    except DataError:  # which has to name a line
+        return None
+    return Table(
+        panel=panel,
+        config=regular.config,
         name=source.name,
         sha256=source.sha256,
-        ignored=ignored_columns(rows),
+        ignored=_unused(regular.header, regular.config),
     )
 
 
 def ignored_columns(rows: Rows) -> tuple[str, ...]:
-    """The columns that are neither id, time nor target."""
-    used = (rows.config.id_column, rows.config.time_column, *rows.config.target_columns)
-    return tuple(name for name in rows.cells.header if name not in used)
+    """The columns that are neither id, time, target nor covariates."""
+    return _unused(rows.cells.header, rows.config)
+
+
+def _unused(header: Sequence[str], config: DataConfig) -> tuple[str, ...]:
+    used = (config.id_column, config.time_column, *config.target_columns, *config.covariates)
+    return tuple(name for name in header if name not in used)
 
 
 def find_rows(source: Source, asked: DataConfig) -> Rows:
@@ -139,10 +201,8 @@ def find_rows(source: Source, asked: DataConfig) -> Rows:
     cells = open_cells(source, asked)
     try:
         config = find_columns(cells.sample, asked, cells.decimal, cells.text)
-    except RowError as error:
-        raise cells.fault(error.row, str(error)) from None
     except DataError as error:
-        raise DataError(f"{source.name}: {error}") from None
+        raise LocatedError(cells, error) from None
     if asked.time_column is None:
         _check_header(cells, str(config.time_column))
     return read_rows(cells, config)
@@ -152,22 +212,30 @@ def read_rows(cells: Cells, config: DataConfig) -> Rows:
     """Read the columns that `config` names."""
     config = replace(config, separator=cells.separator, decimal=cells.decimal)
     frame = _parse(cells, config)
-    times = read_times(cells, config, frame[config.time_column])
-    for name in config.target_columns:
-        _check_size(frame[name].to_numpy(), partial(cells.fault, column=name))
+    series = None if config.id_column is None else frame[config.id_column]
+    times = read_times(cells, config, frame[config.time_column], series)
+    try:
+        check_sizes(frame[list(config.target_columns)])
+    except DataError as error:
+        raise LocatedError(cells, error) from None
     config = replace(config, time_format=times.time_format)
     return Rows(cells=cells, config=config, frame=frame, times=times)
 
 
-def read_times(cells: Cells, config: DataConfig, texts: pd.Series[str]) -> Times:
+def read_times(
+    cells: Cells, config: DataConfig, texts: pd.Series[str], series: pd.Series[str] | None = None
+) -> Times:
     """A column of times as numbers; the column is `config.time_column`, in `config.time_format`."""
     column, time_format = str(config.time_column), config.time_format
     try:
-        parsed = parse_times(texts, time_format)
+        parsed = parse_times(texts, time_format, config.time_zone, series)
+    except RowError as error:
+        raise LocatedError(cells, error, column) from None
     except DataError as error:
         raise DataError(f"{cells.source.name}: column '{column}': {error}") from None
     if isinstance(parsed, int):
-        raise cells.fault(parsed, _no_time(texts.iloc[parsed], time_format), column)
+        parse = partial(parse_times, time_format=time_format)
+        raise LocatedError(cells, time_faults(texts, parsed, parse, time_format), column)
     return parsed
 
 
@@ -221,34 +289,6 @@ def _parse_cells(cells: Cells, config: DataConfig) -> pd.DataFrame:
     points = found.apply(lambda texts: texts.str.replace(cells.decimal, ".", regex=False))
     bad = ~(missing | points.apply(lambda texts: texts.str.fullmatch(NUMBER))).to_numpy(dtype=bool)
     if bad.any():
-        row = int(np.argmax(bad.any(axis=1)))
-        name = targets[int(np.argmax(bad[row]))]
-        if list(frame.iloc[row]) == cells.header:
-            raise cells.fault(row, "the header is repeated here; remove the row")
-        raise cells.fault(row, _not_a_number(str(found[name].iloc[row])), name)
+        raise LocatedError(cells, number_faults(frame, bad, config))
     frame[targets] = points.mask(missing, "nan").astype("float64")
     return frame
-
-
-def _not_a_number(cell: str) -> str:
-    if re.fullmatch(r"[+-]?\d[\d.,' ]*", cell):
-        return f"'{cell}' is not a number; pass --decimal, or write it without thousands separators"
-    return f"'{cell}' is not a number; pass --na-values '{cell}' or correct the cell"
-
-
-def _check_size(values: FloatArray, fail: Callable[..., DataError]) -> None:
-    large = np.abs(values) > LARGEST
-    if large.any():
-        row = int(np.argmax(large))
-        if np.isinf(values[row]):
-            raise fail(row, problem="the value is infinite; correct the cell or leave it empty")
-        problem = f"{values[row]:g} is too large to square; divide the column by a power of ten"
-        raise fail(row, problem=problem)
-
-
-def _no_time(cell: str, time_format: str | None) -> str:
-    if not cell:
-        return "the time is empty; fill it in or remove the row"
-    if time_format is not None:
-        return f"'{cell}' is not in the format '{time_format}'; correct it or --time-format"
-    return f"'{cell}' is no time in the format of the other rows; correct it or pass --time-format"

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from rnnforecast.columns import DataConfig
-from rnnforecast.data.gridding import RowError
-from rnnforecast.data.timestamps import parse_times
+from rnnforecast.data.clock_changes import zone_repeating
+from rnnforecast.data.dialects import looked_for
+from rnnforecast.data.faults import Fault, FaultError, RowError
+from rnnforecast.data.timestamps import parse_times, repeated
 from rnnforecast.errors import DataError
 
 ID_NAMES = ("unique_id", "item_id", "series_id", "id")
@@ -52,13 +55,17 @@ def find_columns(
     """
     _check_named(list(sample.columns), asked)
     missing = (*MISSING, *asked.na_values)
-    kinds = {str(name): kind_of(sample[name], missing, decimal) for name in sample.columns}
+    asked = looked_for(asked, list(sample.columns))
+    others = [str(name) for name in sample.columns if name not in asked.covariates]
+    kinds = {name: kind_of(sample[name], missing, decimal) for name in others}
     named = (asked.time_column, *asked.target_columns)
     unnamed = {name: kind for name, kind in kinds.items() if name not in named}
     identifier = asked.id_column or by_name(unnamed, ID_NAMES)
     time = asked.time_column or find_time(kinds, exclude=(identifier, *asked.target_columns))
     rest = [name for name in kinds if name not in (identifier, time)]
-    if identifier is None and bool(read_text([time])[time].duplicated().any()):
+    if identifier is None and bool(
+        repeated(read_text([time])[time], asked.time_format, asked.time_zone).any()
+    ):
         candidates = [name for name in rest if name not in asked.target_columns]
         identifier = _find_id(
             read_text([time, *candidates]), kinds, time, targets=asked.target_columns
@@ -83,18 +90,25 @@ def _check_named(columns: Sequence[str], asked: DataConfig) -> None:
     repeated = {name for name in columns if columns.count(name) > 1}
     if repeated:
         raise DataError(f"the header repeats the column {listed(sorted(repeated))}; rename one")
-    for name in (asked.id_column, asked.time_column, *asked.target_columns):
+    # What is static or known ahead may come from a table of its own.
+    for name in (
+        asked.id_column,
+        asked.time_column,
+        *asked.target_columns,
+        *asked.past_columns,
+    ):
         if name is not None and name not in columns:
             raise DataError(
                 f"there is no column '{name}'; the header has {listed(columns)}: "
                 "name one of these, or rename it"
             )
-    asked_for = [asked.id_column, asked.time_column, *asked.target_columns]
+    asked_for = [asked.id_column, asked.time_column, *asked.target_columns, *asked.covariates]
     twice = {name for name in asked_for if name is not None and asked_for.count(name) > 1}
     if twice:
         raise DataError(
             f"column {listed(sorted(twice))} is asked for twice; "
-            "--id-col, --time-col and --target-col must name different columns"
+            "--id-col, --time-col, --target-col, --static, --past and --future must name different "
+            "columns"
         )
 
 
@@ -119,8 +133,9 @@ def find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
         candidates = [named] if named else []
     if len(candidates) != 1:
         found = f"could be {listed(candidates)}" if candidates else "was not found"
-        raise DataError(
-            f"the time column {found} among the columns {listed(list(kinds))}; pass --time-col"
+        raise FaultError(
+            f"the time column {found} among the columns {listed(list(kinds))}; pass --time-col",
+            settled={"time_column": candidates[0]} if candidates else {},
         )
     return candidates[0]
 
@@ -140,15 +155,47 @@ def _find_id(
     telling = [name for name in candidates if not rows[[time, name]].duplicated().any()]
     found = telling or candidates
     if not found:
-        row = int(rows[time].duplicated().to_numpy().argmax())
-        raise RowError(
-            row,
-            f"column '{time}': '{rows[time].iloc[row]}' occurs twice and no column names the "
-            "series; remove one of the rows or pass --id-col",
-        )
+        raise _time_twice(rows[time])
     if len(found) > 1:
-        raise DataError(f"the id column could be {listed(found)}; pass --id-col")
+        message = f"the id column could be {listed(found)}; pass --id-col"
+        if not telling and not rows[[time, *found]].duplicated().any():
+            message = (
+                f"no column alone names the series, only {listed(found)} together; "
+                "join them into one column and pass --id-col"
+            )
+        raise FaultError(message, settled={"id_column": found[0]})
     return found[0]
+
+
+def _time_twice(times: pd.Series[str]) -> RowError:
+    """The error of times that occur again though there is one series."""
+    rows = np.flatnonzero(times.duplicated())
+    zone = _zone_repeating(times.iloc[rows])
+    hint = "" if zone is None else f"pass --time-zone {zone} if clocks were set back then, "
+    remedy = f"{hint}remove one of the rows or pass --id-col"
+    problems = [
+        f"'{cell}' occurs twice and no column names the series" for cell in times.iloc[rows]
+    ]
+    return RowError(
+        int(rows[0]),
+        f"column '{times.name}': {problems[0]}; {remedy}",
+        faults=lambda: [
+            Fault(row, problem, remedy, str(times.name))
+            for row, problem in zip(rows.tolist(), problems, strict=True)
+        ],
+        left_out=lambda: rows,
+    )
+
+
+def _zone_repeating(cells: pd.Series[str]) -> str | None:
+    """The zone whose clocks show each of these times twice, where they have no offset."""
+    try:
+        parsed = parse_times(cells)
+    except DataError:
+        return None
+    if isinstance(parsed, int) or parsed.integer or parsed.offset:
+        return None
+    return zone_repeating(parsed.times)
 
 
 def _is_code(cells: pd.Series[str]) -> bool:
@@ -165,10 +212,11 @@ def _find_targets(kinds: dict[str, Kind], rest: Sequence[str], wide: bool) -> tu
         return (rest[0],)
     if not numbers or (len(numbers) > 1 and not wide):
         found = f"could be {listed(numbers)}" if numbers else "was not found"
-        raise DataError(
+        raise FaultError(
             f"the target column {found} among {listed(rest)}; pass --target-col"
             if rest
-            else "the table has no column to forecast; pass a file with a target column"
+            else "the table has no column to forecast; pass a file with a target column",
+            settled={"target_columns": (numbers[0],)} if numbers else {},
         )
     return tuple(numbers)
 

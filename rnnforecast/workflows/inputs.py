@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,20 +15,25 @@ from rnnforecast.errors import DataError
 from rnnforecast.forecaster import not_counted, without_logarithm
 from rnnforecast.models.distributions import find_head
 from rnnforecast.models.registry import find_model
+from rnnforecast.workflows.covariates import NO_SIDES, SideTables, with_sides
 from rnnforecast.workflows.facts import record_data
 from rnnforecast.workflows.reporting import Reporter
 
 
-def read_series(path: str, asked: DataConfig, reporter: Reporter) -> Table:
-    """Read a table; tell of columns left out."""
-    table = read_table(path, asked)
+def read_series(
+    path: str | Sequence[str], asked: DataConfig, reporter: Reporter, sides: SideTables = NO_SIDES
+) -> Table:
+    """Read a table, and what stands beside it; tell of columns left out."""
+    table = with_sides(read_table(path, asked), sides, reporter)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
     return table
 
 
 def warn_of_ignored(table: Table, reporter: Reporter) -> None:
-    """Name the columns that were not read."""
+    """Name the columns that were not read, and say what there is to be said of the others."""
+    for note in table.notes:
+        reporter.note(f"{table.name}: {note}")
     if table.ignored:
         shown = ", ".join(f"'{name}'" for name in table.ignored)
         reporter.warning(f"{table.name}: columns not used: {shown}")

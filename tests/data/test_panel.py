@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rnnforecast.arrays import IntArray
 from rnnforecast.data.calendar import Frequency
-from rnnforecast.data.gridding import RowError, build_panel
+from rnnforecast.data.faults import FaultError, RowError
+from rnnforecast.data.gridding import build_panel
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import DataError
 
@@ -118,3 +119,51 @@ def test_panel_raises_with_the_row_as_read_when_times_do_not_fit(
 def test_panel_raises_when_values_are_lost_in_gaps() -> None:
     with pytest.raises(DataError, match="series 'b': only 3 of 1000001 values are there at one a"):
         build([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 10**6], [1] * 6)
+
+
+def timed(minutes: list[list[int]]) -> Panel:
+    """One series for each list of minutes after the start of 1970."""
+    times = np.array([minute for series in minutes for minute in series]) * 60_000_000
+    built = build_panel(
+        keys=np.repeat(np.arange(len(minutes)), [len(series) for series in minutes]),
+        ids=["a", "b"][: len(minutes)],
+        times=times,
+        values=np.ones(len(times)),
+        integer=False,
+    )
+    return built.panel
+
+
+def test_panel_raises_with_the_first_row_when_all_others_agree() -> None:
+    with pytest.raises(
+        RowError, match="series 'b' has a row every hour, but this one lies"
+    ) as error:
+        timed([[60 * k for k in range(20)], [30, *(60 * k for k in range(1, 20))]])
+    assert error.value.row == 20
+    assert error.value.left_out is not None and error.value.left_out().tolist() == [20]
+
+
+def test_panel_raises_with_the_step_to_join_to_when_times_are_irregular() -> None:
+    sensor = np.cumsum([5, 6, 5, 4, 5, 10, 5, 3] * 12).tolist()
+    message = (
+        "series 'b': the rows come every 3 to 10 minutes \\(most often 5 minutes\\); "
+        "pass --resample 5min"
+    )
+    with pytest.raises(FaultError, match=message) as error:
+        timed([[5 * k for k in range(40)], sensor])
+    assert error.value.settled == {"resample": "5min"}
+
+
+def test_panel_raises_with_all_rows_when_several_series_have_other_steps() -> None:
+    with pytest.raises(RowError, match="series 'b' has a row every 30 minutes") as error:
+        timed([[10 * k for k in range(40)], [30 * k for k in range(9)]])
+    assert error.value.left_out is not None
+    assert error.value.left_out().tolist() == list(range(40, 49))
+
+
+def test_panel_names_the_row_that_spreads_a_series_when_next_to_nothing_is_there() -> None:
+    with pytest.raises(FaultError, match="only 20 of 100001 values are there") as error:
+        timed([[*range(19), 100_000]])
+    _, stray = error.value.faults()
+    assert (stray.row, stray.series) == (19, "a")
+    assert error.value.left_out is not None and error.value.left_out().tolist() == [19]

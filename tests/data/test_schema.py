@@ -154,7 +154,7 @@ AMBIGUOUS = {
     "twice": (
         {"ds": DAYS, "y": NUMBERS},
         DataConfig(time_column="ds", target_columns=("ds",)),
-        "column 'ds' is asked for twice; --id-col, --time-col and",
+        "column 'ds' is asked for twice; --id-col, --time-col, ",
     ),
     "two targets asked": (
         {"unique_id": PAIRED, "ds": TWICE, "a": NUMBERS, "b": NUMBERS},

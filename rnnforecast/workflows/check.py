@@ -1,0 +1,167 @@
+"""`rnnforecast check`: what is in a file, what is wrong or doubtful, and how to train on it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import Settings
+from rnnforecast.data.calendar import DAY
+from rnnforecast.data.column_doubts import find_column_doubts
+from rnnforecast.data.description import Fact, describe_rows, describe_series, describe_text
+from rnnforecast.data.doubts import Series, find_doubts
+from rnnforecast.data.examining import Examined, examine, located
+from rnnforecast.data.faults import Finding, finding_of
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.profiling import Profile
+from rnnforecast.data.reading import Rows, Table
+from rnnforecast.errors import ConfigError, DataError
+from rnnforecast.workflows.preparing import prepare
+from rnnforecast.workflows.reporting import Mute, Reporter
+
+MODEL = "gru"
+# The flag of each setting of DataConfig.
+FLAGS = {
+    "id_column": "--id-col",
+    "time_column": "--time-col",
+    "target_columns": "--target-col",
+    "static_columns": "--static",
+    "past_columns": "--past",
+    "future_columns": "--future",
+    "categorical_columns": "--categorical",
+    "separator": "--sep",
+    "aggregate": "--agg",
+}
+LONGEST_HORIZON = 96
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRequest:
+    """What `rnnforecast check` was asked.
+
+    Attributes:
+        paths: The files, "-" for standard input.
+        data: Columns and dialect, as far as they were named.
+        horizon: Steps to forecast; None chooses.
+    """
+
+    paths: tuple[str, ...]
+    data: DataConfig
+    horizon: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was found.
+
+    Attributes:
+        facts: What is in the file, by name.
+        findings: Errors, then doubts.
+        suggestion: The command that trains on it; None where the file must be corrected first.
+    """
+
+    facts: tuple[Fact, ...]
+    findings: tuple[Finding, ...]
+    suggestion: str | None
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Those that keep the file from being trained on as it is."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+
+def check(request: CheckRequest, reporter: Reporter) -> Checked:
+    """Read a table as far as can be, and tell of it.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+    """
+    examined = examine(request.paths, request.data)
+    findings, table, rows = examined.findings, examined.table, examined.rows
+    facts: list[Fact] = [("files", " ".join(request.paths))]
+    suggestion = None
+    if rows is not None:
+        facts += describe_rows(rows)
+    elif examined.parts:
+        facts += describe_text(examined.parts)
+    if table is not None and rows is not None:
+        profile = Profile(table.panel)
+        facts += describe_series(table, profile)
+        horizon, fault = _horizon(table, request.horizon)
+        if fault is not None:
+            findings.add(fault)
+        elif examined.usable:
+            suggestion = _command(request, examined, horizon, profile)
+        for doubt in _doubts(table, rows, profile, examined):
+            findings.add(doubt)
+    checked = Checked(facts=tuple(facts), findings=tuple(findings.listed()), suggestion=suggestion)
+    reporter.record(
+        facts=dict(facts), errors=len(checked.errors), findings=[*map(str, checked.findings)]
+    )
+    return checked
+
+
+def _doubts(table: Table, rows: Rows, profile: Profile, examined: Examined) -> Sequence[Finding]:
+    """Doubts of the columns and of the series, with their lines."""
+    faults = [*find_column_doubts(table, rows), *find_doubts(Series(table, rows, profile))]
+    separator = rows.cells.separator
+    return list(located(faults, examined.parts, separator, table.name, "doubt"))
+
+
+def _horizon(table: Table, asked: int | None) -> tuple[int, Finding | None]:
+    """The horizon that training can run with, and what keeps it from that."""
+    horizon = asked or _usual_horizon(table.panel)
+    while True:
+        settings = Settings(horizon=horizon, model=MODEL)
+        try:
+            prepare(table, settings, torch.device("cpu"), Mute())
+            return horizon, None
+        except (ConfigError, DataError) as error:
+            if asked is not None or horizon == 1:
+                return horizon, finding_of(DataError(str(error)), table.name)
+        horizon = max(1, horizon // 2)
+
+
+def _usual_horizon(panel: Panel) -> int:
+    """What is mostly asked of such a frequency, or a fifth of the longest series."""
+    frequency = panel.frequency
+    count = frequency.count
+    if frequency.unit == "month":
+        usual = max(1, 12 // count)
+    elif frequency.unit == "microsecond" and count < DAY:
+        usual = min(DAY // count, LONGEST_HORIZON)
+    elif frequency.unit == "microsecond" and count >= 7 * DAY:
+        usual = 8
+    else:
+        usual = 14
+    return max(1, min(usual, int(panel.lengths.max()) // 5))
+
+
+def _command(request: CheckRequest, examined: Examined, horizon: int, profile: Profile) -> str:
+    """How to train on the file, for a shell."""
+    data = replace(request.data, **examined.settled)
+    words = ["rnnforecast", "train", *request.paths, "--horizon", str(horizon), *_flags(data)]
+    if profile.counting:
+        words.append("--nonnegative")
+    return shlex.join(words)
+
+
+def _flags(data: DataConfig) -> list[str]:
+    """The settings that are not the default, as flags."""
+    flags: list[str] = []
+    for field in fields(DataConfig):
+        value: Any = getattr(data, field.name)
+        if value == field.default:
+            continue
+        flag = FLAGS.get(field.name, f"--{field.name.replace('_', '-')}")
+        if value is True:
+            flags.append(flag)
+        else:
+            for each in value if isinstance(value, tuple) else (value,):
+                flags += [flag, str(each)]
+    return flags

@@ -1,0 +1,231 @@
+"""check, as a user runs it: what it tells of sound files, in which form, and what it suggests."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnforecast.cli import check as command
+from tests.cli.command import SAMPLES, TINY, rnnforecast, run_here
+
+DAYS = pd.date_range("2020-01-24", periods=70)
+WAVE = [50 + 10 * np.sin(2 * np.pi * k / 7) + k / 9 for k in range(300)]
+
+
+def long(days: pd.DatetimeIndex, form: str = "%Y-%m-%d", mark: str = ".") -> str:
+    separator = "," if mark == "." else ";"
+    rows = [
+        f"{name}{separator}{day:{form}}{separator}" + f"{y:.2f}".replace(".", mark)
+        for name in "ab"
+        for day, y in zip(days, WAVE, strict=False)
+    ]
+    return "\n".join([separator.join(("unique_id", "ds", "y")), *rows]) + "\n"
+
+
+PLAIN = long(DAYS)
+
+
+def told(directory: Path, content: str | bytes, *options: str, code: int = 0) -> dict[str, Any]:
+    """What check tells of a file data.csv in JSON."""
+    data = content if isinstance(content, bytes) else content.encode()
+    (directory / "data.csv").write_bytes(data)
+    run = run_here(directory, "check", "data.csv", "--format", "json", *options)
+    assert run.code == code, run.stderr
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+def problems(found: dict[str, Any]) -> str:
+    return "\n".join(f"{f['problem']}; {f['remedy']}" for f in found["findings"])
+
+
+def test_check_describes_series_when_the_file_is_sound(tmp_path: Path) -> None:
+    found = told(tmp_path, PLAIN)
+    expected = {
+        "form": "long",
+        "rows": 140,
+        "series": 2,
+        "shortest series": 70,
+        "median length": 70,
+        "longest series": 70,
+        "first time": "2020-01-24",
+        "last time": "2020-04-02",
+        "frequency": "day",
+        "season": "7 steps",
+        "missing share": 0,
+        "zeros share": 0,
+        "trend": "rising in 2, falling in 0 of 2 series",
+    }
+    assert {name: found["facts"][name] for name in expected} == expected
+    assert found["suggestion"] == "rnnforecast train data.csv --horizon 14"
+    assert problems(found) == "series 'b' repeats series 'a'; remove one of the two"
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        ("passengers", {"frequency": "month", "season": "12 steps", "trend": "rising"}),
+        ("demand", {"frequency": "hour", "season": "24 steps", "series": 3}),
+        ("population", {"frequency": "step", "season": "none", "series": 24}),
+        ("stocks", {"frequency": "business day", "series": 4}),
+    ],
+)
+def test_check_describes_the_samples_as_they_are(
+    sample: str, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    found = told(tmp_path, (SAMPLES / f"{sample}.csv").read_bytes())
+    assert {name: found["facts"][name] for name in expected} == expected
+    assert not [f for f in found["findings"] if f["severity"] == "error"]
+
+
+def test_check_prints_one_table_when_it_is_csv(tmp_path: Path) -> None:
+    rows = PLAIN.splitlines()
+    rows[8] = "a,2020-01-31,?"
+    (tmp_path / "data.csv").write_text("\n".join(rows) + "\n")
+    run = run_here(tmp_path, "check", "data.csv")
+    table = pd.read_csv(StringIO(run.stdout))
+    assert run.code == 3
+    assert tuple(table.columns) == command.COLUMNS
+    assert set(table["kind"]) == {"fact", "error", "doubt", "suggestion"}
+    error = table[table["kind"] == "error"].iloc[0]
+    assert (error["line"], error["column"], error["what"]) == (9, "y", "'?' is not a number")
+    assert run.stderr.splitlines()[-1].startswith("error: data.csv:")
+
+
+def test_check_prints_facts_and_findings_apart_when_it_is_a_table(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(PLAIN)
+    run = run_here(tmp_path, "check", "data.csv", "--format", "table")
+    assert "property" in run.stdout and "repeats series 'a'" in " ".join(run.stdout.split())
+    assert "to train: rnnforecast train data.csv --horizon 14" in run.stderr
+
+
+def test_check_reads_standard_input_when_data_is_a_dash() -> None:
+    run = rnnforecast("check", "-", "--format", "json", stdin=PLAIN.encode())
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert found["facts"]["series"] == 2
+    assert found["suggestion"] == "rnnforecast train - --horizon 14"
+
+
+IRREGULAR = "unique_id,ds,y\n" + "".join(
+    f"s,{DAYS[0] + pd.Timedelta(minutes=5 * k + (0, 1, 0, 2)[k % 4])},{y:.2f}\n"
+    for k, y in enumerate(WAVE)
+)
+DOUBLED = pd.date_range("2020-10-20", periods=250, freq="h", tz="Europe/Paris")
+SUGGESTED: dict[str, tuple[str | bytes, int, str]] = {
+    "sound": (PLAIN, 0, ""),
+    "decimal commas": (long(DAYS, mark=","), 0, ""),
+    "words for missing values": (PLAIN.replace(",57.93\n", ",closed\n"), 3, "--na-values closed"),
+    "irregular times": (IRREGULAR, 3, "--resample 5min"),
+    "Windows text": (PLAIN.replace("\nb,", "\né,").encode("latin-1"), 3, "--encoding cp1252"),
+    "day or month first": (long(DAYS[8:20], "%d/%m/%Y"), 3, "--time-format %d/%m/%Y"),
+    "two columns that may be ids": (
+        PLAIN.replace("\na,", "\na,x,")
+        .replace("\nb,", "\nb,z,")
+        .replace("unique_id", "shop,region"),
+        3,
+        "--id-col shop",
+    ),
+    "a doubled hour": (long(DOUBLED, "%Y-%m-%d %H:%M"), 3, "--time-zone Europe/Paris"),
+    "an empty wide column": (
+        "ds,a,b,c\n"
+        + "".join(f"{d:%Y-%m-%d},{y},,{y + 1}\n" for d, y in zip(DAYS, WAVE, strict=False)),
+        3,
+        "--target-col a --target-col c",
+    ),
+    "sporadic demand": (
+        "ds,y\n" + "".join(f"{d:%Y-%m-%d},{k % 5 // 4 * 3}\n" for k, d in enumerate(DAYS)),
+        0,
+        "--nonnegative",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SUGGESTED)
+def test_suggestion_trains_when_it_is_pasted(name: str, tmp_path: Path) -> None:
+    content, code, flags = SUGGESTED[name]
+    found = told(tmp_path, content, code=code)
+    words = shlex.split(found["suggestion"])
+    assert flags in " ".join(words) and words[:2] == ["rnnforecast", "train"]
+    run = run_here(tmp_path, *words[1:], *TINY)
+    assert run.code == 0, run.stderr
+
+
+def test_suggestion_is_quoted_for_the_shell_when_names_need_it(tmp_path: Path) -> None:
+    (tmp_path / "my data.csv").write_text(
+        PLAIN.replace("unique_id", "the shop").replace("y\n", "y $\n", 1)
+    )
+    run = run_here(tmp_path, "check", "my data.csv", "--format", "json", "--id-col", "the shop")
+    words = shlex.split(json.loads(run.stdout)["suggestion"])
+    done = rnnforecast(*words[1:], *TINY, cwd=tmp_path)
+    assert words[2] == "my data.csv" and "the shop" in words
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_gives_no_command_when_the_file_must_be_corrected(tmp_path: Path) -> None:
+    found = told(tmp_path, PLAIN + PLAIN.splitlines()[1] + "\n", code=3)
+    assert found["suggestion"] is None and found["facts"]["series"] == 2
+
+
+def test_check_ends_with_3_when_the_horizon_is_longer_than_all_series(tmp_path: Path) -> None:
+    found = told(tmp_path, PLAIN, "--horizon", "500", code=3)
+    assert found["suggestion"] is None
+    assert found["findings"][0]["severity"] == "error"
+
+
+def test_train_says_why_and_gives_the_flag_when_times_are_irregular(tmp_path: Path) -> None:
+    (tmp_path / "sensor.csv").write_text(IRREGULAR)
+    run = run_here(tmp_path, "train", "sensor.csv", "--horizon", "3", *TINY)
+    assert run.code == 3
+    assert run.stderr.splitlines()[-1] == (
+        "error: sensor.csv: series 's': the rows come every 3 to 7 minutes (most often 4 minutes); "
+        "pass --resample 5min"
+    )
+
+
+COLUMNS: dict[str, tuple[str, Callable[[int], str], str]] = {
+    "one value a series": ("store", lambda k: "x" if k < 70 else "z", "--static store"),
+    "a name of what is planned": ("promotion", lambda k: f"{k % 2}", "--future promotion"),
+    "numbers": ("visitors", lambda k: f"{k * k % 13 + 0.5}", "--past visitors"),
+    "texts that all differ": ("note", lambda k: f"note {k}", "leave it unused"),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_check_says_how_to_use_a_column_when_it_is_not_used(name: str, tmp_path: Path) -> None:
+    column, cell, flag = COLUMNS[name]
+    header, *rows = PLAIN.splitlines()
+    text = "\n".join([f"{header},{column}", *(f"{row},{cell(k)}" for k, row in enumerate(rows))])
+    found = told(tmp_path, text + "\n")
+    unused = [f for f in found["findings"] if f["column"] == column]
+    assert len(unused) == 1 and flag in unused[0]["remedy"]
+
+
+def test_check_names_covariates_when_a_wide_table_holds_them_beside_a_target(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"{d:%Y-%m-%d},{k % 7},{y:.2f}" for k, (d, y) in enumerate(zip(DAYS, WAVE, strict=False))
+    ]
+    found = told(tmp_path, "\n".join(["date,weekday,users", *rows]) + "\n")
+    assert "pass --target-col users --future weekday" in problems(found)
+
+
+def test_check_asks_for_a_zone_when_offsets_vary(tmp_path: Path) -> None:
+    rows = [f"a,{t.isoformat()},{y:.2f}" for t, y in zip(DOUBLED, WAVE, strict=False)]
+    found = told(tmp_path, "\n".join(["unique_id,ds,y", *rows]) + "\n")
+    assert "offsets from UTC that vary" in problems(found) and "--time-zone" in problems(found)
+
+
+def test_summary_keeps_what_was_found_when_it_is_asked(tmp_path: Path) -> None:
+    told(tmp_path, PLAIN, "--summary", "run.json")
+    kept = json.loads((tmp_path / "run.json").read_text())
+    assert kept["facts"]["series"] == 2 and kept["errors"] == 0
