@@ -1,0 +1,192 @@
+"""Irregular rows joined to regular steps, before they are laid on a grid.
+
+A step is labelled by its begin, which it holds, and steps count from fixed points whatever rows
+there are: multiples of the step since the start of 1970, weeks from a Monday, months from a
+January. So newer rows of a series fall into the same steps.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.data.calendar import DAY, Frequency, month_number, month_start
+from rnnforecast.data.zones import is_zone, local_times, zone_offsets
+from rnnforecast.errors import ConfigError
+
+SECOND, MINUTE, HOUR, WEEK = 1_000_000, 60_000_000, 3_600_000_000, 7 * DAY
+LENGTHS = {"s": SECOND, "min": MINUTE, "h": HOUR, "H": HOUR, "D": DAY, "W": WEEK}
+MONTHS = {"M": 1, "MS": 1, "Q": 3, "QS": 3, "Y": 12, "YS": 12}
+# The first Monday of 1970.
+MONDAY = 4 * DAY
+EXAMPLES = "such as 5min, 15min, h, 2h, D, W or MS"
+# Steps that people choose, of which one is suggested.
+USUAL = {
+    **{f"{count}s": count * SECOND for count in (1, 5, 10, 15, 30)},
+    **{f"{count}min": count * MINUTE for count in (1, 2, 5, 10, 15, 30)},
+    **{"h": HOUR, "2h": 2 * HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR, "12h": 12 * HOUR},
+    **{"D": DAY, "W": WEEK, "MS": 30 * DAY},
+}
+# The last step counts as whole unless it stops earlier than all but this share of the others, of
+# which there must be so many to say so.
+EARLIEST, OTHERS = 0.05, 20
+
+
+class Resampled(NamedTuple):
+    """Rows whose times and values are those of the step that each was joined into.
+
+    Attributes:
+        times: The begin of its step [row].
+        values: What the observations of its step come to, NaN where there are none [row].
+        partial: The series whose last step was left out, as it is not over, ascending.
+    """
+
+    times: IntArray
+    values: FloatArray
+    partial: IntArray
+
+
+def parse_step(text: str, *, integer: bool, offset: str = "") -> Frequency:
+    """The frequency of steps such as 5min or, where times are integers, 10; `offset` is theirs.
+
+    Raises:
+        ConfigError: The text is no such step.
+    """
+    if integer:
+        if not re.fullmatch(r"[1-9]\d{0,17}", text):
+            raise ConfigError(
+                "resample must be a number of steps such as 10, as times are integers, "
+                f"got '{text}'"
+            )
+        return Frequency(unit="step", count=int(text))
+    found = re.fullmatch(r"([1-9]\d{0,5})?([A-Za-z]+)", text)
+    if found is None or found[2] not in LENGTHS | MONTHS:
+        raise ConfigError(f"resample must be a step {EXAMPLES}, got '{text}'")
+    count, unit = int(found[1] or 1), found[2]
+    if unit in MONTHS:
+        return Frequency(unit="month", count=count * MONTHS[unit], offset=offset)
+    return Frequency(unit="microsecond", count=count * LENGTHS[unit], offset=offset)
+
+
+def step_begins(times: IntArray, frequency: Frequency) -> IntArray:
+    """The begin of the step of `frequency` that each time lies in [row].
+
+    Where clocks change, days and longer steps begin as the clock shows; shorter ones are all of one
+    length, and begin as its standard time has it.
+    """
+    if frequency.by_clock:
+        return frequency.kept(_begins(local_times(times, frequency.offset), frequency))
+    if len(times) and is_zone(frequency.offset):
+        half_year_apart = times.max() - np.array([0, 182 * DAY])
+        standard = zone_offsets(half_year_apart, frequency.offset).min()
+        begins: IntArray = _begins(times + standard, frequency) - standard
+        return begins
+    return _begins(times, frequency)
+
+
+def _begins(times: IntArray, frequency: Frequency) -> IntArray:
+    if frequency.unit == "month":
+        months = month_number(times)
+        return month_start(months - months % frequency.count) * DAY
+    first = MONDAY if frequency.unit == "microsecond" and frequency.count % WEEK == 0 else 0
+    return times - (times - first) % frequency.count
+
+
+def resample(
+    *, keys: IntArray, times: IntArray, values: FloatArray, frequency: Frequency, how: str
+) -> Resampled:
+    """Join the rows of each series that lie in one step.
+
+    The last step of a series is left out where it is not over, as in a job that runs at three
+    minutes past ten: where its rows stop earlier in it than in nearly all other steps of the
+    series. What is forecast then begins with that step.
+
+    Args:
+        keys: The series of each row [row].
+        times: The time of each row [row].
+        values: The observation of each row, NaN where missing [row].
+        frequency: As `parse_step` gives it.
+        how: `mean`, `sum` or `last`, of what was observed; of nothing, NaN.
+    """
+    order = np.lexsort((times, keys))
+    begins = step_begins(times, frequency)
+    ordered, steps = keys[order], begins[order]
+    new = np.ones(len(keys), dtype=bool)
+    new[1:] = (np.diff(ordered) != 0) | (np.diff(steps) != 0)
+    groups = np.empty(len(keys), dtype=np.int64)
+    groups[order] = np.cumsum(new) - 1
+    joined = join(values, groups, order, how)
+    partial = _unfinished(times - begins, values, groups, order, ordered[new])
+    joined[partial] = np.nan
+    return Resampled(begins, joined[groups], ordered[new][partial])
+
+
+def join(column: FloatArray, groups: IntArray, order: IntArray, how: str) -> FloatArray:
+    """One value for each group of rows: the mean, sum or last of what is observed.
+
+    Args:
+        column: One value a row, NaN where missing [row].
+        groups: The group of each row [row], from 0 on.
+        order: All rows, in the order of time [row].
+        how: `mean`, `sum` or `last`.
+
+    Returns:
+        NaN where a group has nothing observed, of sums too [group].
+    """
+    rows = order[~np.isnan(column[order])]
+    size = int(groups.max(initial=-1)) + 1
+    result = np.full(size, np.nan)
+    if how == "last":
+        # Of an index that occurs again, the value assigned last stays.
+        result[groups[rows]] = column[rows]
+        return result
+    counts = np.bincount(groups[rows], minlength=size)
+    sums = np.bincount(groups[rows], weights=column[rows], minlength=size)
+    np.divide(sums, 1 if how == "sum" else counts, out=result, where=counts > 0)
+    return result
+
+
+def suggest_step(times: IntArray, offsets: IntArray, *, integer: bool = False) -> str:
+    """The step that suits irregular rows: the usual one next to the most common distance.
+
+    Series `i` holds `times[offsets[i]:offsets[i + 1]]`, in ascending order; rows of one time count
+    as one.
+    """
+    within = np.ones(max(len(times) - 1, 0), dtype=bool)
+    within[offsets[1:-1] - 1] = False
+    distances = np.diff(times)[within]
+    distances = distances[distances > 0]
+    if integer:
+        return str(_most_common(distances)) if len(distances) else "1"
+    names, lengths = list(USUAL), np.array(list(USUAL.values()))
+    if not len(distances):
+        return "D"
+    nearest = np.abs(np.log(lengths[:, None] / np.unique(distances))).argmin(0)
+    places = nearest[np.searchsorted(np.unique(distances), distances)]
+    return names[_most_common(places)]
+
+
+def _most_common(numbers: IntArray) -> int:
+    found, counts = np.unique(numbers, return_counts=True)
+    return int(found[np.argmax(counts)])
+
+
+def _unfinished(
+    phases: IntArray, values: FloatArray, groups: IntArray, order: IntArray, keys: IntArray
+) -> IntArray:
+    """The last observed step of each series whose rows stop early in it; `keys` are of steps."""
+    rows = order[~np.isnan(values[order])]
+    stops = np.full(len(keys), -1, dtype=np.int64)
+    stops[groups[rows]] = phases[rows]
+    observed = np.flatnonzero(stops >= 0)
+    if not len(observed):
+        return observed
+    last = observed[np.append(np.diff(keys[observed]) != 0, True)]
+    series = np.searchsorted(keys[last], keys[observed])
+    others = np.bincount(series) - 1
+    earlier = np.bincount(series, weights=stops[observed] <= stops[last][series]) - 1
+    unfinished: IntArray = last[(others >= OTHERS) & (earlier < EARLIEST * others)]
+    return unfinished
