@@ -18,8 +18,10 @@ import pandas as pd
 from rnnforecast.columns import DataConfig, Encoding, sizes_of
 from rnnforecast.config import LARGEST, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import DAY
+from rnnforecast.data.dialects import id_name, time_name
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.writing import check_names, id_name, interval_names
+from rnnforecast.data.writing import check_names, interval_names
+from rnnforecast.data.zones import known_zones
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.registry import find_model
 
@@ -102,7 +104,9 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     if sizes_of(config.encodings) != model.inputs:
         raise ValueError("the network reads other covariates than are encoded")
     data = config.data
-    check_names([id_name(data), str(data.time_column), *interval_names(model.model, model.levels)])
+    check_names(
+        [id_name(data), time_name(data), *interval_names(model.model, model.levels, data.dialect)]
+    )
     _limit(data.separator is None or data.separator not in '"\r\n\0', "a separator between lines")
     _check_format(data.time_format)
     return config
@@ -150,7 +154,8 @@ def check_times(panel: Panel, horizon: int) -> None:
     steps = (int(panel.lengths.max()) + horizon) * frequency.count
     end = int(starts.max()) + steps * UNITS[frequency.unit]
     _limit(end < LATEST, "a forecast that ends outside the calendar")
-    _limit(bool(OFFSET.fullmatch(frequency.offset)), "an offset from UTC that is none")
+    known = OFFSET.fullmatch(frequency.offset) or frequency.offset in known_zones()
+    _limit(bool(known), "an offset from UTC that is none, or a time zone that is not known here")
     if frequency.unit == "business-day":
         weekdays = np.is_busday((starts // DAY).astype("datetime64[D]"))
         _limit(bool(weekdays.all()), "a series of business days that starts on another day")

@@ -12,7 +12,7 @@ from rnnforecast.cli import options
 from rnnforecast.cli.fit_options import FitOptions
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_scored
-from rnnforecast.cli.series_options import SeriesOptions
+from rnnforecast.cli.series_options import SeriesOptions, SideOptions
 from rnnforecast.config import LARGEST
 from rnnforecast.errors import ConfigError
 
@@ -24,6 +24,7 @@ def backtest(
     fit: FitOptions,
     columns: options.ColumnOptions,
     series: SeriesOptions,
+    sides: SideOptions,
     log: LogOptions,
     models: Annotated[str, typer.Option(help="Networks to compare, such as gru,bilstm.")] = "gru",
     baselines: Annotated[
@@ -68,7 +69,7 @@ def backtest(
     A network is fitted on what lies before the first cutoff, and anew if --refit says so. At every
     cutoff it reads all values before it.
     """
-    with log.reporting(data) as reporter:
+    with log.reporting(*data) as reporter:
         form = choose_format(format)
         check_output(output, data)
         settings = tuple(fit.settings(horizon, name) for name in options.parse_names(models))
@@ -83,6 +84,7 @@ def backtest(
             path=data,
             data=asked,
             settings=settings,
+            sides=sides.tables(),
             baselines=options.parse_names(baselines),
             windows=windows,
             step=step,

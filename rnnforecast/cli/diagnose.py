@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rnnforecast.cli import options
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
+from rnnforecast.cli.series_options import SideOptions
 from rnnforecast.errors import ConfigError
 
 GROUPINGS = ("measure", "lag")
@@ -20,6 +22,7 @@ UNJUDGED = ("half-life in values", "gradient norm")
 @options.grouped
 def diagnose(
     directory: options.Directory,
+    sides: SideOptions,
     log: LogOptions,
     data: Annotated[
         str | None,
@@ -57,14 +60,15 @@ def diagnose(
         form = choose_format(format)
         if by not in GROUPINGS:
             raise ConfigError(f"by must be one of {', '.join(GROUPINGS)}, got '{by}'")
-        check_output(attention, data)
+        check_output(attention, [data])
         from rnnforecast.data.source import open_source
         from rnnforecast.workflows.diagnose import diagnose as run
 
         found = run(
             directory,
-            None if data is None else open_source(data),
+            None if data is None else partial(open_source, data),
             reporter,
+            sides=sides.tables(),
             by_lag=by == "lag",
             attention=attention is not None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 from rnnforecast.cli import options
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
+from rnnforecast.cli.series_options import COVARIATES, SideOptions
 
 if TYPE_CHECKING:
     from rnnforecast.cli.reporter import StderrReporter
@@ -22,12 +24,13 @@ if TYPE_CHECKING:
 @options.grouped
 def forecast(
     directory: options.Directory,
+    sides: SideOptions,
     log: LogOptions,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
-            metavar="[DATA]",
-            help="CSV file to forecast from, or -; without, standard input where it is a file or "
+            metavar="[DATA]...",
+            help="Files to forecast from, or -; without, standard input where it is a file or "
             "a pipe with rows, else the series as they were when trained.",
             show_default=False,
         ),
@@ -40,6 +43,14 @@ def forecast(
         str | None,
         typer.Option(help="Name of the forecast column.", rich_help_panel=options.OUTPUT),
     ] = None,
+    template: Annotated[
+        bool,
+        typer.Option(
+            "--template",
+            help="Print, in place of forecasts, the rows to fill in for --future-data.",
+            rich_help_panel=COVARIATES,
+        ),
+    ] = False,
     device: options.Device = "auto",
     format: options.Format = None,
 ) -> None:
@@ -47,26 +58,36 @@ def forecast(
 
     Prints one row a series and step: the median, and the bounds of each interval.
     """
-    with log.reporting(data) as reporter:
+    with log.reporting(*data or ()) as reporter:
         form = choose_format(format)
-        check_output(output, data, format)
+        check_output(output, data or (), format)
         from rnnforecast.workflows.forecast import forecast as run
 
-        table = run(directory, _source(data, reporter), reporter, device=device, alias=alias)
+        table = run(
+            directory,
+            partial(_source, data, reporter),
+            reporter,
+            sides=sides.tables(),
+            device=device,
+            alias=alias,
+            as_template=template,
+        )
         if output is None:
             print_table(table, form)
         else:
             write_output(table, output)
 
 
-def _source(data: str | None, reporter: StderrReporter) -> Source | None:
+def _source(
+    data: list[str] | None, reporter: StderrReporter, encoding: str | None
+) -> Source | None:
     from rnnforecast.data.source import open_source, read_stdin
 
-    if data is not None:
-        return open_source(data)
+    if data:
+        return open_source(data, encoding)
     if not _stdin_is_redirected():
         return None
-    source = read_stdin()
+    source = read_stdin(encoding)
     if source is None:
         reporter.note("standard input is empty: forecasting from the series as they were trained")
     return source

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from rnnforecast.cli.options import ColumnOptions
 from rnnforecast.columns import Aggregate, DataConfig, Missing
+
+if TYPE_CHECKING:
+    from rnnforecast.workflows.covariates import SideTables
 
 SERIES, COVARIATES = "Series", "Covariates"
 
@@ -91,3 +94,32 @@ class SeriesOptions:
             calendar=self.calendar,
             holidays=self.holidays,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideOptions:
+    """Files beside the one that holds the series."""
+
+    future_data: Annotated[
+        str | None,
+        typer.Option(
+            help="CSV file of the --future columns ahead, a row a series and step; else these are "
+            "the rows of DATA without a target.",
+            metavar="FILE",
+            rich_help_panel=COVARIATES,
+        ),
+    ] = None
+    static_data: Annotated[
+        str | None,
+        typer.Option(
+            help="CSV file of the --static columns, a row a series.",
+            metavar="FILE",
+            rich_help_panel=COVARIATES,
+        ),
+    ] = None
+
+    def tables(self) -> SideTables:
+        """The files, for a workflow."""
+        from rnnforecast.workflows.covariates import SideTables
+
+        return SideTables(future=self.future_data, static=self.static_data)

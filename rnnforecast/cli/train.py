@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +15,12 @@ from rnnforecast.cli.fit_options import TRAINING, FitOptions
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_rows, print_scored
 from rnnforecast.cli.run_options import RunOptions
-from rnnforecast.cli.series_options import SeriesOptions
+from rnnforecast.cli.series_options import SeriesOptions, SideOptions
 from rnnforecast.cli.summary import peak_memory
 from rnnforecast.errors import ConfigError
 
 # Options that say what to do with all others.
+PACKED = re.compile(r"(\.csv|\.parquet)?(\.gz|\.zst)?$")
 UNWRITTEN = ("config", "dry_run", "write_config")
 
 
@@ -30,6 +32,7 @@ def train(
     fit: FitOptions,
     columns: options.ColumnOptions,
     series: SeriesOptions,
+    sides: SideOptions,
     control: RunOptions,
     log: LogOptions,
     model: Annotated[
@@ -90,7 +93,7 @@ def train(
     network that is kept has been fitted again on everything. Where --fail-if is met, DIR stays as
     it was.
     """
-    with log.reporting(data) as reporter:
+    with log.reporting(*data) as reporter:
         form = choose_format(format)
         if dry_run and write_config:
             raise ConfigError("dry_run cannot go with --write-config; drop one of them")
@@ -108,6 +111,7 @@ def train(
             directory=out or _default_directory(data, model),
             data=asked,
             settings=settings,
+            sides=sides.tables(),
             find_lr=find_lr,
             fail_if=tuple(fail_if or ()),
             device=device,
@@ -129,10 +133,15 @@ def _written(context: typer.Context, settled: Mapping[str, tuple[Any, str]]) -> 
     """The settings as TOML, but for those that say what to do with them."""
     names = [parameter.name for parameter in context.command.params]
     values = {name: context.params[name] for name in names if name not in UNWRITTEN}
+    if len(values["data"]) == 1:
+        (values["data"],) = values["data"]
     return to_toml("train", values, settled)
 
 
-def _default_directory(data: str, model: str) -> Path:
-    """sales.csv.gz and gru become sales-gru, in the working directory."""
-    stem = "stdin" if data == "-" else Path(data).name.removesuffix(".gz").removesuffix(".csv")
+def _default_directory(data: list[str], model: str) -> Path:
+    """sales.csv.gz and gru become sales-gru, in the working directory; so does sales/*.csv."""
+    path = Path(data[0])
+    if len(data) > 1 or "*" in path.name:
+        path = path.parent if path.parent.name else Path("files")
+    stem = "stdin" if data == ["-"] else PACKED.sub("", path.name)
     return Path(f"{stem}-{model}")

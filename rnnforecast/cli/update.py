@@ -10,6 +10,7 @@ from rnnforecast.cli import options
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_scored
 from rnnforecast.cli.run_options import RunOptions
+from rnnforecast.cli.series_options import SideOptions
 from rnnforecast.config import LARGEST
 
 
@@ -17,6 +18,7 @@ from rnnforecast.config import LARGEST
 def update(
     directory: options.Directory,
     data: options.Data,
+    sides: SideOptions,
     control: RunOptions,
     log: LogOptions,
     allow_loss: Annotated[
@@ -61,7 +63,7 @@ def update(
     worse. Either way the files in DIR become those of DATA. Where nothing is new, or --fail-if is
     met, DIR stays as it was.
     """
-    with log.reporting(data) as reporter:
+    with log.reporting(*data) as reporter:
         form = choose_format(format)
         from rnnforecast.workflows.update import UpdateRequest
         from rnnforecast.workflows.update import update as run
@@ -69,6 +71,7 @@ def update(
         request = UpdateRequest(
             directory=directory,
             path=data,
+            sides=sides.tables(),
             allow_loss=allow_loss,
             guard=guard,
             retrain_after=retrain_after,

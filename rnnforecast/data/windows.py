@@ -6,6 +6,7 @@ forecast the `horizon` values from `c` on. What lies outside the series or is mi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from torch import Tensor
 
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.data.panel import Features, Panel
+
+# From values and mask before the cutoff [batch, lookback] to both with gaps filled.
+Fill = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Inputs(NamedTuple):
@@ -113,6 +117,7 @@ class WindowGatherer:
         horizon: int,
         device: torch.device,
         dtype: torch.dtype,
+        fill: Fill | None = None,
     ) -> None:
         values = torch.from_numpy(panel.values)
         self.observed = (~values.isnan()).to(device)
@@ -122,6 +127,7 @@ class WindowGatherer:
         self.lengths = torch.from_numpy(panel.lengths[index.series]).to(device)
         self.steps = torch.arange(-lookback, horizon, device=device)
         self.lookback = lookback
+        self.fill = fill
         features = panel.features
         self.covariates = (
             None if features is None else _Covariates(features, index.series, lookback, device)
@@ -138,9 +144,9 @@ class WindowGatherer:
         place = torch.where(inside, self.starts[windows, None] + position, 0)
         mask = inside & self.observed[place]
         values = torch.where(mask, self.values[place], 0)
+        seen = values[:, : self.lookback], mask[:, : self.lookback]
         return Batch(
-            values[:, : self.lookback],
-            mask[:, : self.lookback],
+            *(seen if self.fill is None else self.fill(*seen)),
             values[:, self.lookback :],
             mask[:, self.lookback :],
             None
@@ -159,7 +165,7 @@ class _Covariates:
         self.future = _never_empty(torch.from_numpy(features.future).nan_to_num()).to(device)
         self.future_starts = torch.from_numpy(features.future_offsets[series]).to(device)
         self.future_lengths = torch.from_numpy(features.future_lengths[series]).to(device)
-        self.static = torch.from_numpy(features.static[series]).to(device)
+        self.static = torch.from_numpy(features.static[series]).nan_to_num().to(device)
         self.lookback = lookback
 
     def gather(self, windows: Tensor, position: Tensor, inside: Tensor, place: Tensor) -> Inputs:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from rnnforecast.arrays import FloatArray
+from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.columns import DataConfig
+from rnnforecast.data.dialects import forecast_columns, has_id, time_name
+from rnnforecast.data.dialects import id_name as id_name
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import ConfigError
@@ -28,10 +30,11 @@ def check_names(names: Sequence[str]) -> None:
             )
 
 
-def interval_names(model: str, levels: Sequence[float]) -> list[str]:
-    """The columns of a model's forecasts: its median, and the bounds of each interval."""
-    bounds = [(f"{model}-lo-{level:g}", f"{model}-hi-{level:g}") for level in levels]
-    return [model, *(name for pair in bounds for name in pair)]
+def interval_names(
+    model: str, levels: Sequence[float], dialect: str = DataConfig.dialect
+) -> list[str]:
+    """The columns of a model's forecasts: its median, and the bounds of intervals."""
+    return [name for name, _ in forecast_columns(model, levels, dialect)]
 
 
 def forecast_table(
@@ -41,7 +44,7 @@ def forecast_table(
     levels: tuple[float, ...],
     config: DataConfig,
 ) -> pd.DataFrame:
-    """Forecasts in long form, one row a window and step, under the user's own column names.
+    """Forecasts in long form, one row a window and step, under the names of the dialect.
 
     Args:
         panel: Where the series are.
@@ -49,29 +52,35 @@ def forecast_table(
         models: For each model its quantiles [window, step, quantile], or its point forecasts
             [window, step, 1].
         levels: Nominal coverages of the intervals, in percent, ascending.
-        config: The column names.
+        config: The column names and the dialect.
+
+    Raises:
+        ConfigError: Two columns would have one name, as of two models where the dialect has one.
     """
     horizon = next(iter(models.values())).shape[1]
     positions = (index.cutoffs[:, None] + np.arange(horizon)).ravel()
     series = np.repeat(index.series, horizon)
-    columns: dict[str, object] = {
-        id_name(config): np.asarray(panel.ids, dtype=object)[series],
-        str(config.time_column): panel.frequency.format(panel.times(series, positions)),
-    }
-    for name, quantiles in models.items():
+    columns = key_columns(panel, series, positions, config)
+    names = list(columns)
+    for model, quantiles in models.items():
         flat = quantiles.reshape(len(series), quantiles.shape[-1])
-        middle = flat.shape[1] // 2
-        outward = [middle]
-        for distance in range(1, middle + 1):
-            outward += [middle - distance, middle + distance]
-        names = interval_names(name, levels[:middle])
-        columns |= {name: flat[:, at] for name, at in zip(names, outward, strict=True)}
+        own = levels[: flat.shape[1] // 2]
+        places = sorted(level for _, level in forecast_columns(model, own))
+        for name, level in forecast_columns(model, own, config.dialect):
+            names.append(name)
+            columns[name] = flat[:, places.index(level)]
+    check_names(names)
     return pd.DataFrame(columns)
 
 
-def id_name(config: DataConfig) -> str:
-    """What the column that names the series is called in outputs."""
-    return config.id_column or "unique_id"
+def key_columns(
+    panel: Panel, series: IntArray, positions: IntArray, config: DataConfig
+) -> dict[str, object]:
+    """The columns that tell of which series and time each row is, as outputs write them."""
+    times = {time_name(config): panel.frequency.format(panel.times(series, positions))}
+    if not has_id(config, len(panel)):
+        return dict(times)
+    return {id_name(config): np.asarray(panel.ids, dtype=object)[series], **times}
 
 
 def to_csv(frame: pd.DataFrame, *, header: bool = True) -> str:

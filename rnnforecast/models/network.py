@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from rnnforecast.config import ModelSpec, WindowSpec
 from rnnforecast.models.cells import Cell, initialise
 from rnnforecast.models.compatibility import check_parts
-from rnnforecast.models.covariates import KnownFuture
+from rnnforecast.models.covariates import CovariateEmbedding, KnownFuture, embedded_size
 from rnnforecast.models.decoders import Decoder, DecoderSizes, Memory, Truth
 from rnnforecast.models.distributions import find_head
 from rnnforecast.models.encoders import ConstantSummary, Encoder, RecurrentStack, SkipRecurrence
+from rnnforecast.models.filling import seasonal
 from rnnforecast.models.frontends import CHANNELS, FrontEnd, Pointwise, Segments
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale, window_scale
@@ -60,8 +61,9 @@ class ForecastNetwork(nn.Module):
         super().__init__()
         entry, head = find_model(spec.model), find_head(spec.head)
         check_parts(entry, head, spec.tbptt)
-        self.season = windows.season
+        self.season, self.seasons = windows.season, windows.seasons
         self.log = spec.log
+        self.typical = spec.typical
         self.front_end = _front_end(entry, spec)
         # Where there is none, nothing builds one.
         cell: Cell = load_class(entry.cell) if entry.cell else nn.Identity
@@ -74,6 +76,7 @@ class ForecastNetwork(nn.Module):
         known = spec.inputs.future
         summary_size = self.summary.output_size + spec.inputs.static
         self.known = KnownFuture(known, summary_size, spec.hidden_size) if known else None
+        self.embedding = CovariateEmbedding(known) if known and entry.cell else None
         sizes = DecoderSizes(
             cell=cell,
             state_size=state_size,
@@ -130,24 +133,28 @@ class ForecastNetwork(nn.Module):
             What the encoder has read, the forecast [batch, horizon] of the linear skip and of what
             is known ahead, and the scales of the windows that both are on.
         """
-        scale = window_scale(values, mask, self.season, self.log)
+        scale = window_scale(values, mask, self.season, self.log, self.typical)
         normalised = torch.where(mask, scale.apply(values), 0.0).to(self.skip.weight)
-        lookback, beside = values.shape[1], None
+        normalised = seasonal(normalised, mask, self.seasons)
+        beside = None
         if inputs is not None:
             past, future, static = (part.to(normalised) for part in inputs)
-            beside = torch.cat([past, future[:, :lookback]], dim=-1)
+            beside = past
+        if self.embedding is not None:
+            embedded = self.embedding(future[:, : values.shape[1]])
+            beside = torch.cat([past, embedded], dim=-1)
         steps, lengths = self.front_end.cut(normalised, mask, beside)
         states, final = self.encoder(steps, lengths, self.front_end.embed)
         summary, skip = self.summary(states, final, lengths), self.skip(normalised)
         if inputs is not None:
             summary = torch.cat([summary, static], dim=-1)
         if self.known is not None:
-            skip = skip + self.known(future, lookback, summary)
+            skip = skip + self.known(future, mask, summary)
         return Memory(states, lengths, summary), skip, scale
 
 
 def _front_end(entry: ModelEntry, spec: ModelSpec) -> FrontEnd:
-    channels = CHANNELS + spec.inputs.past + spec.inputs.future
+    channels = CHANNELS + spec.inputs.past + embedded_size(spec.inputs.future)
     if entry.front_end is not None:
         build = load_class(entry.front_end)
         module: FrontEnd = build(spec.segment_length, spec.hidden_size, channels)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from rnnforecast.backtest import Origins, held_out_origins, panel_before
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.contenders import BaselineContender, Calibrated, Contender
-from rnnforecast.data.files import replacing
+from rnnforecast.data.dialects import id_name, target_name
 from rnnforecast.data.reading import Table
-from rnnforecast.data.writing import forecast_table, id_name, to_csv
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.forecaster import without_logarithm
 from rnnforecast.runtime import limit_threads, select_device
-from rnnforecast.scoreboard import Block, Scoreboard
+from rnnforecast.scoreboard import Scoreboard
+from rnnforecast.workflows.covariates import (
+    NO_SIDES,
+    SideTables,
+    encode_table,
+    fit_encodings_to,
+    reading,
+)
 from rnnforecast.workflows.facts import record_backtest, record_metrics
 from rnnforecast.workflows.fitting import (
     baseline_contenders,
@@ -32,6 +36,7 @@ from rnnforecast.workflows.fitting import (
     refit,
     suited_to,
 )
+from rnnforecast.workflows.forecast_rows import CUTOFF, forecast_rows, rows_of
 from rnnforecast.workflows.inputs import (
     check_counts,
     check_logarithms,
@@ -53,8 +58,7 @@ from rnnforecast.workflows.scoring import (
     tell_of_unread,
     tell_the_best,
 )
-
-CUTOFF = "cutoff"
+from rnnforecast.workflows.short_series import tell_of_short, with_typical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +66,10 @@ class BacktestRequest:
     """What `rnnforecast backtest` was asked.
 
     Attributes:
-        path: The CSV file, "-" for standard input.
+        path: The file, "-" for standard input; or several, as one table.
         data: Columns and dialect, as far as they were named.
         settings: The rest, for each model to compare.
+        sides: Files beside it, with covariates.
         baselines: Statistical models to compare as well.
         windows: Cutoffs of each series.
         step: Values between two cutoffs; None for the horizon.
@@ -75,9 +80,10 @@ class BacktestRequest:
         device: "auto", "cpu", "cuda" or "mps".
     """
 
-    path: str
+    path: str | Sequence[str]
     data: DataConfig
     settings: tuple[Settings, ...]
+    sides: SideTables = NO_SIDES
     baselines: tuple[str, ...] = ()
     windows: int = 3
     step: int | None = None
@@ -140,7 +146,7 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
     contenders: dict[str, Calibrated] = {}
     every = request.refit_every or origins.count
     began = time.monotonic()
-    with _rows(request.output) as write:
+    with forecast_rows(request.output) as write:
         for first in range(0, origins.count, every):
             ranks = range(first, min(first + every, origins.count))
             if first:
@@ -160,7 +166,7 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
                 ):
                     board.add(block)
                     if write is not None:
-                        write(_forecasts(setup, block))
+                        write(rows_of(block, setup.table, asked.levels))
                     done(len(block.index))
     metrics = board.by_model()
     record_metrics(metrics, reporter)
@@ -173,12 +179,17 @@ def backtest(request: BacktestRequest, reporter: Reporter) -> Scored:
 
 def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
     """Read the series; settle cutoffs, configurations and names."""
-    table = read_series(request.path, request.data, reporter)
+    table = read_series(request.path, request.data, reporter, request.sides)
     panel, horizon = table.panel, request.settings[0].horizon
     with naming(table):
         origins = held_out_origins(panel, horizon, request.windows, request.step or horizon)
-        facts = find_facts(panel_before(panel, origins))
-        configs = [resolve(settings, facts, table.config) for settings in request.settings]
+        known = panel_before(panel, origins)
+        facts, encodings = find_facts(known), fit_encodings_to(table, known, reporter)
+        configs = [
+            with_typical(reading(resolve(settings, facts, table.config), encodings), known)
+            for settings in request.settings
+        ]
+        table = encode_table(table, encodings, horizon)
         check_logarithms(panel, request.settings[0])
         for config in configs:
             check_counts(panel, config.model.head)
@@ -188,13 +199,14 @@ def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
         spec.quantile_levels,
         naive2=request.settings[0].season is not None,
         more=request.baselines,
+        least=spec.least,
     )
     setup = Setup(table=table, origins=origins, configs=tuple(configs), baselines=tuple(baselines))
-    check_forecast_names(
-        table.config, setup.models, spec.levels, CUTOFF, _target_name(table.config)
-    )
+    plain = replace(table.config, dialect="nixtla")  # others name one model alone
+    check_forecast_names(plain, setup.models, spec.levels, CUTOFF, target_name(plain))
     reporter.note(f"{describe_data(table)}; {request.windows} cutoffs")
     tell_of_ends(panel, reporter)
+    tell_of_short(panel, origins, windows, reporter)
     if spec.log and (fault := without_logarithm(panel)):
         reporter.warning(
             f"series '{fault[0]}' has the value {fault[1]:g} after the first cutoff, which models "
@@ -256,36 +268,3 @@ def _fit(
         enter(validated, forecaster, config)
     for baseline in setup.baselines:
         enter(baseline, baseline, setup.configs[0])
-
-
-@contextmanager
-def _rows(output: Path | None) -> Iterator[Callable[[pd.DataFrame], None] | None]:
-    """What writes tables of equal columns one below the other; None where nothing is wished."""
-    if output is None:
-        yield None
-        return
-    header = True
-    with replacing(output) as write:
-
-        def write_rows(rows: pd.DataFrame) -> None:
-            nonlocal header
-            write(to_csv(rows, header=header).encode())
-            header = False
-
-        yield write_rows
-
-
-def _forecasts(setup: Setup, block: Block) -> pd.DataFrame:
-    """The forecasts of a block with the cutoff, the last time that was known, and what followed."""
-    config, panel, index = setup.table.config, setup.table.panel, block.index
-    models = {name: forecasts.quantiles for name, forecasts in block.forecasts.items()}
-    table = forecast_table(panel, index, models, setup.configs[0].model.levels, config)
-    last_known = panel.frequency.format(panel.times(index.series, index.cutoffs - 1))
-    table.insert(2, CUTOFF, np.repeat(np.asarray(last_known), setup.horizon))
-    table.insert(3, _target_name(config), block.actual.ravel())
-    return table
-
-
-def _target_name(config: DataConfig) -> str:
-    """What the column of actual values is called."""
-    return config.target_columns[0] if config.id_column else "y"

@@ -12,7 +12,6 @@ import torch
 
 from rnnforecast.artifact import Artifact, load_artifact
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.source import Source
 from rnnforecast.data.windows import Batch, WindowIndex, windows_between
 from rnnforecast.data.writing import check_names, id_name
 from rnnforecast.diagnostics import (
@@ -27,9 +26,10 @@ from rnnforecast.forecaster import Forecaster, check_values, gather_windows, pre
 from rnnforecast.models.registry import MODELS, find_model
 from rnnforecast.models.replay import LayerTrace, trace_attention, trace_layers
 from rnnforecast.runtime import limit_threads
-from rnnforecast.workflows.facts import record_data, record_model
-from rnnforecast.workflows.forecast import read_as_trained
-from rnnforecast.workflows.inputs import naming, warn_of_ignored
+from rnnforecast.workflows.covariates import NO_SIDES, SideTables
+from rnnforecast.workflows.facts import record_model
+from rnnforecast.workflows.forecast import Opening, read_and_encode
+from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.reporting import Reporter
 
 # Their mean gradient is steady, and a replay of them takes seconds.
@@ -47,9 +47,10 @@ class Diagnosis:
 
 def diagnose(
     directory: Path,
-    source: Source | None,
+    opening: Opening | None,
     reporter: Reporter,
     *,
+    sides: SideTables = NO_SIDES,
     by_lag: bool = False,
     attention: bool = False,
 ) -> Diagnosis:
@@ -57,8 +58,9 @@ def diagnose(
 
     Args:
         directory: Where the model is.
-        source: Data as those of training; None takes the last lookback that the model keeps.
+        opening: Opens data as those of training; None takes the last lookback that the model keeps.
         reporter: Told of what was read.
+        sides: Files beside the source, with covariates.
         by_lag: A row of the table is a layer's step back rather than a measure.
         attention: Whether to give the attention weights at the end of each series, too.
 
@@ -73,13 +75,12 @@ def diagnose(
     _check_model(spec.model, attention)
     record_model(artifact, reporter)
     limit_threads(spec.hidden_size, WINDOWS)
+    source = None if opening is None else opening(artifact.forecaster.config.data.encoding)
     if source is None:
         if artifact.panel.lengths.max() < 2:
             raise DataError("the model keeps 1 value of each series; pass DATA")
         return _diagnosis(artifact, artifact.panel, reporter, by_lag, attention)
-    table = read_as_trained(source, artifact)
-    record_data(table, reporter)
-    warn_of_ignored(table, reporter)
+    table = read_and_encode(source, artifact, sides, reporter)
     with naming(table):
         return _diagnosis(artifact, table.panel, reporter, by_lag, attention)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -132,10 +133,12 @@ def baseline_contenders(
     *,
     naive2: bool = False,
     more: tuple[str, ...] = (),
+    least: float = -math.inf,
 ) -> list[BaselineContender]:
     """The baselines that stand beside every model, those of `more` and, if wished, Naive2.
 
-    `levels` are the quantile levels that they forecast.
+    `levels` are the quantile levels that they forecast, `least` is the least value that they hold
+    possible.
 
     Raises:
         ConfigError: One of `more` does not exist, or its package is not installed.
@@ -144,7 +147,7 @@ def baseline_contenders(
     if naive2:
         chosen |= REFERENCES
     return [
-        BaselineContender(name=name, baseline=baseline, windows=windows, levels=levels)
+        BaselineContender(name=name, baseline=baseline, windows=windows, levels=levels, least=least)
         for name, baseline in chosen.items()
     ]
 

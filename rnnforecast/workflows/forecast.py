@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.data.ahead import template
+from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, parse_table
 from rnnforecast.data.source import Source
-from rnnforecast.errors import DataError
+from rnnforecast.errors import ConfigError, DataError
+from rnnforecast.forecaster import Forecaster
 from rnnforecast.runtime import limit_threads, select_device
+from rnnforecast.workflows.covariates import (
+    NO_SIDES,
+    SideTables,
+    encode_table,
+    tell_of_categories,
+    with_future,
+    with_sides,
+)
 from rnnforecast.workflows.facts import record_data, record_model
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
 from rnnforecast.workflows.outputs import end_forecasts
 from rnnforecast.workflows.reporting import Reporter
 
+Opening = Callable[[str | None], Source | None]
+"""What opens data in an encoding; None where there are none after all."""
+
 
 def forecast(
     directory: Path,
-    source: Source | None,
+    opening: Opening | None,
     reporter: Reporter,
     *,
+    sides: SideTables = NO_SIDES,
     device: str = "auto",
     alias: str | None = None,
+    as_template: bool = False,
 ) -> pd.DataFrame:
     """The forecast after the end of each series, those of training where no source is given.
+
+    As a template, the table of what is to be known ahead, with a row for each of its rows.
 
     Raises:
         ArtifactError: There is no usable model in the directory.
@@ -36,14 +55,37 @@ def forecast(
     config = artifact.forecaster.config
     record_model(artifact, reporter)
     limit_threads(config.model.hidden_size, config.training.batch_size)
+    source = None if opening is None else opening(config.data.encoding)
     if source is None:
-        return end_forecasts(artifact.forecaster, artifact.panel, alias)
-    table = read_as_trained(source, artifact)
+        panel = with_future(artifact.panel, sides, config, reporter)
+        return _table(artifact.forecaster, panel, alias, as_template)
+    table = read_and_encode(source, artifact, sides, reporter)
+    with naming(table):
+        return _table(artifact.forecaster, table.panel, alias, as_template)
+
+
+def _table(
+    forecaster: Forecaster, panel: Panel, alias: str | None, as_template: bool
+) -> pd.DataFrame:
+    config, tail = forecaster.config, panel.tail(forecaster.config.windows.lookback)
+    if not as_template:
+        return end_forecasts(forecaster, tail, alias)
+    if not config.data.future_columns:
+        raise ConfigError("the model reads no column that is known ahead; drop --template")
+    return template(tail, config.encodings, config.windows.horizon, config.data)
+
+
+def read_and_encode(
+    source: Source, artifact: Artifact, sides: SideTables, reporter: Reporter
+) -> Table:
+    """Read as the training data were, covariates encoded as then; tell of what is not used."""
+    config = artifact.forecaster.config
+    table = with_sides(read_as_trained(source, artifact), sides, reporter)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
+    tell_of_categories(table, config.encodings, reporter)
     with naming(table):
-        tail = table.panel.tail(config.windows.lookback)
-        return end_forecasts(artifact.forecaster, tail, alias)
+        return encode_table(table, config.encodings, config.windows.horizon)
 
 
 def read_as_trained(source: Source, artifact: Artifact) -> Table:

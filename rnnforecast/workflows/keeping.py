@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
 from rnnforecast.contenders import Calibrated, Contender
 from rnnforecast.data.files import write_files
-from rnnforecast.data.panel import Panel
+from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import to_csv
 from rnnforecast.forecaster import Forecaster
@@ -33,7 +33,7 @@ from rnnforecast.workflows.fitting import (
     suited_to,
 )
 from rnnforecast.workflows.inputs import naming
-from rnnforecast.workflows.outputs import TABLES, end_forecasts
+from rnnforecast.workflows.outputs import TABLES, stored_forecasts
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.scoring import (
@@ -56,7 +56,10 @@ def score(
     """
     config = run.config
     baselines = baseline_contenders(
-        config.windows, config.model.quantile_levels, naive2=run.settings.season is not None
+        config.windows,
+        config.model.quantile_levels,
+        naive2=run.settings.season is not None,
+        least=config.model.least,
     )
     found = {baseline.name: known_factors(baseline, run) for baseline in baselines} | factors
     board = fill_board((*networks, *baselines), found, run)
@@ -165,7 +168,7 @@ def write_run(
             "name": table.name,
             "sha256": table.sha256,
             "values": len(table.panel.values),
-            "panel_sha256": digest_of(table.panel),
+            "panel_sha256": digest_of(table),
         },
         "unseen": int(unseen[0]) if (unseen == unseen[0]).all() else unseen.tolist(),
         "settings": asdict(run.settings),
@@ -177,7 +180,7 @@ def write_run(
         **more,
     }
     with naming(table):
-        forecasts = end_forecasts(forecaster, tail)
+        forecasts = stored_forecasts(forecaster, tail)
     tables = zip(TABLES, (forecasts, metrics, history), strict=True)
     contents = {directory / name: to_csv(content).encode() for name, content in tables}
     same_values = scored.config.model == forecaster.config.model
@@ -187,13 +190,31 @@ def write_run(
     write_files({**contents, directory / MODEL_FILE: pack_artifact(artifact)})
 
 
-def digest_of(panel: Panel) -> str:
-    """A hash of the series and their values, in whatever form and order they were written."""
+def digest_of(table: Table) -> str:
+    """A hash of the series, their values and covariates, in whatever order they were written."""
+    panel = table.panel
     digest = sha256(repr(panel.frequency).encode())
     for place in sorted(range(len(panel)), key=panel.ids.__getitem__):
         digest.update(repr((panel.ids[place], int(panel.starts[place]))).encode())
         digest.update(np.ascontiguousarray(panel.series(place)).data)
+        for name, values in _covariates_of(table, place):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
+
+
+def _covariates_of(table: Table, place: int) -> Iterator[tuple[str, Any]]:
+    """What a series has beside its values: of each column the name, its categories, its cells."""
+    covariates = table.covariates
+    if covariates is None:
+        return
+    ranges = {
+        "static": slice(place, place + 1),
+        "past": slice(*covariates.offsets[place : place + 2]),
+        "future": slice(*covariates.future_offsets[place : place + 2]),
+    }
+    for column in covariates.columns:
+        yield repr((column.name, column.texts)), column.values[ranges[column.role]]
 
 
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:

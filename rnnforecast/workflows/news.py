@@ -137,7 +137,7 @@ def find_news(stored: Stored, table: Table) -> News:
     there = set(panel.ids)
     added = tuple(name for name in panel.ids if name not in places)
     vanished = tuple(name for name in older.ids if name not in there)
-    corrected = not vanished and digest_of(panel) != stored.digest
+    corrected = not vanished and digest_of(table) != stored.digest
     return News(
         seen=steps_before(panel, first_unseen),
         added=added,

@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.columns import DataConfig
+from rnnforecast.data.ahead import missing_ahead
+from rnnforecast.data.dialects import id_name, time_name
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
-from rnnforecast.data.writing import check_names, forecast_table, id_name, interval_names
+from rnnforecast.data.writing import check_names, forecast_table, interval_names
 from rnnforecast.forecaster import Forecaster
+from rnnforecast.workflows.covariates import check_known
 
 # What a run writes beside its model file, in this order.
 TABLES = ("forecasts.csv", "metrics.csv", "history.csv")
@@ -20,9 +23,11 @@ def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None
 
     Raises:
         ConfigError: The alias is the name of another column.
-        DataError: The model cannot read the end of a series.
+        DataError: The model cannot read the end of a series, or does not know what it is to know
+            of the time ahead.
     """
     config = forecaster.config
+    check_known(panel, config)
     name = config.model.model if alias is None else alias
     check_forecast_names(config.data, [name], config.model.levels)
     index = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
@@ -30,9 +35,25 @@ def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None
     return forecast_table(panel, index, models, config.model.levels, config.data)
 
 
+def stored_forecasts(forecaster: Forecaster, panel: Panel) -> pd.DataFrame:
+    """The same as a run directory holds it: without a row where too little is known ahead."""
+    config = forecaster.config
+    if missing_ahead(panel, config.encodings, config.windows.horizon) is None:
+        return end_forecasts(forecaster, panel)
+    none = np.empty(0, dtype=np.int64)
+    shape = (0, config.windows.horizon, len(config.model.quantile_levels))
+    return forecast_table(
+        panel,
+        WindowIndex(series=none, cutoffs=none),
+        {forecaster.name: np.empty(shape)},
+        config.model.levels,
+        config.data,
+    )
+
+
 def check_forecast_names(
     data: DataConfig, models: list[str], levels: tuple[float, ...], *more: str
 ) -> None:
     """Raise ConfigError where forecasts of these models would overwrite another column."""
-    forecasts = [name for model in models for name in interval_names(model, levels)]
-    check_names([id_name(data), str(data.time_column), *more, *forecasts])
+    forecasts = [name for model in models for name in interval_names(model, levels, data.dialect)]
+    check_names([id_name(data), time_name(data), *more, *forecasts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +15,15 @@ from rnnforecast.data.reading import Table
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.limits import check_work
 from rnnforecast.runtime import limit_threads
+from rnnforecast.workflows.covariates import (
+    NO_SIDES,
+    SideTables,
+    encode_table,
+    fit_encodings_to,
+    reading,
+    tell_of_categories,
+    tell_of_unknown,
+)
 from rnnforecast.workflows.facts import record_plan
 from rnnforecast.workflows.inputs import (
     check_counts,
@@ -26,6 +36,7 @@ from rnnforecast.workflows.inputs import (
 )
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.short_series import tell_of_short, with_typical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +66,12 @@ class Prepared:
 
 
 def read_and_prepare(
-    path: str, asked: DataConfig, settings: Settings, device: torch.device, reporter: Reporter
+    path: str | Sequence[str],
+    asked: DataConfig,
+    settings: Settings,
+    device: torch.device,
+    reporter: Reporter,
+    sides: SideTables = NO_SIDES,
 ) -> Prepared:
     """Read the series and settle every setting by them.
 
@@ -63,7 +79,7 @@ def read_and_prepare(
         ConfigError: A setting cannot be used with these series.
         DataError: They cannot be read, or not be used.
     """
-    return prepare(read_series(path, asked, reporter), settings, device, reporter)
+    return prepare(read_series(path, asked, reporter, sides), settings, device, reporter)
 
 
 def prepare(
@@ -83,9 +99,15 @@ def prepare(
         origins = held_out_origins(panel, settings.horizon)
         known = panel_before(panel, origins)
         if kept is None:
-            config = resolve(settings, find_facts(known), table.config)
+            encodings = fit_encodings_to(table, known, reporter)
+            config = reading(resolve(settings, find_facts(known), table.config), encodings)
         else:
+            tell_of_categories(table, kept.encodings, reporter)
             config = replace(kept, data=table.config)
+        table = encode_table(table, config.encodings, settings.horizon)
+        panel, known = table.panel, panel_before(table.panel, origins)
+        if kept is None:
+            config = with_typical(config, known)
         check_logarithms(panel, settings, kept=config.model.log and not settings.refit)
         check_counts(panel, config.model.head)
     check_forecast_names(table.config, [config.model.model], config.model.levels)
@@ -93,6 +115,8 @@ def prepare(
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
     record_plan(known, settings, config, device, reporter)
     tell_of_ends(panel, reporter)
+    tell_of_short(panel, origins, config.windows, reporter)
+    tell_of_unknown(panel, config, reporter)
     limit_threads(config.model.hidden_size, config.training.batch_size)
     return Prepared(
         table=table, origins=origins, known=known, settings=settings, config=config, device=device

@@ -10,7 +10,8 @@ import pandas as pd
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import Settings
-from rnnforecast.workflows.backtest import CUTOFF, BacktestRequest, backtest
+from rnnforecast.workflows.backtest import BacktestRequest, backtest
+from rnnforecast.workflows.forecast_rows import CUTOFF
 from rnnforecast.workflows.reporting import Mute, Reporter
 
 HORIZON, CUTOFFS = 3, 3

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
 from rnnforecast.artifact import SCHEMA_VERSION, Artifact, load_artifact
+from rnnforecast.columns import Role
 from rnnforecast.config import Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.models.registry import find_model
@@ -66,6 +67,12 @@ def _series(artifact: Artifact) -> list[tuple[str, Any]]:
         ("id column", data.id_column),
         ("time column", data.time_column),
         ("target columns", _first(data.target_columns)),
+        *(
+            (f"{role} columns", _listed(_columns(artifact, role)) or None)
+            for role in get_args(Role)
+        ),
+        ("resampled", data.resample and f"{data.aggregate} of {data.resample}"),
+        ("missing", data.missing),
         ("data", source.get("name")),
         ("data sha256", source.get("sha256")),
         ("values", source.get("values")),
@@ -93,6 +100,13 @@ def _training(artifact: Artifact) -> list[tuple[str, Any]]:
         ("updates", record.get("updates", 0)),
         *((measure, scores.get(measure)) for measure in METRICS),
     ]
+
+
+def _columns(artifact: Artifact, role: str) -> list[str]:
+    """The covariates of a role that the network reads, and of how many categories each is."""
+    encodings = artifact.forecaster.config.encodings
+    sizes = {code.name: len(code.categories) for code in encodings if code.role == role}
+    return [f"{name} ({size} categories)" if size else name for name, size in sizes.items()]
 
 
 def _last_time(panel: Panel) -> str | int:

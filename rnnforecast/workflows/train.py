@@ -20,6 +20,7 @@ from rnnforecast.workflows.checkpoints import (
     Checkpoints,
     run_checkpoints,
 )
+from rnnforecast.workflows.covariates import NO_SIDES, SideTables
 from rnnforecast.workflows.facts import record_fit
 from rnnforecast.workflows.fitting import fit_validated
 from rnnforecast.workflows.identity import identity_of
@@ -41,20 +42,22 @@ class TrainRequest:
     """What `rnnforecast train` was asked.
 
     Attributes:
-        path: The CSV file, "-" for standard input.
+        path: The file, "-" for standard input; or several, as one table.
         directory: Where the model and its tables go.
         data: Columns and dialect, as far as they were named.
         settings: The rest.
+        sides: Files beside it, with covariates.
         find_lr: Whether a range test finds the learning rate, in place of that of the settings.
         fail_if: Conditions such as mase>1 under which no model is written.
         device: "auto", "cpu", "cuda" or "mps".
         control: How the run deals with others, with its end and with what ended before it.
     """
 
-    path: str
+    path: str | Sequence[str]
     directory: Path
     data: DataConfig
     settings: Settings
+    sides: SideTables = NO_SIDES
     find_lr: bool = False
     fail_if: tuple[str, ...] = ()
     device: str = "auto"
@@ -69,7 +72,9 @@ def resolve_request(request: TrainRequest, reporter: Reporter) -> Prepared:
         DataError: They cannot be read, or not be used.
     """
     device = select_device(request.device)
-    return read_and_prepare(request.path, request.data, request.settings, device, reporter)
+    return read_and_prepare(
+        request.path, request.data, request.settings, device, reporter, request.sides
+    )
 
 
 def train(request: TrainRequest, reporter: Reporter) -> Scored:

@@ -39,6 +39,7 @@ from rnnforecast.workflows.continuing import (
     finish,
     go_on,
 )
+from rnnforecast.workflows.covariates import NO_SIDES, SideTables, with_sides
 from rnnforecast.workflows.facts import record_data, record_fit, record_metrics
 from rnnforecast.workflows.fitting import fit_validated
 from rnnforecast.workflows.forecast import read_as_trained
@@ -65,7 +66,8 @@ class UpdateRequest:
 
     Attributes:
         directory: Where the model is.
-        path: The CSV file, "-" for standard input.
+        path: The file, "-" for standard input; or several, as one table.
+        sides: Files beside it, with covariates.
         allow_loss: Whether series may be gone, or end earlier than they did.
         guard: Whether the weights that were there stay where the newer ones forecast worse.
         retrain_after: Updates after which the next one trains from scratch; None: never.
@@ -77,7 +79,8 @@ class UpdateRequest:
     """
 
     directory: Path
-    path: str
+    path: str | Sequence[str]
+    sides: SideTables = NO_SIDES
     allow_loss: bool = False
     guard: bool = True
     retrain_after: int | None = None
@@ -120,7 +123,9 @@ def _update_held(request: UpdateRequest, device: torch.device, reporter: Reporte
     stored = read_record(artifact)
     name, settings = stored.forecaster.name, stored.settings
     gates = parse_gates(request.fail_if, settings.levels, owa=settings.season is not None)
-    table = read_as_trained(open_source(request.path), artifact)
+    encoding = artifact.forecaster.config.data.encoding
+    table = read_as_trained(open_source(request.path, encoding), artifact)
+    table = with_sides(table, request.sides, reporter)
     warn_of_ignored(table, reporter)
     record_data(table, reporter)
     news = find_news(stored, table)

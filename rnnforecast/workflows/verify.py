@@ -19,7 +19,7 @@ from rnnforecast.data.writing import to_csv
 from rnnforecast.errors import ArtifactError, RnnForecastError
 from rnnforecast.runtime import limit_threads, select_device
 from rnnforecast.workflows.checkpoints import CHECKPOINT_FILE, read_checkpoint
-from rnnforecast.workflows.outputs import end_forecasts
+from rnnforecast.workflows.outputs import stored_forecasts
 
 PASSED, FAILED, NOTE, SKIPPED = "ok", "failed", "note", "skipped"
 # What a forecast may differ by on another machine: this share of itself and of its column's mean.
@@ -84,7 +84,7 @@ def _forecasts(path: Path, artifact: Artifact) -> str:
     """How equal the table of forecasts is; raises ValueError where it is not."""
     content, config = path.read_bytes(), artifact.forecaster.config
     limit_threads(config.model.hidden_size, config.training.batch_size)
-    now = to_csv(end_forecasts(artifact.forecaster, artifact.panel)).encode()
+    now = to_csv(stored_forecasts(artifact.forecaster, artifact.panel)).encode()
     if content == now:
         return "equal to the byte to what the model forecasts now"
     stored, expected = _read(content), _read(now)

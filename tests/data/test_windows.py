@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.data.panel import Panel
+from rnnforecast.data.panel import Features, Panel
 from rnnforecast.data.windows import (
     WindowGatherer,
     WindowIndex,
@@ -66,6 +68,41 @@ def test_gather_equals_a_loop_when_windows_meet_gaps_and_ends(
             observed = inside and not np.isnan(series[position])
             assert bool(mask[window, column]) == observed
             assert values[window, column].item() == (series[position] if observed else 0)
+
+
+@given(gathered(), st.integers(0, 4), st.integers(0, 2**16))
+def test_gather_gives_covariates_as_a_loop_when_some_are_missing(
+    case: tuple[Panel, WindowIndex, int, int], known: int, seed: int
+) -> None:
+    """Those known ahead go on for up to `known` steps after the end of a series."""
+    panel, index, lookback, horizon = case
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(panel.lengths + rng.integers(0, known + 1))])
+
+    def column(*shape: int) -> np.ndarray:
+        drawn = rng.normal(size=shape).astype(np.float32)
+        return np.where(rng.random(shape) < 0.2, np.float32(np.nan), drawn)
+
+    past, future = column(len(panel.values), 2), column(int(offsets[-1]), 1)
+    static = column(len(panel), 3)
+    features = Features(past=past, future=future, future_offsets=offsets, static=static)
+    windows = gather(replace(panel, features=features), index, lookback, horizon)
+    inputs = windows.gather(torch.arange(len(index))).inputs
+    assert inputs is not None
+    assert inputs.past.shape == (len(index), lookback, 2)
+    assert inputs.future.shape == (len(index), lookback + horizon, 1)
+    for window, (i, cutoff) in enumerate(zip(index.series, index.cutoffs, strict=True)):
+        before = past[panel.offsets[i] : panel.offsets[i + 1]]
+        ahead = future[offsets[i] : offsets[i + 1]]
+        for step, position in enumerate(range(cutoff - lookback, cutoff + horizon)):
+            if step < lookback:
+                inside = 0 <= position < len(before)
+                expected = np.nan_to_num(before[position]) if inside else np.zeros(2)
+                np.testing.assert_array_equal(inputs.past[window, step], expected)
+            inside = 0 <= position < len(ahead)
+            expected = np.nan_to_num(ahead[position]) if inside else np.zeros(1)
+            np.testing.assert_array_equal(inputs.future[window, step], expected)
+        np.testing.assert_array_equal(inputs.static[window], np.nan_to_num(static[i]))
 
 
 def test_gather_takes_windows_in_the_order_asked_for() -> None:

@@ -1,0 +1,111 @@
+"""What is not known of the time ahead, and the table to fill it in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from rnnforecast.arrays import Float32Array, IntArray
+from rnnforecast.columns import DataConfig, Encoding
+from rnnforecast.data.encoding import is_calendar
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.writing import key_columns
+
+
+class MissingAhead(NamedTuple):
+    """The first value of a future covariate that is not known, and how many there are.
+
+    Attributes:
+        series: The id.
+        time: As forecasts write it.
+        column: The covariate's.
+        cells: That are not known, in all.
+    """
+
+    series: str
+    time: str
+    column: str
+    cells: int
+
+    def __str__(self) -> str:
+        more = f" (and {self.cells - 1} more)" if self.cells > 1 else ""
+        where = f"for series '{self.series}' at {self.time}"
+        return f"future value of '{self.column}' is missing {where}{more}"
+
+
+def missing_ahead(
+    panel: Panel, encodings: tuple[Encoding, ...], horizon: int
+) -> MissingAhead | None:
+    """What an encoded panel does not know of `horizon` steps after each end; None: it knows all.
+
+    The first is that of the first series, at its first time.
+    """
+    known = _known(panel, encodings, horizon)
+    if not known:
+        return None
+    names = list(known)
+    cells = np.stack([np.isnan(known[name][..., 0]) for name in names], axis=-1)
+    if not cells.any():
+        return None
+    series, step, column = (int(places[0]) for places in np.nonzero(cells))
+    position = panel.lengths[series] + step
+    time = panel.frequency.format(panel.times(np.array([series]), np.array([position])))[0]
+    return MissingAhead(panel.ids[series], str(time), names[column], int(cells.sum()))
+
+
+def template(
+    panel: Panel, encodings: tuple[Encoding, ...], horizon: int, config: DataConfig
+) -> pd.DataFrame:
+    """The rows to fill in so that an encoded panel can be forecast: `--future-data`.
+
+    One row a series and step ahead: its id, its time and the future covariates, as far as they are
+    known; numbers to the digits that a network reads, and no category that it does not know.
+    """
+    series = np.repeat(np.arange(len(panel)), horizon)
+    positions = (panel.lengths[:, None] + np.arange(horizon)).ravel()
+    columns = key_columns(panel, series, positions, config)
+    known = _known(panel, encodings, horizon)
+    fitted = {each.name: each for each in encodings}
+    for name in config.future_columns:
+        if name in known:
+            cells = known[name].reshape(len(series), -1)
+            columns[name] = _decoded(cells, fitted[name])
+        else:
+            columns[name] = [""] * len(series)
+    return pd.DataFrame(columns)
+
+
+def _known(panel: Panel, encodings: tuple[Encoding, ...], horizon: int) -> dict[str, Float32Array]:
+    """Of each future column its features after the ends [series, step, feature], NaN if unknown."""
+    features = panel.features
+    if features is None:
+        return {}
+    positions = panel.lengths[:, None] + np.arange(horizon)
+    inside = positions < features.future_lengths[:, None]
+    rows = np.where(inside, features.future_offsets[:-1, None] + positions, -1)
+    missing = np.full((1, features.future.shape[1]), np.nan, dtype=np.float32)
+    ahead = np.concatenate([features.future, missing])[rows]
+    known, at = {}, 0
+    for each in encodings:
+        if each.role == "future":
+            if not is_calendar(each.name):
+                known[each.name] = ahead[..., at : at + each.size]
+            at += each.size
+    return known
+
+
+def _decoded(cells: Float32Array, encoding: Encoding) -> list[str]:
+    """The texts that features [row, feature] were encoded from, "" where that is not known."""
+    if encoding.categories:
+        places: IntArray = cells.argmax(axis=1)
+        hit = cells[np.arange(len(cells)), places] == 1
+        return [
+            encoding.categories[place] if there else ""
+            for place, there in zip(places, hit, strict=True)
+        ]
+    # Of what lies some standard deviations off, float32 tells a few millionths of one.
+    digits = 5 - int(np.floor(np.log10(encoding.scale)))
+    numbers = cells[:, 0].astype(np.float64) * encoding.scale + encoding.mean
+    return ["" if np.isnan(number) else f"{round(number, digits) + 0.0:.15g}" for number in numbers]

@@ -1,0 +1,242 @@
+"""Covariates as numbers that a network reads: scaled, or one number a category.
+
+Encodings are fitted to what may be seen alone. Where a value is missing its numbers are NaN; where
+a category was not met they are 0. What is known ahead is laid out to a horizon after each end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rnnforecast.arrays import Float32Array, IntArray
+from rnnforecast.columns import DataConfig, Encoding
+from rnnforecast.data.calendar_features import (
+    HOLIDAY,
+    PARTS,
+    calendar_encodings,
+    calendar_features,
+)
+from rnnforecast.data.covariates import CellValues, Covariate, Covariates, ends_of
+from rnnforecast.data.panel import Features, Panel
+from rnnforecast.errors import DataError
+
+# Of one column, the most frequent: each costs a number at every step.
+MOST_CATEGORIES = 50
+# Standard deviations; far beyond that a network, in float32, would overflow.
+FARTHEST = 1e6
+
+
+def is_calendar(name: str) -> bool:
+    """Whether an encoding of this name is a part of the calendar, and no column."""
+    part, _, wave = name.partition("-")
+    return name.startswith(HOLIDAY) or (part in PARTS and wave in ("sin", "cos"))
+
+
+def fit_encodings(
+    covariates: Covariates | None, panel: Panel, config: DataConfig
+) -> tuple[Encoding, ...]:
+    """How covariates become numbers, by their values before the end of each series of `panel`.
+
+    The panel is the one that the covariates were read with, or a part of it. Columns without a
+    value there are left out. The order is that of `config`, and then the calendar.
+
+    Raises:
+        DataError: No table had a column that `config` names, or it is called as a part of the
+            calendar.
+    """
+    found: list[Encoding] = []
+    if config.covariates:
+        known = _complete(covariates, config.covariates)
+        for column in (known.by_name[name] for name in config.covariates):
+            if is_calendar(column.name):
+                raise DataError(
+                    f"column '{column.name}' is called as a part of the calendar; rename it"
+                )
+            values = _values_of(column, known, panel, panel.lengths)
+            found += _fitted(replace(column, values=values))
+    if config.calendar or config.holidays:
+        found += calendar_encodings(panel.frequency, config.holidays)
+    return tuple(found)
+
+
+def _complete(covariates: Covariates | None, names: Sequence[str]) -> Covariates:
+    """The covariates; raises DataError where one of the names is not among them."""
+    for name in names:
+        if covariates is None or name not in covariates.by_name:
+            raise DataError(
+                f"there is no column '{name}', which is to be read beside the target; add it, or "
+                "pass a file that has it as --future-data or --static-data"
+            )
+    assert covariates is not None
+    return covariates
+
+
+def _fitted(column: Covariate) -> list[Encoding]:
+    """The encoding of a column by all of its values; none where there is no value."""
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    seen = column.values[column.observed, None]
+    if not len(seen):
+        return []
+    if column.texts is None:
+        scaler = StandardScaler().fit(seen)
+        mean, scale = float(scaler.mean_[0]), float(scaler.scale_[0])
+        return [Encoding(name=column.name, role=column.role, mean=mean, scale=scale)]
+    # What is rarer than the most frequent goes to one category more, which is then left out.
+    encoder = OneHotEncoder(handle_unknown="ignore", max_categories=MOST_CATEGORIES + 1).fit(seen)
+    rare = encoder.infrequent_categories_[0]
+    kept = np.setdiff1d(encoder.categories_[0], [] if rare is None else rare)
+    texts = tuple(column.texts[int(code)] for code in kept)
+    return [Encoding(name=column.name, role=column.role, categories=texts)]
+
+
+def encode(
+    panel: Panel, covariates: Covariates | None, encodings: tuple[Encoding, ...], horizon: int
+) -> Panel:
+    """The panel with the features that a network of these encodings reads.
+
+    Args:
+        panel: The one that the covariates were read with, or a part of it.
+        covariates: None where the encodings are of the calendar alone.
+        encodings: Those of each role in the order of its features.
+        horizon: Steps after each end for which there are rows of what is known ahead.
+
+    Raises:
+        DataError: A column of the encodings is not there, or not of the same kind.
+    """
+    if not encodings:
+        return panel
+    columns = [each.name for each in encodings if not is_calendar(each.name)]
+    if columns:
+        covariates = _complete(covariates, columns)
+    ahead = panel.lengths + horizon
+    parts = {
+        role: _encoded(panel, covariates, encodings, role, ahead)
+        for role in ("past", "future", "static")
+    }
+    return replace(panel, features=Features(**parts, future_offsets=ends_of(ahead)))
+
+
+def encode_ahead(
+    panel: Panel, covariates: Covariates, encodings: tuple[Encoding, ...], horizon: int
+) -> Panel:
+    """A panel that has features, with what `covariates` know ahead put over them.
+
+    Raises:
+        DataError: A column is not of the kind of its encoding.
+    """
+    features = panel.features
+    if features is None:
+        return panel
+    ahead = panel.lengths + horizon
+    newer = _encoded(panel, covariates, encodings, "future", ahead)
+    rows = _places(panel.lengths * 0, features.future_offsets, ahead)
+    older = np.concatenate([features.future, np.full_like(newer[:1], np.nan)])[rows]
+    future = np.where(np.isnan(newer), older, newer)
+    features = replace(features, future=future, future_offsets=ends_of(ahead))
+    return replace(panel, features=features)
+
+
+def unknown_categories(
+    covariates: Covariates, encodings: tuple[Encoding, ...]
+) -> tuple[tuple[str, str], ...]:
+    """The columns and categories that the encodings have no number for, and so read as none."""
+    found = []
+    for encoding in encodings:
+        column = covariates.by_name.get(encoding.name)
+        if column is not None and column.texts is not None:
+            used = np.unique(column.values[column.observed].astype(np.int64))
+            texts = [column.texts[code] for code in used]
+            found += [(column.name, text) for text in texts if text not in encoding.categories]
+    return tuple(found)
+
+
+def _places(shift: IntArray, offsets: IntArray, lengths: IntArray) -> IntArray:
+    """Rows of the first `lengths` steps of each series, from step `shift` on; -1 beyond its end.
+
+    The rows of series `i` are those from `offsets[i]` to before `offsets[i + 1]`.
+    """
+    before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    steps = np.arange(len(before)) - before + np.repeat(shift, lengths)
+    inside = (steps >= 0) & (steps < np.repeat(np.diff(offsets), lengths))
+    return np.where(inside, np.repeat(offsets[:-1], lengths) + steps, -1)
+
+
+def _values_of(
+    column: Covariate, covariates: Covariates, panel: Panel, lengths: IntArray
+) -> CellValues:
+    """The values of the first `lengths` steps of each series of the panel; of static ones, all."""
+    if column.role == "static":
+        return column.values
+    shift = panel.frequency.positions(panel.starts, covariates.starts)
+    offsets = covariates.offsets if column.role == "past" else covariates.future_offsets
+    missing = np.nan if column.texts is None else -1
+    return np.append(column.values, missing)[_places(shift, offsets, lengths)]
+
+
+def _encoded(
+    panel: Panel,
+    covariates: Covariates | None,
+    encodings: Sequence[Encoding],
+    role: str,
+    ahead: IntArray,
+) -> Float32Array:
+    """The features of one role [row, feature]; NaN where a column is not there."""
+    encodings = [each for each in encodings if each.role == role]
+    lengths = ahead if role == "future" else panel.lengths
+    count = len(panel) if role == "static" else int(lengths.sum())
+    features = np.full((count, sum(each.size for each in encodings)), np.nan, dtype=np.float32)
+    at = 0
+    for each in encodings:
+        column = covariates.by_name.get(each.name) if covariates is not None else None
+        if column is not None and covariates is not None:
+            values = _values_of(column, covariates, panel, lengths)
+            features[:, at : at + each.size] = _numbers(replace(column, values=values), each)
+        at += each.size
+    _add_calendar(features, encodings, panel, lengths)
+    return features
+
+
+def _add_calendar(
+    features: Float32Array, encodings: Sequence[Encoding], panel: Panel, lengths: IntArray
+) -> None:
+    """Write the parts of the calendar to their places among features that are known ahead."""
+    names = [each.name for each in encodings if is_calendar(each.name)]
+    if not names:
+        return
+    series = np.repeat(np.arange(len(panel)), lengths)
+    steps = np.arange(len(series)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ends = np.cumsum([each.size for each in encodings])
+    places = [end - 1 for end, each in zip(ends, encodings, strict=True) if each.name in names]
+    features[:, places] = calendar_features(panel.times(series, steps), panel.frequency, names)
+
+
+def _numbers(column: Covariate, encoding: Encoding) -> Float32Array:
+    """The values of a column as a network reads them [row, feature].
+
+    Raises:
+        DataError: They are numbers and the encoding's are categories, or the other way round.
+    """
+    if (column.texts is None) != (not encoding.categories) and column.observed.any():
+        kinds = ("numbers", "categories")
+        own, learnt = kinds if column.texts is None else reversed(kinds)
+        raise DataError(
+            f"column '{column.name}' has {own}, but the model learnt from {learnt} there; "
+            "correct the column or train again"
+        )
+    if not encoding.categories:
+        scaled = (column.values - encoding.mean) / encoding.scale
+        return np.clip(scaled, -FARTHEST, FARTHEST).astype(np.float32)[:, None]
+    texts = column.texts or ()
+    places = {text: place for place, text in enumerate(encoding.categories)}
+    numbers = np.zeros((len(texts) + 1, encoding.size), dtype=np.float32)
+    # The last row is of what is missing, whose code is -1.
+    numbers[-1] = np.nan
+    for code, text in enumerate(texts):
+        if text in places:
+            numbers[code, places[text]] = 1
+    encoded: Float32Array = numbers[column.values.astype(np.int64)]
+    return encoded

@@ -1,0 +1,183 @@
+"""Covariates from tables beside the one of the series: values known ahead, and static ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from rnnforecast.arrays import IntArray
+from rnnforecast.columns import DataConfig
+from rnnforecast.data.calendar import OffGridError
+from rnnforecast.data.cells import Cells, open_cells
+from rnnforecast.data.covariate_rows import Grid, lay, read_columns
+from rnnforecast.data.covariates import Covariates
+from rnnforecast.data.dialects import id_name, time_name
+from rnnforecast.data.faults import LocatedError, RowError
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.reading import read_times
+from rnnforecast.data.schema import listed
+from rnnforecast.data.source import open_source
+from rnnforecast.data.timestamps import parse_times
+from rnnforecast.data.zones import at_clock
+from rnnforecast.errors import DataError
+
+
+class Merged(NamedTuple):
+    """Covariates with those of a second table.
+
+    Attributes:
+        covariates: Of both tables.
+        unknown: Rows of ids that the panel has no series of; they were left out.
+    """
+
+    covariates: Covariates
+    unknown: int
+
+
+def with_future_data(
+    path: str, panel: Panel, config: DataConfig, covariates: Covariates | None = None
+) -> Merged:
+    """Put the values of future covariates in the file at `path` over those that are known.
+
+    It has a column of times, one of ids or, where its rows hold for all series, none, and some of
+    `config.future_columns`.
+
+    Raises:
+        DataError: The file cannot be used; it names the line.
+    """
+    cells = _open(path, config)
+    time = _column(cells, (str(config.time_column), time_name(config)), "time")
+    series = _series(cells, panel, config)
+    times = _times(cells, replace(config, time_column=time), panel)
+    repeats = len(series) // len(times)
+    times = np.tile(times, repeats)
+    positions = np.full(len(times), -1)
+    known = np.flatnonzero(series >= 0)
+    try:
+        positions[known] = panel.frequency.positions(times[known], panel.starts[series[known]])
+    except OffGridError as error:
+        row = int(known[error.row]) % (len(times) // repeats)
+        problem = f"the series have a row every {panel.frequency}, but this one lies between two"
+        raise cells.fault(row, f"{problem}; correct the time", time) from None
+    _check_unique(cells, time, [series, times], "this time", len(times) // repeats)
+    return _merged(cells, config, Grid(panel, series, positions), "future", covariates)
+
+
+def with_static_data(
+    path: str, panel: Panel, config: DataConfig, covariates: Covariates | None = None
+) -> Merged:
+    """Put the values of static covariates in the file at `path` over those that are known.
+
+    It has a column of ids, a row a series, and some of `config.static_columns`.
+
+    Raises:
+        DataError: The file cannot be used; it names the line.
+    """
+    cells = _open(path, config)
+    identifier = _id_column(cells, config)
+    if identifier is None:
+        raise cells.fault(-1, f"there is no column '{id_name(config)}' of ids; add it")
+    series = _series(cells, panel, config)
+    _check_unique(cells, identifier, [series], "a row", len(series))
+    grid = Grid(panel, series, np.zeros(len(series), dtype=np.int64))
+    return _merged(cells, config, grid, "static", covariates)
+
+
+def _open(path: str, config: DataConfig) -> Cells:
+    """The table; its separator and decimal mark are its own."""
+    own = replace(config, separator=None, decimal=None)
+    return open_cells(open_source(path, config.encoding), own)
+
+
+def _column(cells: Cells, names: Sequence[str], kind: str) -> str:
+    """The first of `names` that the table has."""
+    for name in names:
+        if name in cells.header:
+            return name
+    raise cells.fault(
+        -1,
+        f"there is no {kind} column '{names[0]}'; name one so, the header has "
+        f"{listed(cells.header)}",
+    )
+
+
+def _id_column(cells: Cells, config: DataConfig) -> str | None:
+    names = (config.id_column, id_name(config))
+    return next((name for name in names if name is not None and name in cells.header), None)
+
+
+def _series(cells: Cells, panel: Panel, config: DataConfig) -> IntArray:
+    """The index of the series of each row, -1 where the panel has none of its id.
+
+    Without a column of ids the rows stand for one series after the other.
+    """
+    identifier = _id_column(cells, config)
+    if identifier is None:
+        if config.id_column is not None:
+            _column(cells, (config.id_column,), "id")
+        count = len(cells.text(cells.header[:1]))
+        return np.repeat(np.arange(len(panel)), count)
+    codes, names = pd.factorize(cells.text([identifier])[identifier])
+    places = {name: place for place, name in enumerate(panel.ids)}
+    known = np.array([places.get(str(name), -1) for name in names], dtype=np.int64)
+    return known[codes]
+
+
+def _times(cells: Cells, config: DataConfig, panel: Panel) -> IntArray:
+    """The time of each row, as the frequency of the panel counts."""
+    column = str(config.time_column)
+    texts = cells.text([column])[column]
+    if config.time_format is not None:
+        as_asked = parse_times(texts.iloc[:1], config.time_format)
+        config = replace(config, time_format=None) if isinstance(as_asked, int) else config
+    identifier = _id_column(cells, config)
+    series = None if identifier is None else cells.text([identifier])[identifier]
+    found = read_times(cells, config, texts, series)
+    if found.integer != (panel.frequency.unit == "step"):
+        kinds = ("integer steps", "dates or times")
+        own, other = kinds if found.integer else reversed(kinds)
+        raise cells.fault(
+            0, f"the times are {own}, those of the series {other}; write both alike", column
+        )
+    frequency = panel.frequency
+    if found.became_utc and not frequency.offset:
+        problem = "the offsets from UTC vary, and the times of the series have none"
+        raise cells.fault(0, f"{problem}; pass --time-zone", column)
+    return frequency.counted(at_clock(found.times, found.offset, frequency.offset))
+
+
+def _check_unique(
+    cells: Cells, column: str, key: Sequence[IntArray], what: str, count: int
+) -> None:
+    """Raise DataError where two rows of one series have one key; `count` rows are a table's."""
+    twice = pd.DataFrame(dict(enumerate(key))).duplicated().to_numpy() & (key[0] >= 0)
+    if twice.any():
+        row = int(np.argmax(twice)) % count
+        problem = f"the series has {what} twice; remove one of the rows"
+        raise LocatedError(cells, RowError(row, problem), column)
+
+
+def _merged(
+    cells: Cells, config: DataConfig, grid: Grid, role: str, covariates: Covariates | None
+) -> Merged:
+    """The columns of one role, and what there was before."""
+    wished = config.future_columns if role == "future" else config.static_columns
+    names = [name for name in wished if name in cells.header]
+    if not names:
+        remedy = f"pass --{role} with a name of the header, which has {listed(cells.header)}"
+        asked = f"has none of the {role} columns {listed(wished)}" if wished else "is not needed"
+        raise DataError(f"{cells.source.name}: the table {asked}; {remedy}")
+    known = {} if covariates is None else covariates.by_name
+    kinds = {
+        name: column.texts is not None for name, column in known.items() if column.observed.any()
+    }
+    read = read_columns(
+        cells, config, names, {**kinds, **dict.fromkeys(config.categorical_columns, True)}
+    )
+    laid = lay(read, grid, config, cells)
+    merged = laid if covariates is None else covariates.with_added(laid, config)
+    return Merged(merged, int(np.count_nonzero(grid.series < 0)))

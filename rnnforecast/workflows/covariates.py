@@ -1,0 +1,121 @@
+"""Covariates of a run: the tables beside the main one, their encodings, what is not known ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rnnforecast.columns import Encoding, sizes_of
+from rnnforecast.config import RunConfig
+from rnnforecast.data.ahead import missing_ahead
+from rnnforecast.data.covariates import with_categories
+from rnnforecast.data.encoding import encode, encode_ahead, fit_encodings, unknown_categories
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.reading import Table
+from rnnforecast.data.side_tables import with_future_data, with_static_data
+from rnnforecast.errors import DataError
+from rnnforecast.workflows.reporting import Reporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideTables:
+    """Files beside the one that holds the series.
+
+    Attributes:
+        future: Values of covariates that are known ahead; else those of rows without a target.
+        static: One row a series.
+    """
+
+    future: str | None = None
+    static: str | None = None
+
+
+NO_SIDES = SideTables()
+
+
+def with_sides(table: Table, sides: SideTables, reporter: Reporter) -> Table:
+    """A table with what stands in the files beside it.
+
+    Raises:
+        DataError: One cannot be read, or does not fit the series.
+    """
+    covariates, config = table.covariates, table.config
+    for path, merge in ((sides.static, with_static_data), (sides.future, with_future_data)):
+        if path is None:
+            continue
+        merged = merge(path, table.panel, config, covariates)
+        tell_of_strangers(path, merged.unknown, reporter)
+        covariates = merged.covariates
+        config = with_categories(config, covariates)
+    return replace(table, covariates=covariates, config=config)
+
+
+def tell_of_strangers(path: str, rows: int, reporter: Reporter) -> None:
+    """Say how many rows of a file are of series that are not there."""
+    if rows:
+        reporter.warning(f"{path}: {rows} rows are of series that are not in the data; not used")
+
+
+def fit_encodings_to(table: Table, known: Panel, reporter: Reporter) -> tuple[Encoding, ...]:
+    """Encodings of the covariates by what is `known` alone; say what they leave out."""
+    encodings = fit_encodings(table.covariates, known, table.config)
+    tell_of_categories(table, encodings, reporter)
+    return encodings
+
+
+def tell_of_categories(table: Table, encodings: tuple[Encoding, ...], reporter: Reporter) -> None:
+    """Say which categories the network does not tell apart from none."""
+    if table.covariates is None:
+        return
+    unknown = unknown_categories(table.covariates, encodings)
+    if unknown:
+        shown = ", ".join(f"{column} '{category}'" for column, category in unknown[:5])
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        reporter.warning(
+            f"{table.name}: categories that training did not meet count as none: {shown}{more}"
+        )
+
+
+def encode_table(table: Table, encodings: tuple[Encoding, ...], horizon: int) -> Table:
+    """With a panel that has the covariates beside its values."""
+    return replace(table, panel=encode(table.panel, table.covariates, encodings, horizon))
+
+
+def reading(config: RunConfig, encodings: tuple[Encoding, ...]) -> RunConfig:
+    """A configuration whose network reads covariates of these encodings."""
+    model = replace(config.model, inputs=sizes_of(encodings))
+    return replace(config, model=model, encodings=encodings)
+
+
+def with_future(panel: Panel, sides: SideTables, config: RunConfig, reporter: Reporter) -> Panel:
+    """The series that a model keeps, with what a file knows of the time ahead.
+
+    Raises:
+        DataError: It cannot be read, or does not fit the series.
+    """
+    if sides.static is not None:
+        raise DataError(
+            f"{sides.static}: the model keeps its series with their static values; pass DATA, too"
+        )
+    if sides.future is None:
+        return panel
+    merged = with_future_data(sides.future, panel, config.data)
+    tell_of_strangers(sides.future, merged.unknown, reporter)
+    return encode_ahead(panel, merged.covariates, config.encodings, config.windows.horizon)
+
+
+def tell_of_unknown(panel: Panel, config: RunConfig, reporter: Reporter) -> None:
+    """Say so where no forecast can be written, as values that are to be known ahead are not."""
+    if missing := missing_ahead(panel, config.encodings, config.windows.horizon):
+        reporter.warning(
+            f"{missing}: forecasts.csv will hold no row; fill in what "
+            "'rnnforecast forecast DIR --template' prints and pass it to forecast as --future-data"
+        )
+
+
+def check_known(panel: Panel, config: RunConfig) -> None:
+    """Raise DataError where a value that is to be known ahead is not."""
+    if missing := missing_ahead(panel, config.encodings, config.windows.horizon):
+        raise DataError(
+            f"{missing}; fill in what 'rnnforecast forecast DIR --template' prints and pass it as "
+            "--future-data"
+        )
