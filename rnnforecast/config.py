@@ -40,6 +40,8 @@ def _require_optimisation(config: TrainConfig | Settings) -> None:
     require(config.clip_value >= 0, "clip_value", "at least 0", config.clip_value)
     percentile = config.clip_percentile
     require(0 < percentile <= 100, "clip_percentile", "above 0 and at most 100", percentile)
+    usable = 0 <= config.jitter < math.inf
+    require(usable, "jitter", "finite and at least 0", config.jitter)
     require(0 <= config.seed < 2**63, "seed", "in [0, 2^63)", config.seed)
     require_one_of(Optimisation, "optimizer", config.optimizer)
     require_one_of(ScheduleName, "schedule", config.schedule)
@@ -74,6 +76,29 @@ class WindowSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Typical:
+    """What windows of the training series are like, for those that say too little themselves.
+
+    Attributes:
+        share: The spread of a window as a share of its level, of logarithms the spread itself:
+            what one with few observations is thought to have at least.
+        spread: The same in units of the series, which one of zeros is thought to have.
+        lasting: The share of values after a constant window that were that constant still.
+    """
+
+    share: float = 0.0
+    spread: float = 1.0
+    lasting: float = 0.0
+
+    def __post_init__(self) -> None:
+        finite = math.isfinite(self.share) and self.share >= 0
+        require(finite, "share", "at least 0", self.share)
+        finite = math.isfinite(self.spread) and self.spread > 0
+        require(finite, "spread", "positive", self.spread)
+        require(0 <= self.lasting <= 1, "lasting", "in [0, 1]", self.lasting)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """What is needed, beside the window, to build a network.
 
@@ -89,6 +114,8 @@ class ModelSpec:
         init: How recurrent layers start.
         tbptt: Recurrent steps at the end of the lookback through which gradients flow; None: all.
         inputs: What the network reads beside the series.
+        nonnegative: Whether no forecast is below 0.
+        typical: What the training series are like.
     """
 
     model: str
@@ -102,6 +129,8 @@ class ModelSpec:
     init: str = "orthogonal"
     tbptt: int | None = None
     inputs: InputSizes = InputSizes()
+    nonnegative: bool = False
+    typical: Typical = Typical()
 
     def __post_init__(self) -> None:
         require_one_of(Init, "init", self.init)
@@ -114,6 +143,11 @@ class ModelSpec:
         require(between, "dropout", "0 with one layer, as it acts between layers", self.dropout)
         require(self.segment_length >= 1, "segment_length", "at least 1", self.segment_length)
         _require_levels(self.levels)
+
+    @property
+    def least(self) -> float:
+        """The bound that the user has set to all forecasts."""
+        return 0.0 if self.nonnegative else -math.inf
 
     @property
     def quantile_levels(self) -> tuple[float, ...]:
@@ -147,6 +181,7 @@ class TrainConfig:
         teacher_forcing: How often a decoder that is fed back reads the truth in training:
             "always", "never", or "scheduled", from always to never.
         weight_decay: AdamW's decoupled weight decay, or the penalty of gradient descent.
+        jitter: Noise on what is read in training, as a share of how rough a window is.
     """
 
     epochs: int
@@ -162,6 +197,7 @@ class TrainConfig:
     clip_percentile: float = 100.0
     teacher_forcing: str = "scheduled"
     weight_decay: float = 1e-4
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batches_per_epoch", "batch_size", "patience"):
@@ -194,6 +230,7 @@ class Settings:
     lookback: int | None = None
     levels: tuple[float, ...] = (80.0, 95.0)
     log: bool | None = None
+    nonnegative: bool = False
     hidden_size: int | None = None
     num_layers: int | None = None
     dropout: float = 0.0
@@ -210,6 +247,7 @@ class Settings:
     optimizer: str = "adamw"
     schedule: str = "one-cycle"
     teacher_forcing: str = "scheduled"
+    jitter: float = 0.0
     patience: int = 10
     refit: bool = True
     seed: int = 0

@@ -53,7 +53,7 @@ class BaselineContender:
         windows: The horizon and the season.
         levels: Quantile levels.
         log: Never on logarithms.
-        least: There is none.
+        least: No quantile is below it, so that none is held against networks that know a bound.
     """
 
     name: str
@@ -75,7 +75,7 @@ class BaselineContender:
                 self.windows.season,
             )
             quantiles[places] = point[..., None] + deviation[..., None] * normal
-        return quantiles
+        return np.maximum(quantiles, self.least)
 
 
 def calibration(

@@ -94,6 +94,7 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             log=facts.positive and not head.counts if settings.log is None else settings.log,
             init=settings.init,
             tbptt=settings.tbptt,
+            nonnegative=settings.nonnegative,
         ),
         training=_training(settings, facts.windows),
     )
@@ -147,6 +148,7 @@ def _training(settings: Settings, windows: int) -> TrainConfig:
         optimizer=settings.optimizer,
         schedule=settings.schedule,
         teacher_forcing=settings.teacher_forcing,
+        jitter=settings.jitter,
         patience=settings.patience,
         seed=settings.seed,
     )

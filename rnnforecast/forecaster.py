@@ -12,14 +12,17 @@ from torch import Tensor
 from rnnforecast.arrays import FloatArray
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import WindowGatherer, WindowIndex
+from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.models.distributions import find_head
+from rnnforecast.models.filling import POLICIES
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.runtime import panel_dtype
 
 PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**19
+# Equal observations, and no other, that make a window constant.
+ALIKE = 3
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class Forecaster:
 
     @property
     def least(self) -> float:
-        """The least value that the head holds possible: 0 of counts."""
-        return 0.0 if find_head(self.config.model.head).counts else -math.inf
+        """The least value that is held possible: 0 of counts, and where nothing is negative."""
+        spec = self.config.model
+        return 0.0 if spec.nonnegative or find_head(spec.head).counts else -math.inf
 
     def predict(self, panel: Panel) -> FloatArray:
         """Quantiles of the horizon after the last value of each series [series, step, quantile].
@@ -90,6 +94,7 @@ class Forecaster:
             for places in torch.split(torch.arange(len(index)), size):
                 batch = windows.gather(places)
                 forecast = self.network.quantiles(batch.values, batch.mask, batch.inputs).double()
+                forecast = continued(forecast, batch, self.config.model)
                 empty = ~batch.mask.any(1)
                 parts.append(forecast.masked_fill(empty[:, None, None], torch.nan).cpu())
         forecasts: FloatArray = torch.cat(parts).numpy()
@@ -103,7 +108,35 @@ class Forecaster:
                 f"series '{name}': the forecast is infinite, as of a network that has diverged; "
                 "train again with a lower --learning-rate"
             )
-        return forecasts
+        return np.maximum(forecasts, self.least)
+
+
+def constants(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Which windows have observed one value alone, 3 times or more [batch], and that value."""
+    highest = batch.values.masked_fill(~batch.mask, -torch.inf).amax(1)
+    lowest = batch.values.masked_fill(~batch.mask, torch.inf).amin(1)
+    seen = batch.mask.sum(1) >= min(ALIKE, batch.mask.shape[1])
+    return seen & (lowest == highest), highest
+
+
+def continued(forecast: Tensor, batch: Batch, spec: ModelSpec) -> Tensor:
+    """The forecasts [batch, step, quantile], where constant windows go on as they do.
+
+    A quantile of level p is the constant where the share of training values that left theirs is at
+    most p and 1 - p, so that it is so whichever way these went; the others lie around it. Where
+    something is known ahead, which may tell when a constant ends, every one must have lasted.
+    """
+    leaving = 1 - spec.typical.lasting
+    constant, value = constants(batch)
+    if not constant.any() or (spec.inputs.future and leaving > 0):
+        return forecast
+    level = torch.tensor(spec.quantile_levels, dtype=forecast.dtype, device=forecast.device)
+    lasts = torch.minimum(level, 1 - level) >= leaving
+    if not lasts.any():
+        return forecast
+    value = value.to(forecast)[:, None, None]
+    around = torch.where(level < 0.5, forecast.minimum(value), forecast.maximum(value))
+    return torch.where(constant[:, None, None], torch.where(lasts, value, around), forecast)
 
 
 def prediction_batch(windows: WindowSpec) -> int:
@@ -153,4 +186,5 @@ def gather_windows(
         horizon=config.windows.horizon,
         device=device,
         dtype=panel_dtype(device),
+        fill=POLICIES.get(config.data.missing),
     )

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import ModelSpec, RunConfig, Settings, TrainConfig, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, Settings, TrainConfig, Typical, WindowSpec
 from rnnforecast.errors import ConfigError
 
 VALID: dict[type[Any], dict[str, Any]] = {
     DataConfig: {},
     WindowSpec: {"lookback": 12, "horizon": 3},
     ModelSpec: {"model": "gru"},
+    Typical: {},
     TrainConfig: {
         "epochs": 2,
         "batches_per_epoch": 3,
@@ -77,6 +78,9 @@ CASES: list[tuple[type[Any], str, Any, str]] = [
     (TrainConfig, "seed", -1, "in [0, 2^63)"),
     (TrainConfig, "seed", 2**63, "in [0, 2^63)"),
     (ModelSpec, "dropout", 1.0, "in [0, 1)"),
+    *[(Typical, "share", value, "at least 0") for value in (-0.1, math.nan, math.inf)],
+    *[(Typical, "spread", value, "positive") for value in (0.0, math.nan, math.inf)],
+    *[(Typical, "lasting", value, "in [0, 1]") for value in (-0.1, 1.1, math.nan)],
     (ModelSpec, "dropout", -0.1, "in [0, 1)"),
     (ModelSpec, "dropout", math.nan, "in [0, 1)"),
     *[
@@ -217,5 +221,6 @@ def test_season_is_the_first_when_seasons_are_several() -> None:
     assert WindowSpec(lookback=1, horizon=1).season == 1
 
 
-def test_run_config_holds_the_four_specifications_when_built() -> None:
-    assert [field.name for field in fields(RunConfig)] == ["data", "windows", "model", "training"]
+def test_run_config_holds_the_specifications_and_encodings_when_built() -> None:
+    names = ["data", "windows", "model", "training", "encodings"]
+    assert [field.name for field in fields(RunConfig)] == names

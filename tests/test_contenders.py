@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -111,6 +111,15 @@ def test_baseline_contender_has_the_point_forecast_as_median_when_a_series_is_a_
     panel = make_panel([1, 2, 3, 4, 5, 6, 7])
     index = WindowIndex(series=np.array([0, 0]), cutoffs=np.array([4, 5]))
     np.testing.assert_array_equal(contender(name).predict_at(panel, index)[..., 2], expected)
+
+
+def test_baseline_contender_stays_at_the_least_value_when_one_is_given() -> None:
+    panel = make_panel([9, 5, 6, 1])
+    index = WindowIndex(series=np.array([0]), cutoffs=np.array([4]))
+    free = contender("drift").predict_at(panel, index)
+    bound = replace(contender("drift"), least=0.0).predict_at(panel, index)
+    assert (free < 0).any() and (free > 0).any()
+    np.testing.assert_array_equal(bound, np.where(free < 0, 0, free))
 
 
 def test_baseline_contender_gives_no_forecast_when_nothing_was_observed() -> None:

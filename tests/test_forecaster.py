@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from rnnforecast.columns import DataConfig
-from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
-from rnnforecast.data.windows import WindowIndex
+from rnnforecast.columns import DataConfig, InputSizes
+from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, Typical, WindowSpec
+from rnnforecast.data.windows import Batch, WindowIndex
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.evaluation.intervals import widen
-from rnnforecast.forecaster import Forecaster, without_logarithm
+from rnnforecast.forecaster import Forecaster, continued, without_logarithm
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS
 from tests.panels import make_panel
@@ -102,6 +102,88 @@ def inner_bounds(quantiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("log", [False, True])
 def test_forecaster_is_called_as_its_model_when_it_is_compared(log: bool) -> None:
     assert (forecaster(log=log).name, forecaster(log=log).log) == ("gru", log)
+
+
+def of_typical(lasting: float, *, log: bool, future: int = 0) -> Forecaster:
+    """With weights of its own, whose forecasts of constants would be no constants."""
+    torch.manual_seed(0)
+    plain = forecaster(log=log)
+    typical = Typical(share=0.5, spread=2.0, lasting=lasting)
+    spec = replace(plain.config.model, typical=typical, inputs=InputSizes(future=future))
+    config = replace(plain.config, model=spec)
+    return Forecaster(config, ForecastNetwork(spec, config.windows))
+
+
+CONSTANTS = ([7.0, 7, 7, 7], [5.0, 7, 7, 7, 7], [1e9, 1e9, 1e9], [3.0, np.nan, 3, 3], [0.0] * 9)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_predict_continues_constants_when_those_of_training_lasted(log: bool) -> None:
+    series = CONSTANTS[:4] if log else (*CONSTANTS, [-2.0] * 4)
+    model = replace(of_typical(1.0, log=log), factors=np.full((2, 2), 5.0))
+    quantiles = model.predict(make_panel(*series))
+    for values, row in zip(series, quantiles, strict=True):
+        np.testing.assert_allclose(row, values[-1], rtol=1e-12)
+
+
+def test_predict_leaves_windows_that_vary_or_are_short_when_constants_lasted() -> None:
+    panel = make_panel([5, 7, 7, 8], [7], [7, 7], [9, 9, 9, 9])
+    plain, told = of_typical(0.0, log=False), of_typical(1.0, log=False)
+    before, after = plain.predict(panel), told.predict(panel)
+    assert after[:3].tobytes() == before[:3].tobytes()
+    assert (np.diff(after[:3]) > 0).all()
+    assert (after[3] == 9).all()
+    assert (before[3] != 9).any()
+
+
+@pytest.mark.parametrize(
+    ("lasting", "constant"),
+    [(0.49, 0), (0.5, 1), (0.89, 1), (0.91, 3), (0.97, 3), (0.98, 5), (1.0, 5)],
+)
+def test_predict_believes_quantiles_of_constants_by_how_many_lasted(
+    lasting: float, constant: int
+) -> None:
+    panel = make_panel([9, 9, 9, 9])
+    (before,), (after,) = (of_typical(p, log=False).predict(panel) for p in (0.0, lasting))
+    believed = slice(2 - constant // 2, 3 + constant // 2) if constant else slice(0)
+    assert (after[:, believed] == 9).all()
+    assert (np.diff(after) >= 0).all()
+    if constant:
+        np.testing.assert_array_equal(after[:, :2] <= 9, True)
+        np.testing.assert_array_equal(after[:, 3:] >= 9, True)
+    else:
+        assert after.tobytes() == before.tobytes()
+
+
+def test_continued_asks_for_certainty_when_something_is_known_ahead() -> None:
+    batch = Batch(
+        torch.full((1, 4), 9.0),
+        torch.ones(1, 4, dtype=torch.bool),
+        torch.zeros(1, 2),
+        torch.ones(1, 2, dtype=torch.bool),
+    )
+    forecast = torch.arange(10.0).reshape(1, 2, 5)
+    for lasting, expected in ((0.999, forecast), (1.0, torch.full_like(forecast, 9))):
+        model = of_typical(lasting, log=False, future=2)
+        assert torch.equal(continued(forecast, batch, model.config.model), expected)
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_predict_is_never_below_zero_when_nothing_negative_is_held_possible(bound: bool) -> None:
+    panel = make_panel([3, 2, 1, 0], [9, 6, 3, 1], [-4, -8, -5, -9])
+    plain = forecaster_of_seed()
+    spec = replace(plain.config.model, nonnegative=bound, log=False)
+    config = replace(plain.config, model=spec)
+    torch.manual_seed(0)
+    network = ForecastNetwork(spec, config.windows)
+    model = Forecaster(config, network, np.full((2, 2), 3.0))
+    free = replace(model, config=replace(config, model=replace(spec, nonnegative=False)))
+    quantiles, unbound = model.predict(panel), free.predict(panel)
+    assert (unbound < 0).any()
+    assert (quantiles.min() == 0) == bound
+    assert (np.diff(quantiles) >= 0).all()
+    if not bound:
+        assert quantiles.tobytes() == unbound.tobytes()
 
 
 def fitted(model: str, lookback: int, **changed: Any) -> dict[str, torch.Tensor]:

@@ -95,6 +95,12 @@ class FitOptions:
             rich_help_panel=NETWORK,
         ),
     ] = None
+    nonnegative: Annotated[
+        bool,
+        typer.Option(
+            "--nonnegative", help="Forecast nothing below 0, as of demand.", rich_help_panel=NETWORK
+        ),
+    ] = False
     init: Annotated[str, _one_of(Init, "How recurrent layers start", NETWORK)] = Settings.init
     tbptt: Annotated[
         int | None,
@@ -147,6 +153,13 @@ class FitOptions:
             TeacherForcing, "When a decoder that is fed back reads the truth in training", TRAINING
         ),
     ] = Settings.teacher_forcing
+    jitter: Annotated[
+        float,
+        typer.Option(
+            help="Noise on what is read in training, as a share of how rough it is; 0: none.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = Settings.jitter
     patience: Annotated[
         int,
         typer.Option(
@@ -172,6 +185,7 @@ class FitOptions:
             lookback=self.lookback,
             levels=_parse_levels(self.levels),
             log=self.log,
+            nonnegative=self.nonnegative,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             dropout=self.dropout,
@@ -188,6 +202,7 @@ class FitOptions:
             clip_value=self.clip_value,
             clip_percentile=self.clip_percentile,
             teacher_forcing=self.teacher_forcing,
+            jitter=self.jitter,
             patience=self.patience,
             refit=refit,
             seed=self.seed,

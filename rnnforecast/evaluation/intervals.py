@@ -20,7 +20,8 @@ from rnnforecast.arrays import FloatArray, IntArray
 
 # Fewer scores a step tell less of the step than all steps together.
 LEAST_SCORES = 100
-# An outcome beyond all half-widths, as those of a constant series, calls for no width without end.
+# An outcome beyond all half-widths, as after values that hardly varied, calls for no width without
+# end.
 LARGEST_FACTOR = 10.0
 # A level that underflows still has a logarithm.
 SMALLEST = np.finfo(np.float64).smallest_normal
@@ -40,8 +41,9 @@ def bounds(quantiles: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 def conformity(actual: FloatArray, quantiles: FloatArray, *, log: bool = False) -> FloatArray:
     """How many half-widths the actual value lies from the median [window, step, interval].
 
-    0 where it is the median, infinite where a half-width of 0 keeps it out, NaN where it or the
-    forecast is unknown.
+    0 where it is the median, infinite where a half-width of 0 keeps it out; NaN where it or the
+    forecast is unknown, and where the interval is but a point, as that of a constant series, of
+    which no factor makes another.
 
     Args:
         actual: [window, step].
@@ -55,7 +57,8 @@ def conformity(actual: FloatArray, quantiles: FloatArray, *, log: bool = False) 
     median, lower, upper = bounds(quantiles)
     error = (actual - median)[..., None]
     width = np.where(error > 0, upper - median[..., None], median[..., None] - lower)
-    out = np.where(error == 0, 0.0, np.where(np.isnan(error + width), np.nan, np.inf))
+    unknown = np.isnan(error + width) | (upper == lower)
+    out = np.where(unknown, np.nan, np.where(error == 0, 0.0, np.inf))
     with np.errstate(over="ignore"):
         return np.divide(np.abs(error), width, out=out, where=width > 0)
 
@@ -129,12 +132,12 @@ def widen(
 def outside(actual: FloatArray, quantiles: FloatArray) -> FloatArray:
     """1 where the actual value is beyond an interval, 0 where it is not [window, step, interval].
 
-    NaN where it or the forecast is unknown.
+    NaN where it or the forecast is unknown, and where the interval is but a point.
     """
     _, lower, upper = bounds(quantiles)
     value = actual[..., None]
     beyond = ((value < lower) | (value > upper)).astype(float)
-    return np.where(np.isnan(value + lower + upper), np.nan, beyond)
+    return np.where(np.isnan(value + lower + upper) | (upper == lower), np.nan, beyond)
 
 
 class AdaptiveFactors:

@@ -4,6 +4,12 @@ A window is a series from one cutoff on. A step whose actual value or forecast i
 term and is left out of every mean; where no step is left, the metric is NaN. A metric of many
 windows is the mean of those that are defined. Each metric states its unit; a percentage is in
 percent.
+
+Of demand that is mostly 0, mae, mase, wape, mape and smape are least for forecasts at or below the
+median, so often of 0, while rmse, rmsse and bias are best for the mean (Kolassa 2020, Why the
+"best" point forecast depends on the error or accuracy measure). mape sees the steps with demand
+alone, and smape is 200 wherever a forecast above 0 meets none (Syntetos & Boylan 2005, The accuracy
+of intermittent demand estimates): what compares models there are the scaled and the quantile ones.
 """
 
 from __future__ import annotations
@@ -126,7 +132,7 @@ def _crps(windows: Windows) -> tuple[FloatArray, ...]:
 
 
 _MISSING = "missing steps are left out"
-_NO_SCALE = f"{_MISSING}; NaN where no two values a season apart differ before the cutoff"
+_NO_SCALE = f"{_MISSING}; NaN where no two values a season apart differ before, as of zeros"
 _POINT_ONLY = f"{_MISSING}; NaN for a model without intervals"
 _HYNDMAN = "Hyndman & Koehler 2006, Another look at measures of forecast accuracy"
 _M4 = "Makridakis et al. 2020, The M4 competition: 100,000 time series and 61 methods"
@@ -158,21 +164,21 @@ POINT_METRICS: tuple[Metric, ...] = (
     Metric(
         name="mape",
         summary="mean of |error| / |actual|, in percent",
-        undefined=f"{_MISSING}, and those whose actual value is 0",
+        undefined=f"{_MISSING}, and those whose actual value is 0; NaN where all are",
         reference=_HYNDMAN,
         terms=lambda windows: (100 * ratio(np.abs(windows.error), np.abs(windows.actual)),),
     ),
     Metric(
         name="smape",
         summary="mean of 2 |error| / (|actual| + |forecast|), in percent, from 0 to 200",
-        undefined=f"{_MISSING}; one whose actual value and forecast are 0 counts 0",
+        undefined=f"{_MISSING}; one whose actual value and forecast are 0 counts 0, if one is, 200",
         reference=_M4,
         terms=_smape,
     ),
     Metric(
         name="wape",
         summary="sum of |error| over sum of |actual|, of all windows together, in percent",
-        undefined=f"{_MISSING}; NaN where all actual values are 0",
+        undefined=f"{_MISSING}; a window of zeros adds its errors; NaN where all values are 0",
         reference="Kolassa & Schütz 2007, Advantages of the MAD/mean ratio over the MAPE",
         terms=lambda windows: _weighted(100 * np.abs(windows.error), windows),
         combine=ratio,

@@ -7,8 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rnnforecast.config import Typical
+
 # A spread below this share of the level counts as none: noise is not blown up to signal.
 SCALE_FLOOR = 1e-3
+# From so many observations on, a window's own spread is all that counts.
+ENOUGH = 5
+NOTHING_TYPICAL = Typical()
 
 
 class WindowScale(NamedTuple):
@@ -28,19 +33,27 @@ class WindowScale(NamedTuple):
         return values.to(self.scale.dtype) * scale + shift
 
 
-def window_scale(values: Tensor, mask: Tensor, season: int, log: bool = False) -> WindowScale:
+def window_scale(
+    values: Tensor, mask: Tensor, season: int, log: bool = False, typical: Typical = NOTHING_TYPICAL
+) -> WindowScale:
     """Level and spread of what each window observed (after Kim et al. 2022, RevIN).
 
     The shift is the mean of the last season (without one, the last value), so that it follows the
     level but not the season; the scale is the mean absolute deviation from it, at least a
-    thousandth of the mean magnitude, and 1 for a window of zeros or without any observation. A
-    logarithm's spread is a share of the level already, so its floor is a thousandth.
+    thousandth of the mean magnitude. A logarithm's spread is a share of the level already, so its
+    floor is a thousandth.
+
+    One observation says nothing of a spread, and a few say little: their floor is the share that is
+    typical of the training series, less by a quarter for each observation after the first, so that
+    from five on nothing is borrowed. A window of zeros, or without any observation, has no level
+    to take a share of; its scale is the typical spread.
 
     Args:
         values: The lookback, 0 where missing [batch, lookback].
         mask: Which values were observed [batch, lookback].
         season: Steps in a season.
         log: Whether the values are logarithms.
+        typical: What the training series are like.
     """
     observed = mask.to(values.dtype)
     later = observed.flip(1).cumsum(1).flip(1)
@@ -49,5 +62,7 @@ def window_scale(values: Tensor, mask: Tensor, season: int, log: bool = False) -
     count = observed.sum(1, keepdim=True).clamp(min=1)
     deviation = ((values - shift).abs() * observed).sum(1, keepdim=True) / count
     level = 1.0 if log else values.abs().sum(1, keepdim=True) / count
-    scale = torch.maximum(deviation, SCALE_FLOOR * level * observed.any(1, keepdim=True))
-    return WindowScale(shift, torch.where(scale > 0, scale, 1))
+    borrowed = typical.share * ((ENOUGH - count) / (ENOUGH - 1))
+    floor = level * borrowed.clamp(min=SCALE_FLOOR) * observed.any(1, keepdim=True)
+    scale = torch.maximum(deviation, floor)
+    return WindowScale(shift, torch.where(scale > 0, scale, typical.spread))

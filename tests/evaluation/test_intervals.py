@@ -50,9 +50,12 @@ def naive_conformity(actual: float, row: np.ndarray, interval: int, *, log: bool
         return NAN
     if log:
         if actual <= 0:
-            return INF
+            point = row[MIDDLE + 1 + interval] == row[MIDDLE - 1 - interval]
+            return NAN if point else INF
         actual, row = math.log(actual), np.log(row)
     error = actual - row[MIDDLE]
+    if row[MIDDLE + 1 + interval] == row[MIDDLE - 1 - interval]:
+        return NAN
     if error == 0:
         return 0.0
     bound = row[MIDDLE + 1 + interval] if error > 0 else row[MIDDLE - 1 - interval]
@@ -336,7 +339,8 @@ def test_outside_equals_a_loop_when_values_lie_on_bounds_or_are_missing(
     for window, step, interval in np.ndindex(beyond.shape):
         row, value = quantiles[window, step], actual[window, step]
         low, high = row[MIDDLE - 1 - interval], row[MIDDLE + 1 + interval]
-        expected = NAN if math.isnan(value + low + high) else float(not low <= value <= high)
+        unknown = math.isnan(value + low + high) or low == high
+        expected = NAN if unknown else float(not low <= value <= high)
         np.testing.assert_equal(beyond[window, step, interval], expected)
 
 

@@ -37,6 +37,7 @@ from rnnforecast.evaluation.metrics import (
     seasonal_scale,
     seasonal_scales,
 )
+from rnnforecast.evaluation.scores import WindowScores
 from rnnforecast.evaluation.windows import Windows
 
 NAN = math.nan
@@ -295,6 +296,10 @@ def point_windows(
         ("bias", row(1, NAN), row(3, 9), 2),
         ("smape", row(0, 1), row(0, -1), 100),
         ("smape", row(0.0), row(3.0), 200),
+        ("smape", row(0, 0), row(0, 0), 0),
+        ("mape", row(0, 0), row(0, 0), NAN),
+        ("wape", row(0, 0), row(0, 0), NAN),
+        ("mae", row(0, 0), row(0, 3), 1.5),
         ("mape", row(0, 2, -4), row(5, 3, -3), 37.5),
         ("mape", row(0, 0), row(1, 0), NAN),
         ("wape", row(0, 2, -6), row(1, 2, -3), 50),
@@ -309,6 +314,30 @@ def test_metric_is_the_hand_worked_number_when_windows_are_small(
 ) -> None:
     value = METRICS[name].by_window(point_windows(actual, forecast))
     np.testing.assert_allclose(value, [expected], rtol=1e-15)
+
+
+def test_metrics_of_demand_are_the_hand_worked_numbers_when_a_series_is_all_zeros() -> None:
+    histories = [np.array([0.0, 4, 0, 0]), np.zeros(4)]
+    forecast = np.array([[1.0, 1], [0, 1]])
+    quantiles = np.repeat(forecast[..., None], len(LEVELS), axis=2)
+    windows = example_of(np.array([[0.0, 3], [0, 0]]), quantiles, histories, 1).windows
+    assert windows.absolute_scale[0] == pytest.approx(8 / 3)
+    expected = {
+        "mae": [1.5, 0.5],
+        "mape": [200 / 3, NAN],
+        "smape": [(200 + 100) / 2, 100],
+        "mase": [1.5 / (8 / 3), NAN],
+        "rmsse": [math.sqrt(2.5 / (32 / 3)), NAN],
+        "msis-80": [(10 * 2 + 10 * 1) / 2 / (8 / 3), NAN],
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(METRICS[name].by_window(windows), values, rtol=1e-12)
+    scores = WindowScores([METRICS[name] for name in (*expected, "wape")], 1)
+    scores.add(windows, np.zeros(2, np.int64))
+    pooled = {name: values[0] for name, values in scores.values().items()}
+    for name, values in expected.items():
+        assert pooled[name] == pytest.approx(np.nanmean(values), rel=1e-12)
+    assert pooled["wape"] == pytest.approx(100 * (1 + 2 + 0 + 1) / 3, rel=1e-12)
 
 
 def five_quantiles(actual: list[float], bounds: list[float]) -> Windows:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rnnforecast.models.normalisation import SCALE_FLOOR, WindowScale, window_scale
+from rnnforecast.config import Typical
+from rnnforecast.models.normalisation import ENOUGH, SCALE_FLOOR, WindowScale, window_scale
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
 
@@ -105,3 +106,45 @@ def test_window_scale_follows_units_when_floor_does_not_bind(factor: float, leve
     one, two = window_scale(values * mask, mask, 4), window_scale(other, mask, 4)
     torch.testing.assert_close(two.shift, factor * one.shift + level)
     torch.testing.assert_close(two.scale, factor * one.scale)
+
+
+TYPICAL = Typical(share=0.2, spread=3.0)
+
+
+@settings(deadline=None)
+@given(windows=masked_windows(), season=st.integers(1, 15), log=st.booleans())
+def test_window_scale_is_the_same_to_the_bit_when_enough_was_observed(
+    windows: tuple[Tensor, Tensor], season: int, log: bool
+) -> None:
+    values, mask = windows
+    enough = (mask.sum(1) >= ENOUGH) & ((values != 0).any(1) | log)
+    plain = window_scale(values, mask, season, log)
+    pooled = window_scale(values, mask, season, log, TYPICAL)
+    assert torch.equal(plain.shift, pooled.shift)
+    assert torch.equal(plain.scale[enough], pooled.scale[enough])
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    ("count", "share"), [(1, 0.2), (2, 0.15), (3, 0.1), (4, 0.05), (5, SCALE_FLOOR)]
+)
+def test_window_scale_borrows_the_typical_share_when_few_were_observed(
+    count: int, share: float, log: bool
+) -> None:
+    values, mask = torch.zeros(1, 6, dtype=torch.float64), torch.zeros(1, 6, dtype=torch.bool)
+    values[0, :count], mask[0, :count] = -50.0, True
+    scale = window_scale(values, mask, 2, log, TYPICAL).scale.item()
+    assert scale == pytest.approx(share if log else 50 * share, rel=1e-12)
+
+
+def test_window_scale_keeps_its_own_spread_when_that_is_above_the_borrowed() -> None:
+    values = torch.tensor([[0.0, 10, 90]], dtype=torch.float64)
+    mask = torch.tensor([[False, True, True]])
+    assert window_scale(values, mask, 2, typical=TYPICAL).scale.item() == 40
+
+
+@pytest.mark.parametrize("observed", [[1, 1, 1], [0, 0, 1], [0, 0, 0]])
+def test_window_scale_is_the_typical_spread_when_a_window_has_no_level(observed: list[int]) -> None:
+    mask = torch.tensor([observed], dtype=torch.bool)
+    scale = window_scale(torch.zeros(1, 3, dtype=torch.float64), mask, 2, typical=TYPICAL)
+    assert scale.scale.item() == 3

@@ -1,0 +1,102 @@
+"""Series that say little: what is borrowed for them from the others, and which they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from rnnforecast.arrays import BoolArray, IntArray
+from rnnforecast.backtest import Origins
+from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.windows import Batch, windows_between
+from rnnforecast.estimation import affordable_windows, training_windows
+from rnnforecast.forecaster import constants, gather_windows
+from rnnforecast.models.normalisation import ENOUGH, window_scale
+from rnnforecast.workflows.reporting import Reporter
+
+# So many windows, evenly spread, tell what is typical.
+SAMPLED_WINDOWS = 4096
+NAMED_SERIES = 5
+
+
+def with_typical(config: RunConfig, panel: Panel) -> RunConfig:
+    """The configuration with what the windows of `panel`, all of it known, are typically like."""
+    every = windows_between(np.ones_like(panel.lengths), panel.lengths - 1)
+    index = every.thinned(min(SAMPLED_WINDOWS, affordable_windows(config)))
+    if not len(index):
+        return config
+    windows = gather_windows(panel, index, config, device=torch.device("cpu"))
+    batch = windows.gather(torch.arange(len(index)))
+    share, spread = _typical_spread(batch, config.windows, config.model)
+    typical = Typical(share=share, spread=spread, lasting=_lasting(batch))
+    return replace(config, model=replace(config.model, typical=typical))
+
+
+def _typical_spread(batch: Batch, windows: WindowSpec, spec: ModelSpec) -> tuple[float, float]:
+    """The median spread of windows that vary, over their level and in their units.
+
+    Of those with enough observations, or as many as any has; as in `Typical` where none varies.
+    """
+    count = batch.mask.sum(1)
+    magnitude = batch.values.abs().sum(1) / count.clamp(min=1)
+    highest = batch.values.masked_fill(~batch.mask, -torch.inf).amax(1)
+    varies = highest > batch.values.masked_fill(~batch.mask, torch.inf).amin(1)
+    if not varies.any():
+        return Typical.share, Typical.spread
+    told = varies & (count >= min(ENOUGH, int(count[varies].max())))
+    scale = window_scale(batch.values, batch.mask, windows.season, spec.log).scale[:, 0]
+    share = scale if spec.log else scale / magnitude
+    return float(share[told].median()), float(scale[told].median())
+
+
+def _lasting(batch: Batch) -> float:
+    """The share of values after constant windows that were the same; one more is taken to be."""
+    constant, value = constants(batch)
+    known = batch.target_mask[constant]
+    same = known & (batch.target[constant] == value[constant, None])
+    return (1 + int(same.sum())) / (1 + int(known.sum()))
+
+
+def tell_of_short(panel: Panel, origins: Origins, windows: WindowSpec, reporter: Reporter) -> None:
+    """Name the series that nothing is learned from, and those that are too short to be scored."""
+    unlearned = np.flatnonzero(~_learned(panel, windows))
+    if len(unlearned):
+        reporter.warning(
+            f"{_series(panel, unlearned)} too short to learn from: the forecast is what other "
+            "series teach"
+        )
+    scored = np.isin(np.arange(len(panel)), origins.series)
+    if scored.sum() == 1 < len(panel):
+        reporter.warning(
+            f"only series '{panel.ids[int(origins.series[0])]}' is long enough to hold the newest "
+            "values out: metrics are of it alone"
+        )
+    elif not scored.all():
+        reporter.note(
+            f"{_series(panel, np.flatnonzero(~scored))} too short to hold the newest values out: "
+            "metrics are of the others"
+        )
+
+
+def _learned(panel: Panel, windows: WindowSpec) -> BoolArray:
+    """Whether a series has a training window with a value to read and one to forecast [series]."""
+    index = training_windows(panel, windows)
+    seen = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
+    start, stop = panel.offsets[index.series], panel.offsets[index.series + 1]
+    cutoff = start + index.cutoffs
+    read = seen[cutoff] - seen[np.maximum(cutoff - windows.lookback, start)]
+    ahead = seen[np.minimum(cutoff + windows.horizon, stop)] - seen[cutoff]
+    used = index.series[(read > 0) & (ahead > 0)]
+    learned: BoolArray = np.bincount(used, minlength=len(panel)).astype(bool)
+    return learned
+
+
+def _series(panel: Panel, chosen: IntArray) -> str:
+    """How many of the series these are, with the first names, and the verb."""
+    names = ", ".join(f"'{panel.ids[place]}'" for place in chosen[:NAMED_SERIES])
+    more = ", …" if len(chosen) > NAMED_SERIES else ""
+    verb = "is" if len(chosen) == 1 else "are"
+    return f"{len(chosen)} of {len(panel)} series ({names}{more}) {verb}"
