@@ -18,8 +18,10 @@ from rnnforecast.models.decoders import Truth
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import seed_everything
+from rnnforecast.training.augmentation import jitter
 from rnnforecast.training.loop import UNWATCHED, FitResult, Progress, Watch, fit
 from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
+from rnnforecast.training.state import Loss
 
 VALIDATION_WINDOWS = 4096
 # Values that all windows of a validation or calibration hold together, and the share of windows for
@@ -66,7 +68,6 @@ def fit_forecaster(
     network, train = _prepared(panel, config, device, ends)
     if initial is not None:
         network.load_state_dict(initial.state_dict())
-    teaching = TEACHING[config.training.teacher_forcing]
     validate = None
     if ends is not None:
         newest = newest_windows(panel, config, ends)
@@ -84,7 +85,7 @@ def fit_forecaster(
     result = fit(
         network,
         config.training,
-        loss=lambda places, progress: batch_loss(network, train.gather(places), teaching(progress)),
+        loss=_training_loss(network, train, config),
         windows=len(train),
         validate=validate,
         generator=generator,
@@ -106,11 +107,10 @@ def find_rate(
     """
     generator = seed_everything(config.training.seed)
     network, train = _prepared(panel, config, device, ends)
-    teaching = TEACHING[config.training.teacher_forcing]
     return find_learning_rate(
         network,
         config.training,
-        loss=lambda places, progress: batch_loss(network, train.gather(places), teaching(progress)),
+        loss=_training_loss(network, train, config),
         windows=len(train),
         generator=generator,
     )
@@ -126,6 +126,20 @@ def _prepared(
         raise DataError("no series has two values to learn from; pass longer series")
     network = ForecastNetwork(config.model, config.windows).to(device)
     return network, gather_windows(seen, index, config, device=device)
+
+
+def _training_loss(network: ForecastNetwork, train: WindowGatherer, config: RunConfig) -> Loss:
+    """The loss of training windows; what a network that learns reads of them is jittered."""
+    season, share = config.windows.season, config.training.jitter
+    teaching = TEACHING[config.training.teacher_forcing]
+
+    def loss(places: Tensor, progress: float) -> Tensor:
+        batch = train.gather(places)
+        noise = share if network.training else 0.0
+        values = jitter(batch.values, batch.mask, season, noise)
+        return batch_loss(network, batch._replace(values=values), teaching(progress))
+
+    return loss
 
 
 def batch_loss(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:

@@ -193,7 +193,7 @@ def forecaster(model: str, teacher_forcing: str) -> Callable[..., Outcome]:
             num_layers=layers,
             dropout=0.3 if layers > 1 else 0.0,
         ),
-        training=replace(CONFIG, teacher_forcing=teacher_forcing, clip_percentile=80.0),
+        training=replace(CONFIG, teacher_forcing=teacher_forcing, clip_percentile=80.0, jitter=0.3),
     )
     rng = np.random.default_rng(0)
     panel = make_panel(rng.normal(size=40), rng.normal(size=17))

@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.windows import Batch
 from rnnforecast.errors import TrainingError
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation import batch_loss, fit_forecaster
+from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch, fit, run_epoch, train_step
@@ -592,3 +595,44 @@ def test_fit_forecaster_is_bit_equal_only_when_seeds_are_equal(model: str) -> No
     torch.rand(5)
     assert torch.equal(first, weights(3))
     assert not torch.equal(first, weights(4))
+
+
+def jittered(share: float, seed: int = 3) -> Tensor:
+    """The weights after two epochs with so much jitter."""
+    config = run_config("gru", replace(CONFIG, epochs=2, jitter=share, seed=seed))
+    forecaster, _ = fit_forecaster(
+        one_series(), config, device=torch.device("cpu"), ends=np.array([70])
+    )
+    return weights_of(forecaster.network)
+
+
+def test_fit_forecaster_is_bit_equal_with_jitter_only_when_seeds_and_shares_are_equal() -> None:
+    first = jittered(0.3)
+    torch.rand(5)
+    assert torch.equal(first, jittered(0.3))
+    assert not torch.equal(first, jittered(0.3, seed=4))
+    assert not torch.equal(first, jittered(0.0))
+
+
+def test_fit_forecaster_jitters_what_is_read_and_nothing_else_when_it_trains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    panel, told = one_series(), []
+    # A gap: what is missing stays missing.
+    panel.values[30] = math.nan
+    known = torch.from_numpy(panel.values)
+
+    def spy(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+        same = torch.isin(batch.values, known)[batch.mask].double().mean().item()
+        assert not batch.values[~batch.mask].any()
+        assert torch.isin(batch.target[batch.target_mask], known).all()
+        told.append((network.training, same))
+        return batch_loss(network, batch, teacher_share)
+
+    monkeypatch.setattr(estimation, "batch_loss", spy)
+    config = run_config("gru", replace(CONFIG, epochs=1, jitter=0.3))
+    fit_forecaster(panel, config, device=torch.device("cpu"), ends=np.array([70]))
+    *trained, validated = told
+    assert validated == (False, 1.0)
+    # Of the windows of five values or fewer nobody can tell how rough they are.
+    assert len(trained) == 5 and all(training and same < 0.2 for training, same in trained)
