@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"data\.csv:1: byte 0x89 is not UTF-8 text; p"),
     "Latin-1": (
         replaced(6, "é,2020-01-28,5").encode("latin-1"),
-        r"data\.csv:6: byte 0xe9 is not UTF-8 text; pass a CSV file saved as UTF-8",
+        r"data\.csv:6: byte 0xe9 is not UTF-8 text; pass --encoding, such as cp1252, or save",
     ),
     "a zero byte": (replaced(6, "a,2020-01-28,\0"), r"data\.csv:6: a zero byte is no text; pass"),
     "truncated gzip": (PACKED[:-20], r"data\.csv: Compressed file ended.*; pass a whole gzip file"),
@@ -289,7 +289,7 @@ def test_train_refuses_in_one_line_when_options_do_not_fit_the_data(
             None,
             r"absent\.csv: No such file or directory; pass a readable CSV file or",
         ),
-        (".", None, r"\.: Is a directory; pass a readable CSV file or - for stdin"),
+        (".", None, r"\.: it is a directory; pass its files, such as '\./\*\.csv'"),
         ("-", b"", "stdin: no data arrived; it needs a header line and rows"),
         ("-", PACKED[:-9], "stdin: Compressed file ended.*; pass a whole gzip file"),
         (

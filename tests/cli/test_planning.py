@@ -130,6 +130,8 @@ OPTIONS = st.fixed_dictionaries(
         "clip_value": BOUNDS,
         "clip_percentile": st.floats(0, 100, exclude_min=True),
         "teacher_forcing": chosen(TeacherForcing),
+        "jitter": st.floats(0, 10),
+        "nonnegative": st.booleans(),
         "seed": st.integers(0, 2**63 - 1),
     }
 )
@@ -148,7 +150,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 def test_settings_are_equal_when_they_come_back_from_toml(
     options: dict[str, Any], horizon: int, model: str, refit: bool, data: str, texts: list[str]
 ) -> None:
-    more = {"horizon": horizon, "model": model, "refit": refit, "data": data, "na_values": texts}
+    more = {"horizon": horizon, "model": model, "refit": refit, "data": [data], "na_values": texts}
     group = typer.main.get_command(app)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "job.toml"
@@ -156,7 +158,7 @@ def test_settings_are_equal_when_they_come_back_from_toml(
         parent = typer.Context(group, info_name="rnnforecast")
         command = group.commands["train"]  # type: ignore[attr-defined]
         found = command.make_context("train", ["--config", str(path)], parent=parent).params
-    assert (found["data"], list(found["na_values"] or [])) == (data, texts)
+    assert (found["data"], list(found["na_values"] or [])) == ([data], texts)
     back = FitOptions(**{name: found[name] for name in options})
     asked = FitOptions(**options).settings(horizon, model, refit=refit)
     assert back.settings(found["horizon"], found["model"], refit=found["refit"]) == asked
