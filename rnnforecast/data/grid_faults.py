@@ -18,8 +18,8 @@ IRREGULAR, FEWEST = 0.1, 3
 # The distances between rows that are told of: those that are neither haste nor gaps.
 USUAL = (0.05, 0.9)
 # So many distances between the rows of a series tell its own step from gaps; fewer do if all are
-# one, and that is so many steps of the others.
-TELLING, STEADY = 10, 4
+# one and together span so many steps of the others.
+TELLING, STEADY = 10, 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ def check_steps(rows: OrderedRows, frequency: Frequency, step: int, places: IntA
         if len(distances) < 3 or (own := most_common(distances)) == step:
             continue
         # A few rows may lie several steps apart by chance.
-        steady = own >= STEADY * step and bool(np.all(distances == own))
+        steady = len(distances) * own >= STEADY * step and bool(np.all(distances == own))
         if own % step == 0 and len(distances) < TELLING and not steady:
             continue
         # Where no distance prevails, the series has many gaps rather than another step.
