@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from rnnforecast.backtest import Origins, held_out_origins
 from rnnforecast.config import WindowSpec
 from rnnforecast.contenders import BaselineContender
-from rnnforecast.data.calendar import DAY, Frequency
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.windows import WindowIndex, actual_values
 from rnnforecast.errors import ConfigError
 from rnnforecast.evaluation.baselines import BASELINES, naive2

@@ -22,14 +22,13 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.cells import find_dialect
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.regular import Block, regular_panel
-from rnnforecast.data.schema import MISSING, SAMPLE_ROWS, find_columns
+from rnnforecast.data.schema import LARGEST_VALUE, MISSING, SAMPLE_ROWS, find_columns
 from rnnforecast.data.source import LargeFile, Source
 from rnnforecast.errors import DataError
 
 # Bytes that are parsed at once; the rows of a block are also worked on at once.
 BLOCK = 1 << 20
 STEP, TIME = r"-?\d{1,18}", r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?"
-LARGEST = 1e100
 # Whole numbers that may be dates such as 20200131, or months such as 202001.
 COMPACT = ((190_001, 209_912), (19_000_101, 20_991_231))
 LONGEST_STEP = 10**18
@@ -210,7 +209,7 @@ def _block(keys: Any, times: Any, values: Any, *, integer: bool) -> Block:
     )
     if np.count_nonzero(np.isnan(block.values)) != values.null_count:
         raise _UnusualError
-    if np.nanmax(np.abs(block.values), initial=0) > LARGEST:
+    if np.nanmax(np.abs(block.values), initial=0) > LARGEST_VALUE:
         raise _UnusualError
     for least, most in COMPACT if integer else ():
         if ((block.times >= least) & (block.times <= most)).any():

@@ -17,19 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnforecast.arrays import IntArray
-from rnnforecast.data.zones import DAY as DAY
+from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND, WEEK
 from rnnforecast.data.zones import before_change, from_local, is_zone, local_times, offset_texts
 from rnnforecast.errors import DataError
 
 Unit = Literal["step", "microsecond", "business-day", "month"]
 
-NAMES = {
-    1_000_000: "second",
-    60_000_000: "minute",
-    3_600_000_000: "hour",
-    DAY: "day",
-    7 * DAY: "week",
-}
+NAMES = {SECOND: "second", MINUTE: "minute", HOUR: "hour", DAY: "day", WEEK: "week"}
 # The share of rows that makes a calendar, such as of months; the others are then faults.
 AGREEING = 0.9
 # The share of steps of 5 weeks, and of 4, from which these are no mistakes: in 4-4-5, a third.
@@ -148,7 +142,7 @@ class Frequency:
             return times
         kept = self.kept(times)
         times = local_times(kept, self.offset)
-        unit: Literal["D", "s", "us"] = "us" if np.any(times % 1_000_000) else "s"
+        unit: Literal["D", "s", "us"] = "us" if np.any(times % SECOND) else "s"
         # ISO 8601 has no offset from UTC beside a date alone.
         date_only = self.date_only and not self.offset
         unit = "D" if date_only and not np.any(times % DAY) else unit
@@ -198,7 +192,7 @@ def infer_frequency(
 
 def _refuse_retail_months(times: IntArray, distances: IntArray) -> None:
     """Raise DataError where both steps of 4 and of 5 weeks are common."""
-    share = min(float(np.mean(distances == weeks * 7 * DAY)) for weeks in (4, 5))
+    share = min(float(np.mean(distances == weeks * WEEK)) for weeks in (4, 5))
     if share < FEWEST_LONG:
         return
     first = Frequency(unit="microsecond", date_only=True).format(times.min(keepdims=True))

@@ -19,10 +19,10 @@ import numpy as np
 
 from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from rnnforecast.columns import Encoding
-from rnnforecast.data.calendar import DAY, Frequency, month_number, month_start
+from rnnforecast.data.calendar import Frequency, month_number, month_start
+from rnnforecast.data.time_units import DAY, HOUR, WEEK
 from rnnforecast.errors import ConfigError
 
-HOUR, WEEK = DAY // 24, 7 * DAY
 # 1970 began on a Thursday, three days after a Monday.
 FIRST_MONDAY = -3 * DAY
 HOLIDAY = "holiday-"

@@ -11,11 +11,10 @@ import pandas as pd
 from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.faults import MOST, Fault, RowError
+from rnnforecast.data.schema import LARGEST_VALUE
 from rnnforecast.data.timestamps import Times
 from rnnforecast.errors import DataError
 
-# Errors are squared, and levels exponentiated: beyond this a double would overflow.
-LARGEST = 1e100
 # Different texts of a file that may all stand for missing values.
 FEW_MARKS = 3
 HEADER = "the header is repeated here", "remove the row"
@@ -81,7 +80,9 @@ def _no_number(cell: str) -> tuple[str, str]:
 
 def check_sizes(frame: pd.DataFrame) -> None:
     """Raise RowError where numbers of some columns are too large to be squared."""
-    found = [(str(name), np.flatnonzero(np.abs(frame[name]) > LARGEST)) for name in frame.columns]
+    found = [
+        (str(name), np.flatnonzero(np.abs(frame[name]) > LARGEST_VALUE)) for name in frame.columns
+    ]
     faults = [
         Fault(row, *_too_large(float(frame[name].iloc[row])), name)
         for name, rows in found

@@ -10,9 +10,9 @@ import pandas as pd
 
 from rnnforecast.arrays import BoolArray, FloatArray, IntArray
 from rnnforecast.data.faults import Fault, RowError
+from rnnforecast.data.schema import LARGEST_VALUE
 
-# As of targets: beyond this a double overflows where it is squared.
-LARGEST = 1e100
+# The share of numbers from which a column is one of numbers, and other cells are faults.
 MOSTLY = 0.5
 
 
@@ -64,7 +64,7 @@ def read_cells(
         remedy = f"correct it, pass it as --na-values, or pass --categorical {column}"
         raise _fault(cells, unread[codes], "'{}' is not a number", remedy)
     numbers[~observed] = np.nan
-    large = np.abs(numbers) > LARGEST
+    large = np.abs(numbers) > LARGEST_VALUE
     if large.any():
         remedy = "correct the cell or leave it empty"
         raise _fault(cells, large[codes], "'{}' is infinite or too large to square", remedy)

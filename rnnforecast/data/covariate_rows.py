@@ -6,7 +6,10 @@
     past     up to the cutoff            those from the first to the last value of the series
     future   ahead                       these, and those after the last value
 
-Where several rows fall on one step, their numbers are averaged and the last of categories is kept.
+Where several rows fall on one step, as with `--resample`, the last by time of their categories is
+kept, and with `--agg last` of their numbers. Otherwise these are averaged: a price or a temperature
+of parts of a step is no summand, even where the target is summed. As with the target, of rows that
+have one time the greater value is the later, so that the order of the rows in a file is no matter.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from rnnforecast.data.covariates import Covariate, Covariates, ends_of
 from rnnforecast.data.faults import Fault, LocatedError, RowError
 from rnnforecast.data.gridding import SPARSEST, Gridded
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.resampling import join
 from rnnforecast.data.schema import MISSING
 
 # Steps after the last value that rows may skip without doubt about their times.
@@ -39,17 +43,22 @@ class Grid(NamedTuple):
         panel: The series.
         series: The index of the series of each row, -1 where it is of none [row].
         positions: Steps after its first value [row].
+        times: When each row was, where several may lie on one step [row].
     """
 
     panel: Panel
     series: IntArray
     positions: IntArray
+    times: IntArray | None = None
 
 
-def read_covariates(cells: Cells, config: DataConfig, gridded: Gridded) -> Covariates | None:
+def read_covariates(
+    cells: Cells, config: DataConfig, gridded: Gridded, times: IntArray
+) -> Covariates | None:
     """The covariates of the rows of a table; None where no column is said to be one.
 
-    Columns that the table lacks are left out: another may have them.
+    Columns that the table lacks are left out: another may have them. `times` are those of the rows
+    of the table before any were joined to steps.
 
     Raises:
         DataError: A cell cannot be used, or what is static changes; it names the line.
@@ -58,6 +67,9 @@ def read_covariates(cells: Cells, config: DataConfig, gridded: Gridded) -> Covar
         return None
     names = [name for name in config.covariates if name in cells.header]
     read = read_columns(cells, config, names, dict.fromkeys(config.categorical_columns, True))
+    if config.resample is not None:
+        times = np.tile(times, len(gridded.series) // max(len(times), 1))
+        return lay(read, Grid(*gridded, times), config, cells)
     return lay(read, Grid(*gridded), config, cells)
 
 
@@ -110,8 +122,9 @@ def lay(read: Mapping[str, Read], grid: Grid, config: DataConfig, cells: Cells) 
         reach = _reach(grid, [each for each in columns if each.role == "future"])
         offsets, laid = {"past": panel.offsets, "future": ends_of(reach)}, []
         for each in columns:
-            column, static = each.name, each.role == "static"
-            laid.append(_of_series(each, grid) if static else _of_steps(each, grid, offsets))
+            column, how = each.name, "last" if config.aggregate == "last" else "mean"
+            static = each.role == "static"
+            laid.append(_of_series(each, grid) if static else _of_steps(each, grid, offsets, how))
     except RowError as error:
         raise LocatedError(cells, error, column, count) from None
     return Covariates(
@@ -152,23 +165,25 @@ def _reach(grid: Grid, columns: Sequence[Covariate]) -> IntArray:
     return reach
 
 
-def _of_steps(column: Covariate, grid: Grid, ends: Mapping[str, IntArray]) -> Covariate:
-    """A past or future column beside the steps of each series, which end where its role says."""
+def _of_steps(column: Covariate, grid: Grid, ends: Mapping[str, IntArray], how: str) -> Covariate:
+    """A past or future column beside the steps of each series, which end where its role says.
+
+    Numbers of one step are joined as `how` says, `mean` or `last`.
+    """
     offsets = ends[column.role]
     lengths = np.diff(offsets)[grid.series]
     used = column.observed & (grid.series >= 0)
     used &= (grid.positions >= 0) & (grid.positions < lengths)
     places = offsets[grid.series[used]] + grid.positions[used]
-    values = column.values[used]
-    if column.texts is not None:
-        codes = np.full(int(offsets[-1]), -1)
-        codes[places] = values
-        return replace(column, values=codes)
-    counts = np.bincount(places, minlength=int(offsets[-1]))
-    sums = np.bincount(places, weights=values, minlength=int(offsets[-1]))
-    means = np.full(len(sums), np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return replace(column, values=means)
+    values = column.values[used].astype(np.float64)
+    order = np.arange(len(places))
+    if grid.times is not None:
+        order = np.lexsort((values, grid.times[used], places))
+    how = how if column.texts is None else "last"
+    joined = join(values, places, order, how, int(offsets[-1]))
+    if column.texts is None:
+        return replace(column, values=joined)
+    return replace(column, values=np.where(np.isnan(joined), -1, joined).astype(np.int64))
 
 
 def _of_series(column: Covariate, grid: Grid) -> Covariate:

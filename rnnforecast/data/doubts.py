@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.data.calendar import DAY
 from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.faults import Fault
 from rnnforecast.data.profiling import CLASSES, Profile, gaps, runs
 from rnnforecast.data.reading import Rows, Table
+from rnnforecast.data.time_units import DAY
 
 # Interquartile ranges from the median, beyond which a value is an outlier.
 FAR = 10.0

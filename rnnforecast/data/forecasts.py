@@ -9,8 +9,9 @@ import pandas as pd
 
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.columns import DataConfig
-from rnnforecast.data.cells import Cells, open_cells
+from rnnforecast.data.cells import open_cells
 from rnnforecast.data.forecast_columns import ModelColumns, find_forecast_columns
+from rnnforecast.data.other_tables import own_format
 from rnnforecast.data.reading import Rows, read_rows, read_times
 from rnnforecast.data.source import open_source
 from rnnforecast.data.timestamps import Times, parse_times
@@ -92,7 +93,7 @@ def read_forecasts(
     cells = open_cells(open_source(path, asked.encoding), asked)
     config, cutoff, models = find_forecast_columns(cells, asked, coverage)
     numbers = dict.fromkeys(name for model in models for name in model.outward())
-    targets, time_format = tuple(numbers), _own_format(cells, config)
+    targets, time_format = tuple(numbers), own_format(cells, config)
     rows = read_rows(cells, replace(config, target_columns=targets, time_format=time_format))
     times = rows.times.times
     cutoffs = None if cutoff is None else _read_cutoffs(rows, cutoff)
@@ -122,14 +123,6 @@ def read_forecasts(
         config=replace(rows.config, target_columns=config.target_columns),
         ignored=tuple(name for name in cells.header if name not in used),
     )
-
-
-def _own_format(cells: Cells, config: DataConfig) -> str | None:
-    """The asked format of times; None, so that it is found, where the first row is in another."""
-    if config.time_format is None:
-        return None
-    first = cells.sample[str(config.time_column)].iloc[:1]
-    return None if isinstance(parse_times(first, config.time_format), int) else config.time_format
 
 
 def _forecast_of(model: ModelColumns, frame: pd.DataFrame) -> ModelForecast:

@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 
 from rnnforecast.arrays import BoolArray, FloatArray, IntArray
-from rnnforecast.data.calendar import DAY, Frequency, OffGridError, infer_frequency, most_common
+from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency, most_common
 from rnnforecast.data.clock_changes import zone_repeating
 from rnnforecast.data.faults import Fault, FaultError, RowError
+from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND
 
 # The share of rows between the steps of the others, and their number, that make a sensor's times.
 IRREGULAR, FEWEST = 0.1, 3
@@ -156,8 +157,8 @@ def _spread(low: int, high: int) -> str:
 
 def _length(microseconds: int) -> str:
     """A span in the largest unit of which it has two, with at most one decimal."""
-    units = (("day", DAY), ("hour", 3_600_000_000), ("minute", 60_000_000))
-    name, size = next((unit for unit in units if microseconds >= 2 * unit[1]), ("second", 10**6))
+    units = (("day", DAY), ("hour", HOUR), ("minute", MINUTE))
+    name, size = next((unit for unit in units if microseconds >= 2 * unit[1]), ("second", SECOND))
     count = f"{microseconds / size:.1f}".removesuffix(".0")
     return f"{count} {name}" if count == "1" else f"{count} {name}s"
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.data.calendar import DAY, Frequency, OffGridError, infer_frequency
+from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency
 from rnnforecast.data.faults import RowError as RowError
 from rnnforecast.data.grid_faults import (
     OrderedRows,
@@ -22,6 +22,7 @@ from rnnforecast.data.grid_faults import (
     too_sparse,
 )
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY
 from rnnforecast.errors import DataError
 
 SPARSEST = 0.02

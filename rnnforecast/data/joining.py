@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.data.calendar import DAY, Frequency, month_number
+from rnnforecast.data.calendar import Frequency, month_number
 from rnnforecast.data.forecasts import ForecastRows
+from rnnforecast.data.other_tables import other_kind
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.windows import WindowIndex, actual_values
 from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import DataError
@@ -116,13 +118,8 @@ def join(forecasts: ForecastRows, panel: Panel) -> Joined:
 
 def _series(forecasts: ForecastRows, panel: Panel) -> IntArray:
     """The index in the panel of each row's series, -1 where it has none [row]."""
-    if forecasts.integer != (panel.frequency.unit == "step"):
-        kinds = ("integer steps", "dates or times")
-        own, other = kinds if forecasts.integer else reversed(kinds)
-        raise DataError(
-            f"{forecasts.name}: the times are {own}, those of the actual values {other}; "
-            "write both alike"
-        )
+    if wrong := other_kind(forecasts.integer, panel.frequency, "actual values"):
+        raise DataError(f"{forecasts.name}: {wrong}")
     if forecasts.became_utc and not panel.frequency.offset:
         raise DataError(
             f"{forecasts.name}: the times have offsets from UTC that vary, those of the actual "

@@ -7,7 +7,8 @@ import numpy as np
 from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.data.calendar import most_common
 from rnnforecast.data.faults import RowError
-from rnnforecast.data.zones import DAY, around, from_local
+from rnnforecast.data.time_units import DAY
+from rnnforecast.data.zones import around, from_local
 
 
 def localise(local: IntArray, keys: IntArray, zone: str) -> IntArray:
@@ -34,23 +35,25 @@ def localise(local: IntArray, keys: IntArray, zone: str) -> IntArray:
     twice = (early < late) & in_hours
     again = local - changes.offsets[late]
     order = np.argsort(keys, kind="stable")
-    for key in np.unique(keys[twice]):
-        rows = order[slice(*np.searchsorted(keys[order], [key, key + 1]))]
+    found = np.unique(keys[twice])
+    begins, ends = np.searchsorted(keys[order], [found, found + 1])
+    for begin, end in zip(begins, ends, strict=True):
+        rows = order[begin:end]
         if local[rows[-1]] < local[rows[0]]:
             rows = rows[::-1]
         # Rows of one change stand together, and of two changes have other offsets.
-        found = np.flatnonzero(twice[rows])
-        new = (np.diff(found) > 1) | (np.diff(early[rows[found]]) != 0)
-        for run in np.split(found, np.flatnonzero(new) + 1):
+        shown = np.flatnonzero(twice[rows])
+        new = (np.diff(shown) > 1) | (np.diff(early[rows[shown]]) != 0)
+        for run in np.split(shown, np.flatnonzero(new) + 1):
             later = _is_later(instants[rows], again[rows], run)
             if later is None:
                 raise _untold(int(rows[run[0]]), zone)
             chosen = rows[run[later]]
             instants[chosen] = again[chosen]
         ascends = np.diff(instants[rows]) > 0
-        told = (np.append(True, ascends) & np.append(ascends, True))[found]
+        told = (np.append(True, ascends) & np.append(ascends, True))[shown]
         if not told.all():
-            raise _untold(int(rows[found[np.argmin(told)]]), zone)
+            raise _untold(int(rows[shown[np.argmin(told)]]), zone)
     return instants
 
 

@@ -131,18 +131,18 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
     keys, ids = rows.series()
     notes = [BECAME_UTC] if rows.times.became_utc else []
     times, values = np.tile(rows.times.times, len(rows.config.target_columns)), rows.values
-    if asked.resample is not None:
-        step = parse_step(asked.resample, integer=rows.times.integer, offset=rows.times.offset)
-        times, values, partial_steps = resample(
-            keys=keys, times=times, values=values, frequency=step, how=asked.aggregate
-        )
-        frequency = frequency or step
-        if len(partial_steps):
-            notes.append(
-                f"the rows of {len(partial_steps)} series stop within a step of {asked.resample}: "
-                "this last step is left out"
-            )
     try:
+        if asked.resample is not None:
+            step = parse_step(asked.resample, integer=rows.times.integer, offset=rows.times.offset)
+            times, values, partial_steps = resample(
+                keys=keys, times=times, values=values, frequency=step, how=asked.aggregate
+            )
+            frequency = frequency or step
+            if len(partial_steps):
+                notes.append(
+                    f"the rows of {len(partial_steps)} series stop within a step of "
+                    f"{asked.resample}: this last step is left out"
+                )
         gridded = build_panel(
             keys=keys,
             ids=ids,
@@ -156,7 +156,7 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         panel = fill(gridded.panel, asked.missing)
     except DataError as error:
         raise rows.located(error) from None
-    covariates = read_covariates(rows.cells, rows.config, gridded)
+    covariates = read_covariates(rows.cells, rows.config, gridded, rows.times.times)
     return Table(
         panel=panel,
         config=with_categories(rows.config, covariates),

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.data.calendar import DAY, Frequency, infer_frequency
+from rnnforecast.data.calendar import Frequency, infer_frequency
 from rnnforecast.data.gridding import SPARSEST
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY
 
 # Months may be as short as this, and have no one length.
 MONTH = 28 * DAY

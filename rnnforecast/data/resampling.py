@@ -2,22 +2,25 @@
 
 A step is labelled by its begin, which it holds, and steps count from fixed points whatever rows
 there are: multiples of the step since the start of 1970, weeks from a Monday, months from a
-January. So newer rows of a series fall into the same steps.
+January. So newer rows of a series fall into the same steps. Of rows that have one time the one with
+the greater value is the later one, so that it is no matter in which order rows are read.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.data.calendar import DAY, Frequency, month_number, month_start
-from rnnforecast.data.zones import is_zone, local_times, zone_offsets
+from rnnforecast.data.calendar import Frequency, month_number, month_start, most_common
+from rnnforecast.data.faults import FaultError
+from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND, WEEK
+from rnnforecast.data.zones import is_zone, local_times, standard_offsets
 from rnnforecast.errors import ConfigError
 
-SECOND, MINUTE, HOUR, WEEK = 1_000_000, 60_000_000, 3_600_000_000, 7 * DAY
 LENGTHS = {"s": SECOND, "min": MINUTE, "h": HOUR, "H": HOUR, "D": DAY, "W": WEEK}
 MONTHS = {"M": 1, "MS": 1, "Q": 3, "QS": 3, "Y": 12, "YS": 12}
 # The first Monday of 1970.
@@ -76,15 +79,31 @@ def step_begins(times: IntArray, frequency: Frequency) -> IntArray:
 
     Where clocks change, days and longer steps begin as the clock shows; shorter ones are all of one
     length, and begin as its standard time has it.
+
+    Raises:
+        FaultError: The standard time changes so that shorter steps cannot keep to it.
     """
     if frequency.by_clock:
         return frequency.kept(_begins(local_times(times, frequency.offset), frequency))
     if len(times) and is_zone(frequency.offset):
-        half_year_apart = times.max() - np.array([0, 182 * DAY])
-        standard = zone_offsets(half_year_apart, frequency.offset).min()
+        standard = _standard_offset(times, frequency)
         begins: IntArray = _begins(times + standard, frequency) - standard
         return begins
     return _begins(times, frequency)
+
+
+def _standard_offset(times: IntArray, frequency: Frequency) -> int:
+    """One by which steps of less than a day begin as the standard time of all rows has it."""
+    standard = standard_offsets(times, frequency.offset)
+    off = math.gcd(frequency.count, *np.diff(standard).tolist())
+    if off == frequency.count:
+        return int(standard[0])
+    finer = next(name for name, length in reversed(USUAL.items()) if off % length == 0)
+    raise FaultError(
+        f"the standard time of {frequency.offset} changes within these times, by no multiple of "
+        f"{frequency}, so that such steps cannot keep to its clock; pass --resample {finer} or D",
+        settled={"resample": finer},
+    )
 
 
 def _begins(times: IntArray, frequency: Frequency) -> IntArray:
@@ -111,20 +130,20 @@ def resample(
         frequency: As `parse_step` gives it.
         how: `mean`, `sum` or `last`, of what was observed; of nothing, NaN.
     """
-    order = np.lexsort((times, keys))
+    order = np.lexsort((values, times, keys))
     begins = step_begins(times, frequency)
     ordered, steps = keys[order], begins[order]
     new = np.ones(len(keys), dtype=bool)
     new[1:] = (np.diff(ordered) != 0) | (np.diff(steps) != 0)
     groups = np.empty(len(keys), dtype=np.int64)
     groups[order] = np.cumsum(new) - 1
-    joined = join(values, groups, order, how)
+    joined = join(values, groups, order, how, int(np.count_nonzero(new)))
     partial = _unfinished(times - begins, values, groups, order, ordered[new])
     joined[partial] = np.nan
     return Resampled(begins, joined[groups], ordered[new][partial])
 
 
-def join(column: FloatArray, groups: IntArray, order: IntArray, how: str) -> FloatArray:
+def join(column: FloatArray, groups: IntArray, order: IntArray, how: str, size: int) -> FloatArray:
     """One value for each group of rows: the mean, sum or last of what is observed.
 
     Args:
@@ -132,12 +151,12 @@ def join(column: FloatArray, groups: IntArray, order: IntArray, how: str) -> Flo
         groups: The group of each row [row], from 0 on.
         order: All rows, in the order of time [row].
         how: `mean`, `sum` or `last`.
+        size: How many groups there are.
 
     Returns:
         NaN where a group has nothing observed, of sums too [group].
     """
     rows = order[~np.isnan(column[order])]
-    size = int(groups.max(initial=-1)) + 1
     result = np.full(size, np.nan)
     if how == "last":
         # Of an index that occurs again, the value assigned last stays.
@@ -160,18 +179,13 @@ def suggest_step(times: IntArray, offsets: IntArray, *, integer: bool = False) -
     distances = np.diff(times)[within]
     distances = distances[distances > 0]
     if integer:
-        return str(_most_common(distances)) if len(distances) else "1"
+        return str(most_common(distances)) if len(distances) else "1"
     names, lengths = list(USUAL), np.array(list(USUAL.values()))
     if not len(distances):
         return "D"
     nearest = np.abs(np.log(lengths[:, None] / np.unique(distances))).argmin(0)
     places = nearest[np.searchsorted(np.unique(distances), distances)]
-    return names[_most_common(places)]
-
-
-def _most_common(numbers: IntArray) -> int:
-    found, counts = np.unique(numbers, return_counts=True)
-    return int(found[np.argmax(counts)])
+    return names[most_common(places)]
 
 
 def _unfinished(

@@ -22,6 +22,8 @@ ID_NAMES = ("unique_id", "item_id", "series_id", "id")
 TIME_NAMES = ("ds", "date", "datetime", "timestamp", "time", "month", "year", "step")
 TARGET_NAMES = ("y", "target", "value")
 MISSING = ("", "NaN", "nan", "NA", "null", "NULL")
+# Errors are squared, and levels exponentiated: numbers beyond this would overflow a double there.
+LARGEST_VALUE = 1e100
 SAMPLE_ROWS = 1000
 
 
@@ -184,6 +186,7 @@ def _time_twice(times: pd.Series[str]) -> RowError:
             for row, problem in zip(rows.tolist(), problems, strict=True)
         ],
         left_out=lambda: rows,
+        settled={} if zone is None else {"time_zone": zone},
     )
 
 

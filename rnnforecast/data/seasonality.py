@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnforecast.arrays import FloatArray
-from rnnforecast.data.calendar import DAY
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY, WEEK
 
 # A sample this large finds the season of a panel; more would only cost time.
 SAMPLED_SERIES = 60
@@ -66,7 +66,7 @@ def _candidates(panel: Panel) -> tuple[int, ...]:
     if frequency.unit == "business-day":
         return (5,)
     # A year of days is left out: its length is no whole number, and a lookback of two is too long.
-    periods = (DAY, 7 * DAY) if frequency.count < 7 * DAY else (52 * 7 * DAY,)
+    periods = (DAY, WEEK) if frequency.count < WEEK else (52 * WEEK,)
     whole = (period // frequency.count for period in periods if period % frequency.count == 0)
     return tuple(lag for lag in whole if lag > 1)
 

@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import BoolArray, IntArray
-from rnnforecast.data.calendar import AGREEING, DAY, day_of_month, month_number
+from rnnforecast.data.calendar import AGREEING, day_of_month, month_number
 from rnnforecast.data.localising import localise
 from rnnforecast.data.spelled_dates import SPELLED, read_spelled
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.zones import around, at_clock, check_zone
 from rnnforecast.errors import ConfigError, DataError
 
 # Distinct cells that are looked at to tell which formats are worth trying.
 PROBED = 200
-# An offset from UTC: of hours alone after a time of day only, as a date may end so.
-ZONED = r"(?:Z|[+-]\d\d:?\d\d|:[\d.]*[+-]\d\d)$"
+# An offset from UTC: of hours alone after a time of day only, as a date may end so. And what pandas
+# takes for one: in any other writing it is none here, and the cell no time.
+ZONED = r"(?:Z|[+-]\d\d:?\d\d|[T ]\d[\d:.]*[+-]\d\d)$"
+LIKE_ZONED = rf"{ZONED}|[T ]\d.*[+-]"
 BECAME_UTC = (
     "the times have offsets from UTC that vary, and are read and written as UTC; "
     "pass --time-zone to count days and write times as clocks there show them"
@@ -153,14 +156,14 @@ def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], st
         return read_spelled(cells, name), ""
     zoned = cells.str.contains(ZONED, regex=True)
     if name == "ISO8601" and bool(zoned.all()):
-        offsets = cells.str.extract(r"(Z|[+-]\d\d(?::?\d\d)?)$")[0].unique()
+        written = cells.str.extract(r"(Z|[+-]\d\d(?::?\d\d)?)$")[0].unique()
+        offsets = {_iso_offset(str(each)) for each in written}
         utc = pd.to_datetime(cells, format=name, errors="coerce", utc=True)
-        offset = "+00:00" if len(offsets) > 1 or offsets[0] == "Z" else str(offsets[0])
-        offset = offset if len(offset) > 3 else f"{offset}:00"
+        offset = "+00:00" if len(offsets) > 1 else offsets.pop()
         sign, hours, minutes = offset[0], int(offset[1:3]), int(offset[-2:])
         shift = pd.Timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
         return utc.dt.tz_localize(None) + shift, offset
-    naive = cells.where(~zoned) if name == "ISO8601" else cells
+    naive = cells.mask(cells.str.contains(LIKE_ZONED, regex=True)) if name == "ISO8601" else cells
     with_zone = "%z" in name
     try:
         times = pd.to_datetime(naive, format=name, errors="coerce", utc=with_zone)
@@ -169,6 +172,11 @@ def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], st
             f"time_format must be a strptime format such as %d/%m/%Y, got '{name}'; {error}"
         ) from None
     return times.dt.tz_localize(None), "+00:00" if with_zone else ""
+
+
+def _iso_offset(written: str) -> str:
+    """An offset from UTC such as Z, +09 or +0900 as ISO 8601 writes it beside a time: +09:00."""
+    return "+00:00" if written == "Z" else f"{written[:3]}:{written[3:].lstrip(':') or '00'}"
 
 
 def _are_compact_dates(cells: pd.Series[str]) -> bool:

@@ -14,11 +14,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from rnnforecast.arrays import IntArray
+from rnnforecast.data.time_units import DAY, MINUTE, SECOND
 from rnnforecast.errors import ConfigError
 
-SECOND, DAY = 1_000_000, 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Days since 1970 of the years 1800, before any change, to 2500, and how many are looked at at once.
 FIRST_DAY, LAST_DAY, BLOCK = -62_091, 193_579, 2**12
@@ -81,6 +82,19 @@ def zone_offsets(instants: IntArray, zone: str) -> IntArray:
     changes = zone_changes(instants, zone)
     offsets: IntArray = changes.offsets[np.searchsorted(changes.begins, instants, side="right")]
     return offsets
+
+
+def standard_offsets(instants: IntArray, zone: str) -> IntArray:
+    """The offsets from UTC of standard time within the span of instants, ascending [offset].
+
+    At each instant that is the least of the year before it, as clocks are set forward for a part of
+    a year, and does not depend on what comes later.
+    """
+    first, last = int(instants.min()), int(instants.max())
+    days = np.append(np.arange(first - 365 * DAY, last, DAY), last)
+    least = sliding_window_view(zone_offsets(days, zone), 366).min(axis=1)
+    standard: IntArray = np.unique(least)
+    return standard
 
 
 def from_local(local: IntArray, clock: str) -> IntArray:
@@ -164,7 +178,7 @@ def _shift(clock: str) -> int:
     if is_zone(clock):
         return 0
     minutes = 60 * int(clock[1:3]) + int(clock[-2:])
-    return 60 * SECOND * (-minutes if clock[0] == "-" else minutes)
+    return MINUTE * (-minutes if clock[0] == "-" else minutes)
 
 
 def _offset(microseconds: int) -> str:

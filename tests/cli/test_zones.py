@@ -62,6 +62,19 @@ def test_forecasts_have_local_times_when_clocks_change_ahead(
     assert pd.read_csv(tmp_path / "d" / "forecasts.csv")["ds"].tolist() == iso(ahead)
 
 
+def test_forecasts_are_labelled_by_the_begin_of_steps_when_rows_of_a_zone_are_joined(
+    tmp_path: Path,
+) -> None:
+    """Rows at 10 and 50 minutes past, in UTC: what is written are whole hours of the zone."""
+    known = hours_until("2018-03-25", "Europe/Paris")
+    rows = [known + pd.Timedelta(minutes=minutes) for minutes in (10, 50)]
+    write(tmp_path / "data.csv", rows[0].append(rows[1]).sort_values(), UTC)
+    options = ("--time-zone", "Europe/Paris", "--resample", "h", "--agg", "mean")
+    train(tmp_path, *options)
+    ahead = pd.date_range(known[-1], periods=49, freq="h")[1:]
+    assert pd.read_csv(tmp_path / "d" / "forecasts.csv")["ds"].tolist() == iso(ahead)
+
+
 @pytest.mark.parametrize("form", [LOCAL, OFFSET, UTC])
 def test_forecasts_follow_newer_data_when_these_hold_the_change(tmp_path: Path, form: str) -> None:
     """The hour that clocks show twice is in the data: twice, with both offsets, or as UTC."""

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnforecast.arrays import IntArray
-from rnnforecast.data.calendar import DAY, Frequency, OffGridError, infer_frequency
+from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency
+from rnnforecast.data.time_units import DAY
 from rnnforecast.errors import DataError
 
 HOUR = DAY // 24
@@ -187,3 +188,16 @@ def test_times_equal_date_range_and_positions_invert_them(
     times = frequency.times(starts, positions)
     assert times.tolist() == expected.tolist()
     assert frequency.positions(times, starts).tolist() == positions.tolist()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("count", [DAY // 24, DAY])
+def test_format_writes_local_times_and_offsets_when_the_clock_is_of_a_zone(
+    zone: str, count: int
+) -> None:
+    freq = "h" if count < DAY else "D"
+    index = pd.date_range("2018-03-10", "2018-11-06", freq=freq, tz=zone)
+    frequency = Frequency(unit="microsecond", count=count, offset=zone)
+    kept = index.tz_convert("UTC").to_numpy("datetime64[us]").astype(np.int64)
+    expected = [pd.Timestamp.isoformat(time) for time in index]
+    assert frequency.format(frequency.counted(kept)) == expected

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnforecast.arrays import IntArray
-from rnnforecast.data.calendar import DAY, Frequency
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.calendar_features import calendar_encodings, calendar_features
+from rnnforecast.data.time_units import DAY
 from rnnforecast.errors import ConfigError
 
 HOUR = DAY // 24
@@ -64,9 +65,11 @@ def test_calendar_features_are_those_of_pandas_when_times_are_any(minutes: int, 
         local = zoned.tz_localize(None)
     names = [encoding.name for encoding in calendar_encodings(frequency)]
     days = 366 if local.is_leap_year else 365
+    # Before 1911 the clock of Paris was 9 minutes and 21 seconds ahead.
+    minute = local.minute + local.second / 60
     turns = [
-        local.minute / 60,
-        (local.hour * 60 + local.minute) / 1440,
+        minute / 60,
+        (local.hour * 60 + minute) / 1440,
         local.weekday() / 7,
         (local.day_of_year - 1) / days,
     ]

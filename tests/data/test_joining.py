@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from rnnforecast.arrays import FloatArray
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.actuals import read_actuals
-from rnnforecast.data.calendar import DAY, Frequency
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.forecasts import read_forecasts
 from rnnforecast.data.joining import Joined, Missing, join
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import forecast_table, to_csv
 from rnnforecast.errors import DataError

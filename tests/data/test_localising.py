@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,6 +87,25 @@ def test_localise_takes_the_first_time_and_the_change_when_a_series_has_one_row_
 def test_localise_keeps_series_apart_when_one_counts_days_and_one_hours() -> None:
     rows = "2018-10-27T02:00 01:00 2018-10-28T02:00 02:00 02:00 03:00"
     assert utc(AUTUMN, rows, [0, 1, 0, 1, 1, 1]) == "00:00 23:00 00:00 00:00 01:00 02:00".split()
+
+
+class Counted(np.ndarray):
+    """Keys that count how many of them are looked up."""
+
+    looked_up = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        found = np.asarray(self)[index]
+        Counted.looked_up += np.size(found)
+        return found
+
+
+def test_localise_looks_keys_up_as_often_as_there_are_rows_when_series_are_many() -> None:
+    count, clock = 300, [f"{AUTUMN}T{hour}" for hour in ("01:00", "02:00", "02:00", "03:00")]
+    keys = np.repeat(np.arange(count), len(clock))
+    Counted.looked_up = 0
+    localise(np.tile(micros(clock), count), keys.view(Counted), "Europe/Paris")
+    assert 0 < Counted.looked_up <= 10 * len(keys)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "UTC"])

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.data.calendar import DAY, Frequency
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.missing import fill
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.windows import WindowGatherer, WindowIndex, actual_values
 from rnnforecast.errors import DataError
 from rnnforecast.models.filling import POLICIES

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnforecast.columns import DataConfig
-from rnnforecast.data.calendar import DAY
 from rnnforecast.data.reading import parse_table
 from rnnforecast.data.resampling import parse_step, resample, step_begins, suggest_step
 from rnnforecast.data.source import Source
-from rnnforecast.errors import ConfigError
+from rnnforecast.data.time_units import DAY
+from rnnforecast.errors import ConfigError, DataError
 
 MINUTE = 60_000_000
 # How pandas calls the same steps, and from where it counts them, where that can be said.
@@ -75,7 +75,7 @@ def test_resample_equals_pandas_when_rows_are_irregular(
     frame["time"] = frame["time"].to_numpy().astype("datetime64[us]")
     name, origin = PANDAS[step]
     expected = {}
-    for key, series in frame.sort_values("time", kind="stable").groupby("key"):
+    for key, series in frame.sort_values(["time", "value"]).groupby("key"):
         observed = series.set_index("time")["value"]
         steps = (
             observed.resample(name) if origin is None else observed.resample(name, origin=origin)
@@ -193,6 +193,111 @@ def test_step_begins_on_whole_local_hours_when_the_zone_is_half_an_hour_off() ->
     local = index.tz_convert("Asia/Kolkata").tz_localize(None).floor("h")
     expected = local.tz_localize("Asia/Kolkata").tz_convert("UTC")
     assert hours.tolist() == expected.to_numpy("datetime64[us]").astype(np.int64).tolist()
+
+
+def instants(start: str, end: str, each: str) -> np.ndarray:
+    index = pd.date_range(start, end, freq=each, tz="UTC")
+    return index.to_numpy("datetime64[us]").astype(np.int64)
+
+
+def shown(times: np.ndarray, zone: str) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(times.astype("datetime64[us]"), tz="UTC").tz_convert(zone)
+
+
+# Clocks were set forward for good in 2011, and back in 2014; half an hour back, forth in 2018.
+MOSCOW, PYONGYANG = "Europe/Moscow", "Asia/Pyongyang"
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end", "step"),
+    [
+        (MOSCOW, "2010-06-01", "2015-02-01", "h"),
+        (PYONGYANG, "2015-01-01", "2018-12-01", "30min"),
+        # Either side of its changes has steps of its own.
+        (MOSCOW, "2012-06-01", "2013-02-01", "12h"),
+        (MOSCOW, "2015-11-01", "2016-02-01", "12h"),
+        (PYONGYANG, "2016-11-01", "2018-02-01", "h"),
+    ],
+)
+def test_step_begins_on_the_clock_when_standard_time_changed_by_whole_steps(
+    zone: str, start: str, end: str, step: str
+) -> None:
+    times = instants(start, end, "97min")
+    begins = step_begins(times, parse_step(step, integer=False, offset=zone))
+    local = shown(begins, zone).tz_localize(None)
+    assert (local == local.floor(step)).all()
+    length = pd.Timedelta(step if step[0].isdigit() else f"1{step}") // pd.Timedelta("1us")
+    assert ((times - begins >= 0) & (times - begins < length)).all()
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end", "step", "message"),
+    [
+        (MOSCOW, "2013-06-01", "2015-02-01", "2h", "multiple of 2 hours, .* --resample h or D"),
+        (PYONGYANG, "2015-07-01", "2015-09-01", "h", "of hour, .* --resample 30min or D"),
+        (PYONGYANG, "2018-03-01", "2019-06-01", "45min", "of 45 minutes, .* --resample 15min or D"),
+    ],
+)
+def test_step_begins_raises_with_a_finer_step_when_no_grid_keeps_to_the_clock(
+    zone: str, start: str, end: str, step: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=f"standard time of {zone} changes .*{message}") as error:
+        step_begins(instants(start, end, "97min"), parse_step(step, integer=False, offset=zone))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end"),
+    [(MOSCOW, "2010-06-01", "2015-02-01"), (PYONGYANG, "2015-01-01", "2018-12-01")],
+)
+def test_step_begins_at_midnight_when_standard_time_changed(
+    zone: str, start: str, end: str
+) -> None:
+    times = instants(start, end, "97min")
+    begins = step_begins(times, parse_step("1D", integer=False, offset=zone))
+    assert begins.tolist() == (
+        shown(times, zone)
+        .tz_localize(None)
+        .normalize()
+        .tz_localize(zone, ambiguous=True)
+        .tz_convert("UTC")
+        .to_numpy("datetime64[us]")
+        .astype(np.int64)
+        .tolist()
+    )
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "Australia/Sydney", "Europe/Dublin"])
+def test_step_begins_are_the_same_when_newer_rows_follow(zone: str) -> None:
+    frequency = parse_step("2h", integer=False, offset=zone)
+    times = instants("2023-11-10", "2025-03-01", "7h")
+    begins = step_begins(times, frequency)
+    for count in range(100, len(times), 50):
+        assert step_begins(times[:count], frequency).tolist() == begins[:count].tolist()
+
+
+def test_resample_writes_where_a_step_begins_when_a_zone_is_given() -> None:
+    rows = [f"2024-03-31T{hour}:{minute}:00Z,1" for hour in ("00", "01") for minute in (10, 50)]
+    config = DataConfig(resample="h", aggregate="sum", time_zone="Europe/Paris")
+    panel = parse_table(source_of("\n".join(["ds,y", *rows])), config).panel
+    assert panel.values.tolist() == [2, 2]
+    times = panel.times(np.zeros(2, dtype=np.int64), np.arange(2))
+    assert panel.frequency.format(times) == [
+        "2024-03-31T01:00:00+01:00",
+        "2024-03-31T03:00:00+02:00",
+    ]
+
+
+def test_resample_takes_the_greater_of_last_values_when_rows_have_one_time() -> None:
+    for values in ([3.0, 7.0], [7.0, 3.0]):
+        result = resample(
+            keys=np.zeros(2, dtype=np.int64),
+            times=np.zeros(2, dtype=np.int64),
+            values=np.array(values),
+            frequency=parse_step("h", integer=False),
+            how="last",
+        )
+        assert result.values.tolist() == [7, 7]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from rnnforecast.arrays import FloatArray
-from rnnforecast.data.calendar import DAY, Frequency
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
+from rnnforecast.data.time_units import DAY
 
 STEP = Frequency(unit="step")
 HOURLY = Frequency(unit="microsecond", count=DAY // 24)

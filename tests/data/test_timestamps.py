@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from rnnforecast.arrays import IntArray
-from rnnforecast.data.calendar import DAY, Frequency
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.timestamps import BECAME_UTC, Times, parse_times, repeated
 from rnnforecast.errors import ConfigError, DataError
 
@@ -83,11 +84,43 @@ def test_times_raise_with_both_formats_when_day_and_month_cannot_be_told_apart()
 
 
 @pytest.mark.parametrize(
-    ("zone", "offset"), [("Z", "+00:00"), ("+05:30", "+05:30"), ("-0300", "-0300")]
+    ("zone", "offset"),
+    [("Z", "+00:00"), ("+05:30", "+05:30"), ("-0300", "-03:00"), ("+09", "+09:00")],
 )
 def test_times_keep_their_offset_when_all_rows_have_one(zone: str, offset: str) -> None:
     times, _, found = parse([f"{cell}{zone}" for cell in HOURS.strftime("%Y-%m-%dT%H:%M:%S")])
     assert (times.tolist(), found) == (micros(HOURS).tolist(), offset)
+
+
+def test_times_keep_their_offset_when_it_is_written_in_several_ways() -> None:
+    cells = ["2020-01-01T00:00+09", "2020-01-01T01:00+0900", "2020-01-01T02:00+09:00"]
+    times, _, offset = parse(cells)
+    assert (np.diff(times).tolist(), offset) == ([HOUR, HOUR], "+09:00")
+
+
+@pytest.mark.parametrize("cell", ["2020-01-01T00-09", "20200101T000000-0900"])
+def test_times_keep_their_offset_when_no_colon_stands_before_it(cell: str) -> None:
+    times, _, offset = parse([cell])
+    assert (times.tolist(), offset) == ([18262 * DAY], "-09:00")
+
+
+@pytest.mark.parametrize("first", [0, 2])
+@pytest.mark.parametrize(
+    "stray",
+    [
+        *("2020-01-01 02:00Z", "2020-01-01 02:00 Z", "2020-01-01 02Z", "2020-01-01Z"),
+        *("2020-01-01 02:00+09:00", "2020-01-01 02:00+0900", "2020-01-01 02+09"),
+        *("2020-01-01 02:00+9", "2020-01-01 02:00-1:00", "20200101T020000+09"),
+    ],
+)
+def test_times_return_the_row_when_one_of_naive_times_has_an_offset(stray: str, first: int) -> None:
+    naive = ["2020-01-01 00:00", "2020-01-01 01:00"]
+    assert parse_times(column([*naive[:first], stray, *naive[first:]])) == first
+    assert parse_times(column([*naive[:first], stray, *naive[first:]]), "ISO8601") == first
+
+
+def test_times_return_the_row_when_an_offset_is_written_as_none_is() -> None:
+    assert parse_times(column(["2020-01-01 00:00+9", "2020-01-01 01:00+9"])) == 0
 
 
 def test_times_are_in_utc_when_offsets_differ() -> None:
