@@ -84,7 +84,7 @@ def backtest(
             path=data,
             data=asked,
             settings=settings,
-            sides=sides.tables(),
+            sides=sides.tables(data),
             baselines=options.parse_names(baselines),
             windows=windows,
             step=step,

@@ -68,7 +68,7 @@ def diagnose(
             directory,
             None if data is None else partial(open_source, data),
             reporter,
-            sides=sides.tables(),
+            sides=sides.tables(data or ()),
             by_lag=by == "lag",
             attention=attention is not None,
         )

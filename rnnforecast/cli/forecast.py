@@ -65,9 +65,9 @@ def forecast(
 
         table = run(
             directory,
-            partial(_source, data, reporter),
+            partial(_source, data, reporter, "-" in (sides.future_data, sides.static_data)),
             reporter,
-            sides=sides.tables(),
+            sides=sides.tables(data or ()),
             device=device,
             alias=alias,
             as_template=template,
@@ -79,13 +79,14 @@ def forecast(
 
 
 def _source(
-    data: list[str] | None, reporter: StderrReporter, encoding: str | None
+    data: list[str] | None, reporter: StderrReporter, taken: bool, encoding: str | None
 ) -> Source | None:
+    """What to forecast from; standard input may be `taken` by a table beside it."""
     from rnnforecast.data.source import open_source, read_stdin
 
     if data:
         return open_source(data, encoding)
-    if not _stdin_is_redirected():
+    if taken or not _stdin_is_redirected():
         return None
     source = read_stdin(encoding)
     if source is None:

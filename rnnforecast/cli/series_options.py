@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -9,6 +10,8 @@ import typer
 
 from rnnforecast.cli.options import ColumnOptions
 from rnnforecast.columns import Aggregate, DataConfig, Missing
+from rnnforecast.data.dialects import as_repeated
+from rnnforecast.errors import ConfigError
 
 if TYPE_CHECKING:
     from rnnforecast.workflows.covariates import SideTables
@@ -81,19 +84,42 @@ class SeriesOptions:
         """These and the columns.
 
         Raises:
-            ConfigError: A value cannot be used.
+            ConfigError: A value cannot be used, or two options name one column.
         """
+        self._check_apart(columns)
         return columns.data_config(
             missing=self.missing,
             resample=self.resample,
             aggregate=self.agg,
-            static_columns=tuple(self.static or ()),
-            past_columns=tuple(self.past or ()),
-            future_columns=tuple(self.future or ()),
+            static_columns=tuple(dict.fromkeys(self.static or ())),
+            past_columns=tuple(dict.fromkeys(self.past or ())),
+            future_columns=tuple(dict.fromkeys(self.future or ())),
             categorical_columns=tuple(self.categorical or ()),
             calendar=self.calendar,
             holidays=self.holidays,
         )
+
+    def _check_apart(self, columns: ColumnOptions) -> None:
+        """Raise ConfigError where a column is asked for twice, or several are passed as one."""
+        covariates = {"--static": self.static, "--past": self.past, "--future": self.future}
+        options = {
+            "--id-col": [columns.id_col],
+            "--time-col": [columns.time_col],
+            "--target-col": columns.target_col,
+            **covariates,
+        }
+        taken: dict[str | None, str] = {None: ""}
+        for option, names in options.items():
+            for name in names or ():
+                first = taken.setdefault(name, option)
+                if name is not None and first != option:
+                    raise ConfigError(
+                        f"column '{name}' is passed as {first} and as {option}; drop one of them"
+                    )
+        for name in self.categorical or ():
+            if "," in name and taken.get(name) not in covariates:
+                remedy = as_repeated("--categorical", name)
+                raise ConfigError(f"there is no covariate '{name}'; {remedy}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +144,18 @@ class SideOptions:
         ),
     ] = None
 
-    def tables(self) -> SideTables:
-        """The files, for a workflow."""
+    def tables(self, data: Sequence[str]) -> SideTables:
+        """The files, for a workflow.
+
+        Raises:
+            ConfigError: Standard input is to be two tables, that of `data` among them.
+        """
         from rnnforecast.workflows.covariates import SideTables
 
+        paths = {"--future-data": self.future_data, "--static-data": self.static_data}
+        read = ["DATA"] * ("-" in data) + [name for name, path in paths.items() if path == "-"]
+        if len(read) > 1:
+            raise ConfigError(
+                f"{read[0]} and {read[1]} cannot both be standard input; write one to a file"
+            )
         return SideTables(future=self.future_data, static=self.static_data)

@@ -111,7 +111,7 @@ def train(
             directory=out or _default_directory(data, model),
             data=asked,
             settings=settings,
-            sides=sides.tables(),
+            sides=sides.tables(data),
             find_lr=find_lr,
             fail_if=tuple(fail_if or ()),
             device=device,

@@ -71,7 +71,7 @@ def update(
         request = UpdateRequest(
             directory=directory,
             path=data,
-            sides=sides.tables(),
+            sides=sides.tables(data),
             allow_loss=allow_loss,
             guard=guard,
             retrain_after=retrain_after,

@@ -12,6 +12,7 @@ from rnnforecast.columns import DataConfig, Encoding
 from rnnforecast.data.encoding import is_calendar
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.writing import key_columns
+from rnnforecast.errors import ConfigError
 
 
 class MissingAhead(NamedTuple):
@@ -62,18 +63,20 @@ def template(
 
     One row a series and step ahead: its id, its time and the future covariates, as far as they are
     known; numbers to the digits that a network reads, and no category that it does not know.
+    Columns of which training had no value are not read, and so are not there.
+
+    Raises:
+        ConfigError: No column is read that is known ahead.
     """
+    known = _known(panel, encodings, horizon)
+    if not known:
+        raise ConfigError("the model reads no column that is known ahead; drop --template")
     series = np.repeat(np.arange(len(panel)), horizon)
     positions = (panel.lengths[:, None] + np.arange(horizon)).ravel()
     columns = key_columns(panel, series, positions, config)
-    known = _known(panel, encodings, horizon)
     fitted = {each.name: each for each in encodings}
-    for name in config.future_columns:
-        if name in known:
-            cells = known[name].reshape(len(series), -1)
-            columns[name] = _decoded(cells, fitted[name])
-        else:
-            columns[name] = [""] * len(series)
+    for name, features in known.items():
+        columns[name] = _decoded(features.reshape(len(series), -1), fitted[name])
     return pd.DataFrame(columns)
 
 

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.columns import DataConfig
+from rnnforecast.data.panel import Panel
 
 # Numbers with NaN where missing, or codes of categories with -1 where missing.
 CellValues = npt.NDArray[Any]
+# Of the spread of a column: templates, and what models keep, are rounded to a few millionths.
+ROUNDING = 2e-5
+
+
+class Spot(NamedTuple):
+    """The first of some cells, and how many there are.
+
+    Attributes:
+        column: The covariate's.
+        series: The id.
+        time: As forecasts write it; "" of a static covariate.
+        cells: In all.
+    """
+
+    column: str
+    series: str
+    time: str
+    cells: int
+
+    def __str__(self) -> str:
+        at = f" at {self.time}" if self.time else ""
+        more = f" (and {self.cells - 1} more)" if self.cells > 1 else ""
+        return f"column '{self.column}' of series '{self.series}'{at}{more}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,25 +99,83 @@ class Covariates:
         return tuple(column.name for column in self.columns if column.texts is not None)
 
     def with_added(self, added: Covariates, config: DataConfig) -> Covariates:
-        """Those of another table of the same panel put over these, where it has a value."""
+        """These and those of another table of the same panel.
+
+        Where both have a value these hold, but ahead of a series the others: plans are revised.
+        """
+        older, newer = self._on_one_grid(added)
+        columns = {**newer.by_name, **older.by_name}
+        for name in set(newer.names) & set(older.names):
+            first, second = older.by_name[name], newer.by_name[name]
+            columns[name] = _filled(first, second, older._revisable(first))
+        ordered = tuple(columns[name] for name in config.covariates if name in columns)
+        return replace(older, columns=ordered)
+
+    def contradicted(self, added: Covariates, panel: Panel) -> Spot | None:
+        """Where another table of the same panel has other values than these, which hold."""
+        older, newer = self._on_one_grid(added)
+        return older.first(
+            {
+                column.name: _differing(column, newer.by_name[column.name])
+                & ~older._revisable(column)
+                for column in older.columns
+                if column.name in newer.by_name
+            },
+            panel,
+        )
+
+    def first(self, marked: Mapping[str, BoolArray], panel: Panel) -> Spot | None:
+        """The first of the cells marked, each column in the shape of its values; None: no one.
+
+        The panel is the one that the covariates were read with, or a part of it.
+        """
+        cells = sum(int(np.count_nonzero(each)) for each in marked.values())
+        for name, each in marked.items():
+            if each.any():
+                series, time = int(np.argmax(each)), ""
+                role = self.by_name[name].role
+                if role != "static":
+                    offsets = self.offsets if role == "past" else self.future_offsets
+                    row = series
+                    series = int(np.searchsorted(offsets, row, side="right")) - 1
+                    position = np.array([row - offsets[series]])
+                    at = panel.frequency.times(self.starts[[series]], position)
+                    time = str(panel.frequency.format(at)[0])
+                return Spot(name, panel.ids[series], time, cells)
+        return None
+
+    def _revisable(self, column: Covariate) -> BoolArray:
+        """Which values lie ahead of their series, in the shape of the column's."""
+        if column.role != "future":
+            return np.zeros(len(column.values), dtype=bool)
+        known = np.diff(self.future_offsets)
+        lengths: IntArray = np.diff(self.offsets)
+        return steps_of(known) >= np.repeat(lengths, known)
+
+    def _on_one_grid(self, added: Covariates) -> tuple[Covariates, Covariates]:
+        """These and others, with room for what either knows ahead."""
         lengths = np.maximum(np.diff(self.future_offsets), np.diff(added.future_offsets))
         offsets = ends_of(lengths)
-        columns = {
-            column.name: _moved(column, part.future_offsets, offsets)
+        older, newer = (
+            replace(
+                part,
+                columns=tuple(_moved(each, part.future_offsets, offsets) for each in part.columns),
+                future_offsets=offsets,
+            )
             for part in (self, added)
-            for column in part.columns
-            if part is self or column.name not in self.by_name
-        }
-        for name in set(added.names) & set(self.names):
-            newer = _moved(added.by_name[name], added.future_offsets, offsets)
-            columns[name] = _put_over(columns[name], newer)
-        ordered = tuple(columns[name] for name in config.covariates if name in columns)
-        return replace(self, columns=ordered, future_offsets=offsets)
+        )
+        return older, newer
 
 
 def ends_of(lengths: IntArray) -> IntArray:
     """Where parts of these lengths end that lie one after the other, from 0 on [part + 1]."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def steps_of(lengths: IntArray) -> IntArray:
+    """For each row of series of these lengths, laid end to end, its step within its own."""
+    steps: IntArray = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return steps
 
 
 def _moved(column: Covariate, offsets: IntArray, longer: IntArray) -> Covariate:
@@ -108,17 +190,42 @@ def _moved(column: Covariate, offsets: IntArray, longer: IntArray) -> Covariate:
     return replace(column, values=values)
 
 
-def _put_over(older: Covariate, newer: Covariate) -> Covariate:
-    """The newer where it is known, else the older; without any value, this has no kind."""
+def _filled(older: Covariate, newer: Covariate, revisable: BoolArray) -> Covariate:
+    """The older where it is known, else, and where it may be revised, the newer.
+
+    Without any value, either has no kind.
+    """
     if not older.observed.any():
         return newer
     if not newer.observed.any():
         return older
+    older, newer = _of_one_code(older, newer)
+    kept = older.observed & ~(revisable & newer.observed)
+    return replace(older, values=np.where(kept, older.values, newer.values))
+
+
+def _differing(older: Covariate, newer: Covariate) -> BoolArray:
+    """Where both are known and are not the same."""
+    both: BoolArray = older.observed & newer.observed
+    if not both.any():
+        return both
+    older, newer = _of_one_code(older, newer)
+    if older.texts is not None:
+        both &= older.values != newer.values
+        return both
+    slack = ROUNDING * float(np.std(older.values[older.observed]))
+    return both & ~np.isclose(older.values, newer.values, rtol=ROUNDING, atol=slack)
+
+
+def _of_one_code(older: Covariate, newer: Covariate) -> tuple[Covariate, Covariate]:
+    """Categories with the texts of both, numbers as they are."""
     if older.texts is None or newer.texts is None:
-        return replace(older, values=np.where(newer.observed, newer.values, older.values))
-    texts = sorted({*older.texts, *newer.texts})
-    codes = [_recoded(part, texts) for part in (newer, older)]
-    return replace(older, values=np.where(newer.observed, *codes), texts=tuple(texts))
+        return older, newer
+    texts = tuple(sorted({*older.texts, *newer.texts}))
+    one, other = (
+        replace(part, values=_recoded(part, texts), texts=texts) for part in (older, newer)
+    )
+    return one, other
 
 
 def _recoded(column: Covariate, texts: Sequence[str]) -> IntArray:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rnnforecast.columns import DataConfig
+from rnnforecast.errors import DataError
 
 # Of Prophet's intervals, in percent: the one it gives where it is not asked for another.
 PROPHET_LEVEL = 80.0
@@ -36,7 +37,12 @@ DIALECTS = {
 
 
 def looked_for(asked: DataConfig, header: Sequence[str]) -> DataConfig:
-    """What was asked, and the dialect's columns where nothing was and the header has them."""
+    """What was asked, and the dialect's columns where nothing was and the header has them.
+
+    Raises:
+        DataError: One of these, by the names of whatever dialect, is asked for as a covariate.
+    """
+    _check_covariates(asked, header)
     names = DIALECTS[asked.dialect]
     taken = (asked.id_column, asked.time_column, *asked.target_columns, *asked.covariates)
     there = [name if name in header and name not in taken else None for name in names]
@@ -47,6 +53,36 @@ def looked_for(asked: DataConfig, header: Sequence[str]) -> DataConfig:
         time_column=asked.time_column or time,
         target_columns=asked.target_columns or ((target,) if target else ()),
     )
+
+
+def _check_covariates(asked: DataConfig, header: Sequence[str]) -> None:
+    """Raise DataError where what a series must have is asked for beside it."""
+    dialects = (DIALECTS[asked.dialect], *DIALECTS.values())
+    kinds = (
+        ("id column", "--id-col", asked.id_column, [names.id for names in dialects]),
+        ("time column", "--time-col", asked.time_column, [names.time for names in dialects]),
+        ("target", "--target-col", asked.target_columns, [names.target for names in dialects]),
+    )
+    for kind, option, named, names in kinds:
+        name = None if named else next((name for name in names if name in header), None)
+        if name in asked.covariates:
+            role = role_of(str(name), asked)
+            raise DataError(
+                f"column '{name}' is the {kind}; drop --{role} {name}, or pass {option} if another "
+                "is"
+            )
+
+
+def role_of(name: str, config: DataConfig) -> str:
+    """When a covariate is known: the option that asks for it."""
+    if name in config.static_columns:
+        return "static"
+    return "past" if name in config.past_columns else "future"
+
+
+def as_repeated(option: str, name: str) -> str:
+    """How several columns are passed that were written as one name, with commas between them."""
+    return "pass " + " ".join(f"{option} {part.strip()}" for part in name.split(","))
 
 
 def id_name(config: DataConfig) -> str:

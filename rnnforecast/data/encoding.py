@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnforecast.arrays import Float32Array, IntArray
+from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from rnnforecast.columns import DataConfig, Encoding
 from rnnforecast.data.calendar_features import (
     HOLIDAY,
@@ -19,14 +19,24 @@ from rnnforecast.data.calendar_features import (
     calendar_encodings,
     calendar_features,
 )
-from rnnforecast.data.covariates import CellValues, Covariate, Covariates, ends_of
+from rnnforecast.data.covariates import (
+    ROUNDING,
+    CellValues,
+    Covariate,
+    Covariates,
+    Spot,
+    ends_of,
+    steps_of,
+)
+from rnnforecast.data.dialects import as_repeated, role_of
 from rnnforecast.data.panel import Features, Panel
 from rnnforecast.errors import DataError
 
 # Of one column, the most frequent: each costs a number at every step.
 MOST_CATEGORIES = 50
-# Standard deviations; far beyond that a network, in float32, would overflow.
-FARTHEST = 1e6
+# Standard deviations from the mean. Beyond what it was trained on a network extrapolates: its gates
+# saturate, and whatever is read then drives the forecast to one value, without an interval.
+FARTHEST = 10.0
 
 
 def is_calendar(name: str) -> bool:
@@ -49,6 +59,7 @@ def fit_encodings(
     """
     found: list[Encoding] = []
     if config.covariates:
+        _check_commas(covariates, config)
         known = _complete(covariates, config.covariates)
         for column in (known.by_name[name] for name in config.covariates):
             if is_calendar(column.name):
@@ -60,6 +71,14 @@ def fit_encodings(
     if config.calendar or config.holidays:
         found += calendar_encodings(panel.frequency, config.holidays)
     return tuple(found)
+
+
+def _check_commas(covariates: Covariates | None, config: DataConfig) -> None:
+    """Raise DataError where several columns were passed as one that no table has."""
+    for name in config.covariates:
+        if "," in name and (covariates is None or name not in covariates.by_name):
+            option = f"--{role_of(name, config)}"
+            raise DataError(f"there is no column '{name}'; {as_repeated(option, name)}")
 
 
 def _complete(covariates: Covariates | None, names: Sequence[str]) -> Covariates:
@@ -123,7 +142,7 @@ def encode(
 def encode_ahead(
     panel: Panel, covariates: Covariates, encodings: tuple[Encoding, ...], horizon: int
 ) -> Panel:
-    """A panel that has features, with what `covariates` know ahead put over them.
+    """A panel that has features, with what `covariates` know ahead, and where it lacks a value.
 
     Raises:
         DataError: A column is not of the kind of its encoding.
@@ -133,11 +152,51 @@ def encode_ahead(
         return panel
     ahead = panel.lengths + horizon
     newer = _encoded(panel, covariates, encodings, "future", ahead)
-    rows = _places(panel.lengths * 0, features.future_offsets, ahead)
-    older = np.concatenate([features.future, np.full_like(newer[:1], np.nan)])[rows]
-    future = np.where(np.isnan(newer), older, newer)
+    older = _kept(features, ahead)
+    revised = _is_ahead(panel, horizon)[:, None] & ~np.isnan(newer)
+    future = np.where(revised | np.isnan(older), newer, older)
     features = replace(features, future=future, future_offsets=ends_of(ahead))
     return replace(panel, features=features)
+
+
+def contradicted_ahead(
+    panel: Panel, covariates: Covariates, encodings: tuple[Encoding, ...], horizon: int
+) -> Spot | None:
+    """Where `covariates` tell of other values than the features of a panel up to its end."""
+    features, ahead = panel.features, panel.lengths + horizon
+    if features is None:
+        return None
+    newer, older = _encoded(panel, covariates, encodings, "future", ahead), _kept(features, ahead)
+    differs = (np.abs(newer - older) > ROUNDING) & ~_is_ahead(panel, horizon)[:, None]
+    marked, at = {}, 0
+    for each in encodings:
+        if each.role == "future":
+            if each.name in covariates.by_name:
+                marked[each.name] = differs[:, at : at + each.size].any(axis=1)
+            at += each.size
+    return replace(covariates, starts=panel.starts, future_offsets=ends_of(ahead)).first(
+        marked, panel
+    )
+
+
+def _is_ahead(panel: Panel, horizon: int) -> BoolArray:
+    """Which rows follow the last value of their series, of those to a horizon after it."""
+    lengths = panel.lengths + horizon
+    return steps_of(lengths) >= np.repeat(panel.lengths, lengths)
+
+
+def _kept(features: Features, lengths: IntArray) -> Float32Array:
+    """The future features of the first `lengths` steps of each series, NaN where unknown."""
+    rows = _places(lengths * 0, features.future_offsets, lengths)
+    missing = np.full_like(features.future, np.nan, shape=(1, features.future.shape[1]))
+    kept: Float32Array = np.concatenate([features.future, missing])[rows]
+    return kept
+
+
+def standardised(column: Covariate, encoding: Encoding) -> FloatArray:
+    """The numbers of a column, however far off."""
+    scaled: FloatArray = (column.values - encoding.mean) / encoding.scale
+    return scaled
 
 
 def unknown_categories(
@@ -159,8 +218,7 @@ def _places(shift: IntArray, offsets: IntArray, lengths: IntArray) -> IntArray:
 
     The rows of series `i` are those from `offsets[i]` to before `offsets[i + 1]`.
     """
-    before = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    steps = np.arange(len(before)) - before + np.repeat(shift, lengths)
+    steps = steps_of(lengths) + np.repeat(shift, lengths)
     inside = (steps >= 0) & (steps < np.repeat(np.diff(offsets), lengths))
     return np.where(inside, np.repeat(offsets[:-1], lengths) + steps, -1)
 
@@ -208,7 +266,7 @@ def _add_calendar(
     if not names:
         return
     series = np.repeat(np.arange(len(panel)), lengths)
-    steps = np.arange(len(series)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    steps = steps_of(lengths)
     ends = np.cumsum([each.size for each in encodings])
     places = [end - 1 for end, each in zip(ends, encodings, strict=True) if each.name in names]
     features[:, places] = calendar_features(panel.times(series, steps), panel.frequency, names)
@@ -228,8 +286,8 @@ def _numbers(column: Covariate, encoding: Encoding) -> Float32Array:
             "correct the column or train again"
         )
     if not encoding.categories:
-        scaled = (column.values - encoding.mean) / encoding.scale
-        return np.clip(scaled, -FARTHEST, FARTHEST).astype(np.float32)[:, None]
+        near = np.clip(standardised(column, encoding), -FARTHEST, FARTHEST)
+        return near.astype(np.float32)[:, None]
     texts = column.texts or ()
     places = {text: place for place, text in enumerate(encoding.categories)}
     numbers = np.zeros((len(texts) + 1, encoding.size), dtype=np.float32)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,14 +15,14 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.data.calendar import OffGridError
 from rnnforecast.data.cells import Cells, open_cells
 from rnnforecast.data.covariate_rows import Grid, lay, read_columns
-from rnnforecast.data.covariates import Covariates
+from rnnforecast.data.covariates import Covariates, Spot
 from rnnforecast.data.dialects import id_name, time_name
-from rnnforecast.data.faults import LocatedError, RowError
+from rnnforecast.data.faults import LocatedError, RowError, split_message
+from rnnforecast.data.other_tables import other_kind, own_format
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import read_times
 from rnnforecast.data.schema import listed
 from rnnforecast.data.source import open_source
-from rnnforecast.data.timestamps import parse_times
 from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import DataError
 
@@ -32,16 +33,31 @@ class Merged(NamedTuple):
     Attributes:
         covariates: Of both tables.
         unknown: Rows of ids that the panel has no series of; they were left out.
+        contradicted: Where the second has another value than the first, which was kept.
     """
 
     covariates: Covariates
     unknown: int
+    contradicted: Spot | None
 
 
+@contextmanager
+def _own_remedies() -> Iterator[None]:
+    """Name no option that only tells how DATA are read: what it would settle is to be corrected."""
+    try:
+        yield
+    except DataError as error:
+        problem, remedy = split_message(str(error))
+        if "--" not in remedy or "-data" in remedy:
+            raise
+        raise DataError(f"{problem}; correct the file") from None
+
+
+@_own_remedies()
 def with_future_data(
     path: str, panel: Panel, config: DataConfig, covariates: Covariates | None = None
 ) -> Merged:
-    """Put the values of future covariates in the file at `path` over those that are known.
+    """Take the values of future covariates in the file at `path` where none are known, and ahead.
 
     It has a column of times, one of ids or, where its rows hold for all series, none, and some of
     `config.future_columns`.
@@ -67,10 +83,11 @@ def with_future_data(
     return _merged(cells, config, Grid(panel, series, positions), "future", covariates)
 
 
+@_own_remedies()
 def with_static_data(
     path: str, panel: Panel, config: DataConfig, covariates: Covariates | None = None
 ) -> Merged:
-    """Put the values of static covariates in the file at `path` over those that are known.
+    """Take the values of static covariates in the file at `path` where none are known.
 
     It has a column of ids, a row a series, and some of `config.static_columns`.
 
@@ -131,18 +148,12 @@ def _times(cells: Cells, config: DataConfig, panel: Panel) -> IntArray:
     """The time of each row, as the frequency of the panel counts."""
     column = str(config.time_column)
     texts = cells.text([column])[column]
-    if config.time_format is not None:
-        as_asked = parse_times(texts.iloc[:1], config.time_format)
-        config = replace(config, time_format=None) if isinstance(as_asked, int) else config
+    config = replace(config, time_format=own_format(cells, config))
     identifier = _id_column(cells, config)
     series = None if identifier is None else cells.text([identifier])[identifier]
     found = read_times(cells, config, texts, series)
-    if found.integer != (panel.frequency.unit == "step"):
-        kinds = ("integer steps", "dates or times")
-        own, other = kinds if found.integer else reversed(kinds)
-        raise cells.fault(
-            0, f"the times are {own}, those of the series {other}; write both alike", column
-        )
+    if wrong := other_kind(found.integer, panel.frequency, "series"):
+        raise cells.fault(0, wrong, column)
     frequency = panel.frequency
     if found.became_utc and not frequency.offset:
         problem = "the offsets from UTC vary, and the times of the series have none"
@@ -168,9 +179,11 @@ def _merged(
     wished = config.future_columns if role == "future" else config.static_columns
     names = [name for name in wished if name in cells.header]
     if not names:
-        remedy = f"pass --{role} with a name of the header, which has {listed(cells.header)}"
-        asked = f"has none of the {role} columns {listed(wished)}" if wished else "is not needed"
-        raise DataError(f"{cells.source.name}: the table {asked}; {remedy}")
+        problem, remedy = f"no column is read as {role}", f"drop --{role}-data"
+        if wished:
+            problem = f"the table has none of the {role} columns {listed(wished)}"
+            remedy = f"name one so, the header has {listed(cells.header)}"
+        raise DataError(f"{cells.source.name}: {problem}; {remedy}")
     known = {} if covariates is None else covariates.by_name
     kinds = {
         name: column.texts is not None for name, column in known.items() if column.observed.any()
@@ -179,5 +192,8 @@ def _merged(
         cells, config, names, {**kinds, **dict.fromkeys(config.categorical_columns, True)}
     )
     laid = lay(read, grid, config, cells)
-    merged = laid if covariates is None else covariates.with_added(laid, config)
-    return Merged(merged, int(np.count_nonzero(grid.series < 0)))
+    unknown = int(np.count_nonzero(grid.series < 0))
+    if covariates is None:
+        return Merged(laid, unknown, None)
+    contradicted = covariates.contradicted(laid, grid.panel)
+    return Merged(covariates.with_added(laid, config), unknown, contradicted)

@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 from rnnforecast.columns import Encoding, sizes_of
 from rnnforecast.config import RunConfig
 from rnnforecast.data.ahead import missing_ahead
-from rnnforecast.data.covariates import with_categories
-from rnnforecast.data.encoding import encode, encode_ahead, fit_encodings, unknown_categories
+from rnnforecast.data.covariate_doubts import far_values
+from rnnforecast.data.covariates import Covariates, Spot, with_categories
+from rnnforecast.data.encoding import (
+    FARTHEST,
+    contradicted_ahead,
+    encode,
+    encode_ahead,
+    fit_encodings,
+    unknown_categories,
+)
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.data.side_tables import with_future_data, with_static_data
@@ -44,6 +52,7 @@ def with_sides(table: Table, sides: SideTables, reporter: Reporter) -> Table:
             continue
         merged = merge(path, table.panel, config, covariates)
         tell_of_strangers(path, merged.unknown, reporter)
+        tell_of_contradiction(path, merged.contradicted, reporter)
         covariates = merged.covariates
         config = with_categories(config, covariates)
     return replace(table, covariates=covariates, config=config)
@@ -55,23 +64,57 @@ def tell_of_strangers(path: str, rows: int, reporter: Reporter) -> None:
         reporter.warning(f"{path}: {rows} rows are of series that are not in the data; not used")
 
 
+def tell_of_contradiction(path: str, spot: Spot | None, reporter: Reporter) -> None:
+    """Say where a file has other values than the data, or than what a model keeps of these."""
+    if spot is not None:
+        reporter.warning(f"{path}: {spot} contradicts what is known already, which is kept")
+
+
 def fit_encodings_to(table: Table, known: Panel, reporter: Reporter) -> tuple[Encoding, ...]:
     """Encodings of the covariates by what is `known` alone; say what they leave out."""
     encodings = fit_encodings(table.covariates, known, table.config)
-    tell_of_categories(table, encodings, reporter)
+    fitted = {each.name for each in encodings}
+    for name in table.config.covariates:
+        if name not in fitted:
+            reporter.warning(
+                f"{table.name}: column '{name}' has no value that training may see; not used"
+            )
+    tell_of_categories(table.name, table.covariates, encodings, reporter)
+    tell_of_far(table.name, table.covariates, table.panel, encodings, reporter)
     return encodings
 
 
-def tell_of_categories(table: Table, encodings: tuple[Encoding, ...], reporter: Reporter) -> None:
-    """Say which categories the network does not tell apart from none."""
-    if table.covariates is None:
+def tell_of_categories(
+    name: str,
+    covariates: Covariates | None,
+    encodings: tuple[Encoding, ...],
+    reporter: Reporter,
+) -> None:
+    """Say which categories of the table `name` the network does not tell apart from none."""
+    if covariates is None:
         return
-    unknown = unknown_categories(table.covariates, encodings)
+    unknown = unknown_categories(covariates, encodings)
     if unknown:
         shown = ", ".join(f"{column} '{category}'" for column, category in unknown[:5])
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         reporter.warning(
-            f"{table.name}: categories that training did not meet count as none: {shown}{more}"
+            f"{name}: categories that training did not meet count as none: {shown}{more}"
+        )
+
+
+def tell_of_far(
+    name: str,
+    covariates: Covariates | None,
+    panel: Panel,
+    encodings: tuple[Encoding, ...],
+    reporter: Reporter,
+) -> None:
+    """Say which numbers of the table `name` are too far off for the network to read them."""
+    spot = None if covariates is None else far_values(covariates, panel, encodings)
+    if spot is not None:
+        reporter.warning(
+            f"{name}: {spot} is more than {FARTHEST:g} standard deviations from the mean of the "
+            f"training data; read as {FARTHEST:g}"
         )
 
 
@@ -100,7 +143,11 @@ def with_future(panel: Panel, sides: SideTables, config: RunConfig, reporter: Re
         return panel
     merged = with_future_data(sides.future, panel, config.data)
     tell_of_strangers(sides.future, merged.unknown, reporter)
-    return encode_ahead(panel, merged.covariates, config.encodings, config.windows.horizon)
+    tell_of_categories(sides.future, merged.covariates, config.encodings, reporter)
+    tell_of_far(sides.future, merged.covariates, panel, config.encodings, reporter)
+    given = panel, merged.covariates, config.encodings, config.windows.horizon
+    tell_of_contradiction(sides.future, contradicted_ahead(*given), reporter)
+    return encode_ahead(*given)
 
 
 def tell_of_unknown(panel: Panel, config: RunConfig, reporter: Reporter) -> None:

@@ -13,7 +13,7 @@ from rnnforecast.data.ahead import template
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, parse_table
 from rnnforecast.data.source import Source
-from rnnforecast.errors import ConfigError, DataError
+from rnnforecast.errors import DataError
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.runtime import limit_threads, select_device
 from rnnforecast.workflows.covariates import (
@@ -21,6 +21,7 @@ from rnnforecast.workflows.covariates import (
     SideTables,
     encode_table,
     tell_of_categories,
+    tell_of_far,
     with_future,
     with_sides,
 )
@@ -59,7 +60,7 @@ def forecast(
     if source is None:
         panel = with_future(artifact.panel, sides, config, reporter)
         return _table(artifact.forecaster, panel, alias, as_template)
-    table = read_and_encode(source, artifact, sides, reporter)
+    table = read_and_encode(source, artifact, sides, reporter, config.windows.lookback)
     with naming(table):
         return _table(artifact.forecaster, table.panel, alias, as_template)
 
@@ -67,23 +68,31 @@ def forecast(
 def _table(
     forecaster: Forecaster, panel: Panel, alias: str | None, as_template: bool
 ) -> pd.DataFrame:
-    config, tail = forecaster.config, panel.tail(forecaster.config.windows.lookback)
+    config = forecaster.config
     if not as_template:
-        return end_forecasts(forecaster, tail, alias)
-    if not config.data.future_columns:
-        raise ConfigError("the model reads no column that is known ahead; drop --template")
-    return template(tail, config.encodings, config.windows.horizon, config.data)
+        return end_forecasts(forecaster, panel, alias)
+    return template(panel, config.encodings, config.windows.horizon, config.data)
 
 
 def read_and_encode(
-    source: Source, artifact: Artifact, sides: SideTables, reporter: Reporter
+    source: Source,
+    artifact: Artifact,
+    sides: SideTables,
+    reporter: Reporter,
+    newest: int | None = None,
 ) -> Table:
-    """Read as the training data were, covariates encoded as then; tell of what is not used."""
+    """Read as the training data were, covariates encoded as then; tell of what is not used.
+
+    Of each series its `newest` values are kept, None: all.
+    """
     config = artifact.forecaster.config
     table = with_sides(read_as_trained(source, artifact), sides, reporter)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
-    tell_of_categories(table, config.encodings, reporter)
+    tell_of_categories(table.name, table.covariates, config.encodings, reporter)
+    tell_of_far(table.name, table.covariates, table.panel, config.encodings, reporter)
+    if newest is not None:
+        table = replace(table, panel=table.panel.tail(newest))
     with naming(table):
         return encode_table(table, config.encodings, config.windows.horizon)
 

@@ -22,6 +22,7 @@ from rnnforecast.workflows.covariates import (
     fit_encodings_to,
     reading,
     tell_of_categories,
+    tell_of_far,
     tell_of_unknown,
 )
 from rnnforecast.workflows.facts import record_plan
@@ -102,7 +103,8 @@ def prepare(
             encodings = fit_encodings_to(table, known, reporter)
             config = reading(resolve(settings, find_facts(known), table.config), encodings)
         else:
-            tell_of_categories(table, kept.encodings, reporter)
+            tell_of_categories(table.name, table.covariates, kept.encodings, reporter)
+            tell_of_far(table.name, table.covariates, table.panel, kept.encodings, reporter)
             config = replace(kept, data=table.config)
         table = encode_table(table, config.encodings, settings.horizon)
         panel, known = table.panel, panel_before(table.panel, origins)

@@ -259,7 +259,11 @@ def test_train_refuses_in_one_line_when_data_are_faulty(
             3,
             r"data\.csv: there is no column 'z'; the header has 'unique_id', 'ds'",
         ),
-        (["--time-col", "y", "--target-col", "y"], 3, r"data\.csv: column 'y' is asked for twice;"),
+        (
+            ["--time-col", "y", "--target-col", "y"],
+            2,
+            r"column 'y' is passed as --time-col and as --target-col; drop one of them",
+        ),
         (["--sep", ";"], 3, r"data\.csv:1: the header is a single column, 'unique_id,ds,y'; pass"),
         (["--time-format", "%d/%m/%Y"], 3, r"data\.csv:2: column 'ds': '2020-01-24' is not in th"),
         (

@@ -15,6 +15,7 @@ from rnnforecast.data.covariates import Covariates, with_categories
 from rnnforecast.data.reading import Table, parse_table
 from rnnforecast.data.source import Source
 from rnnforecast.errors import DataError
+from rnnforecast.workflows.keeping import digest_of
 
 LONG = DataConfig(
     id_column="id",
@@ -221,6 +222,47 @@ def test_numbers_are_averaged_and_the_last_category_kept_when_rows_share_a_step(
     assert cells(table, "f") == {"a": ["y", "x", "z"]}
 
 
+@pytest.mark.parametrize(
+    ("how", "numbers"), [("mean", [1.5, 4]), ("sum", [1.5, 4]), ("last", [2, 5])]
+)
+def test_covariates_of_a_step_go_by_time_when_rows_are_backwards(
+    how: str, numbers: list[float]
+) -> None:
+    config = replace(LONG, resample="10", aggregate=how)
+    rows = ["a,1,5,1,x", "a,4,5,2,y", "a,12,6,3,x", "a,18,5,5,", "a,19,5,,"]
+    for order in (rows, rows[::-1]):
+        table = read("id,t,y,p,f\n" + "\n".join(order) + "\n", config)
+        assert cells(table, "f") == {"a": ["y", "x"]}
+        assert cells(table, "p") == {"a": numbers}
+
+
+ROWS = st.tuples(
+    st.sampled_from("ab"),
+    st.integers(0, 39),
+    st.sampled_from(["", "0.1", "0.2", "0.7"]),
+    st.sampled_from(["", "0.1", "0.3", "1e15", "-1e15"]),
+    st.sampled_from(["", "red", "blue"]),
+)
+
+
+@given(st.data(), st.sampled_from(["mean", "sum", "last"]))
+@settings(max_examples=60, deadline=None)
+def test_table_is_the_same_to_the_bit_when_rows_of_steps_are_shuffled(
+    data: st.DataObject, how: str
+) -> None:
+    observed = [("a", 0, "1", "", ""), ("b", 3, "1", "", "")]
+    rows = observed + data.draw(st.lists(ROWS, min_size=2, max_size=20))
+    shuffled = data.draw(st.permutations(rows))
+    config = replace(LONG, resample="10", aggregate=how, categorical_columns=("f",))
+    first, second = (
+        read("id,t,y,p,f\n" + "".join(f"{','.join(map(str, row))}\n" for row in each), config)
+        for each in (rows, shuffled)
+    )
+    assert digest_of(first) == digest_of(second)
+    for name in ("p", "f"):
+        assert repr(sorted(cells(first, name).items())) == repr(sorted(cells(second, name).items()))
+
+
 def test_categories_are_told_to_the_configuration_when_some_were_asked_for() -> None:
     table = read("id,t,y,p,f\na,1,5,1,x\na,2,5,2,y\n")
     config = replace(LONG, static_columns=("s",), categorical_columns=("s",))
@@ -233,13 +275,15 @@ def column(table: Table, name: str) -> list[float]:
     return [float(value) for value in table.covariates.by_name[name].values]
 
 
-def test_added_values_go_over_older_ones_when_they_are_known() -> None:
-    first = read("id,t,y,p,f\na,1,5,1,x\na,2,5,2,z\na,3,,,\nb,1,1,0,x\nb,2,2,1,\n")
-    other = read("id,t,y,p,f\na,1,5,7,\na,2,5,,y\na,3,,,x\nb,1,1,,w\nb,2,2,,\n")
+def test_added_values_fill_in_older_ones_and_revise_those_ahead_when_they_are_known() -> None:
+    first = read("id,t,y,p,f\na,1,5,1,\na,2,5,,z\na,3,,,z\nb,1,1,0,x\nb,2,2,1,\n")
+    other = read("id,t,y,p,f\na,1,5,7,x\na,2,5,2,y\na,3,,,w\nb,1,1,,w\nb,2,2,,\n")
     assert isinstance(first.covariates, Covariates) and other.covariates is not None
     both = replace(first, covariates=first.covariates.with_added(other.covariates, LONG))
-    assert cells(both, "p") == {"a": [7, 2], "b": [0, 1]}
-    assert cells(both, "f") == {"a": ["x", "y", "x"], "b": ["w", None]}
+    assert cells(both, "p") == {"a": [1, 2], "b": [0, 1]}
+    assert cells(both, "f") == {"a": ["x", "z", "w"], "b": ["x", None]}
+    contradicted = first.covariates.contradicted(other.covariates, first.panel)
+    assert contradicted == ("p", "a", "1", 3)
     assert both.covariates is not None
     assert both.covariates.by_name["f"].texts == ("w", "x", "y", "z")
 

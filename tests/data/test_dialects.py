@@ -62,9 +62,10 @@ def test_columns_that_are_asked_for_go_before_those_of_the_dialect() -> None:
         dialect="autogluon",
         id_column="shop",
         target_columns=("item_id",),
+        time_column="day",
         future_columns=("timestamp",),
     )
-    header = ["shop", "item_id", "timestamp", "target"]
+    header = ["shop", "item_id", "day", "timestamp", "target"]
     assert looked_for(asked, header) == asked
 
 

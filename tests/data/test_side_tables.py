@@ -58,8 +58,9 @@ def test_future_values_go_after_the_last_of_each_series_when_ids_are_given(tmp_p
     text = FUTURE + "b,2020-01-04,9,yes\na,2020-01-06,8,\nc,2020-01-04,1,no\na,2020-01-03,7,yes\n"
     merged = added(tmp_path / "ahead.csv", text)
     assert merged.unknown == 1
-    assert values(merged, "price") == [0, 0.5, 7, 1.5, 2, 8, 0, 0.5, 1, 9]
-    assert values(merged, "event") == [*("no", "no", "yes", "no", None, None), *["no"] * 3, "yes"]
+    assert merged.contradicted == ("price", "a", "2020-01-03", 2)
+    assert values(merged, "price") == [0, 0.5, 1, 1.5, 2, 8, 0, 0.5, 1, 9]
+    assert values(merged, "event") == [*["no"] * 4, None, None, *["no"] * 3, "yes"]
     assert merged.covariates.future_offsets.tolist() == [0, 6, 10]
 
 
@@ -67,7 +68,8 @@ def test_future_values_are_of_all_series_when_the_table_has_no_ids(tmp_path: Pat
     config = DataConfig(future_columns=("price",))
     table = read("ds,one,two,price\n1,5,,1\n2,6,8,2\n3,,9,3\n4,,7,4\n", config)
     merged = added(tmp_path / "ahead.csv", "ds,price\n5,50\n4,40\n", table)
-    assert values(merged, "price") == [1, 2, 3, 40, 50, 2, 3, 40, 50]
+    assert values(merged, "price") == [1, 2, 3, 40, 50, 2, 3, 4, 50]
+    assert merged.contradicted == ("price", "two", "4", 1)
 
 
 def test_future_column_may_be_in_the_second_table_alone(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_static_values_are_one_row_a_series(tmp_path: Path) -> None:
     [
         (
             FUTURE + "a,2020-01-05,low,no\n",
-            ":2: column 'price': 'low' is not a number; correct it, pass it as --na-values, or",
+            ":2: column 'price': 'low' is not a number; correct the file",
         ),
         (
             FUTURE + "a,2020-01-05,1,no\na,2020-01-05,2,no\n",
@@ -111,8 +113,8 @@ def test_static_values_are_one_row_a_series(tmp_path: Path) -> None:
         ),
         (
             "unique_id,ds,prize\na,2020-01-05,1\n",
-            ": the table has none of the future columns 'price', 'event'; pass --future with a "
-            "name of the header, which has 'unique_id', 'ds', 'prize'",
+            ": the table has none of the future columns 'price', 'event'; name one so, the "
+            "header has 'unique_id', 'ds', 'prize'",
         ),
         (FUTURE + "a,2050-01-05,1,no\n", "1: column 'ds': series 'a' has no value in the 10"),
     ],
