@@ -26,6 +26,7 @@ from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.limits import (
     built,
+    check_clock,
     check_panel,
     check_record,
     check_times,
@@ -175,6 +176,7 @@ def _unpacked(stored: Container) -> Artifact:
     check_record(header["record"])
     config = run_config(header["config"])
     frequency = built(Frequency, header["frequency"])
+    check_clock(config, frequency)
     ids = header["ids"]
     if not isinstance(ids, list):
         raise ValueError("the ids are no list")

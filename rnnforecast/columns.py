@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +14,8 @@ Missing = Literal["mask", "error", "interpolate", "ffill", "zero"]
 Aggregate = Literal["mean", "sum", "last"]
 Dialect = Literal["nixtla", "prophet", "autogluon"]
 Role = Literal["static", "past", "future"]
+# Encodings of internet names, whose decoders take the square of a text's length.
+SLOW = ("punycode", "idna")
 
 
 def require(condition: bool, name: str, rule: str, value: object) -> None:
@@ -22,6 +27,19 @@ def require(condition: bool, name: str, rule: str, value: object) -> None:
 def require_one_of(kind: object, name: str, value: str) -> None:
     """Raise ConfigError unless the value is a name of the Literal `kind`."""
     require(value in get_args(kind), name, f"one of {', '.join(get_args(kind))}", f"'{value}'")
+
+
+def _decodes(encoding: str) -> bool:
+    """Whether texts of this encoding can be read, in a time that is in proportion to them."""
+    try:
+        if codecs.lookup(encoding).name in SLOW:
+            return False
+        b"a".decode(encoding)
+    except UnicodeDecodeError:  # such as of half a UTF-16 character
+        return True
+    except (LookupError, ValueError, OSError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +97,14 @@ class DataConfig:
         require_one_of(Dialect, "dialect", self.dialect)
         require_one_of(Missing, "missing", self.missing)
         require_one_of(Aggregate, "agg", self.aggregate)
+        if self.encoding is not None:
+            rule = "one that Python knows, such as latin-1"
+            require(_decodes(self.encoding), "encoding", rule, repr(self.encoding))
+        counts = Counter(self.covariates)
         for name in self.categorical_columns:
-            known = name in self.covariates
+            known = name in counts
             require(known, "categorical", "among the static, past and future columns", f"'{name}'")
-        twice = [name for name in self.covariates if self.covariates.count(name) > 1]
+        twice = [name for name in self.covariates if counts[name] > 1]
         require(not twice, "covariates", "each of one kind", twice)
 
     @property
@@ -111,7 +133,8 @@ class Encoding:
 
     def __post_init__(self) -> None:
         require_one_of(Role, "role", self.role)
-        require(self.scale > 0, "scale", "positive", self.scale)
+        require(math.isfinite(self.mean), "mean", "finite", self.mean)
+        require(0 < self.scale < math.inf, "scale", "finite and positive", self.scale)
 
     @property
     def size(self) -> int:

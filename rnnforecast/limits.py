@@ -7,8 +7,9 @@ size, as it does with models that were trained.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -17,17 +18,21 @@ import pandas as pd
 
 from rnnforecast.columns import DataConfig, Encoding, sizes_of
 from rnnforecast.config import LARGEST, ModelSpec, RunConfig, TrainConfig, WindowSpec
-from rnnforecast.data.calendar import DAY
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.calendar_features import HOLIDAY, calendar_encodings
 from rnnforecast.data.dialects import id_name, time_name
+from rnnforecast.data.encoding import MOST_CATEGORIES, is_calendar
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.resampling import parse_step
+from rnnforecast.data.schema import LARGEST_VALUE
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.writing import check_names, interval_names
-from rnnforecast.data.zones import known_zones
+from rnnforecast.data.zones import check_zone, known_zones
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.registry import find_model
 
 # More than any series has or any user asks for.
-MOST_LEVELS, MOST_SEASONS, LONGEST_FORMAT = 1000, 100, 100
-LARGEST_VALUE = 1e100  # as in data that are read
+MOST_LEVELS, MOST_SEASONS, MOST_ENCODINGS, LONGEST_FORMAT = 1000, 100, 1000, 100
 # Steps that a model may read whatever series it keeps: far beyond a lookback that a rule chooses.
 # Beyond that, twice the longest series: an updated model may keep shorter ones than it once read.
 FREE_STEPS, READ_SHARE = 2**11, 2
@@ -44,6 +49,7 @@ STEPS = (-(10**18), 10**18 + 1)
 LATEST = 2**62
 UNITS = {"step": 1, "microsecond": 1, "business-day": 2 * DAY, "month": 31 * DAY}
 OFFSET = re.compile(r"([+-]\d\d:?\d\d)?")
+COUNTRY = re.compile(r"[A-Z]{2,3}")
 DEEPEST_RECORD = 6
 
 T = TypeVar("T")
@@ -101,15 +107,59 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     _limit(max(sizes) < LARGEST, f"a size of {max(sizes)}")
     _limit(len(windows.seasons) <= MOST_SEASONS, f"{len(windows.seasons)} seasons")
     _limit(len(model.levels) <= MOST_LEVELS, f"{len(model.levels)} levels")
-    if sizes_of(config.encodings) != model.inputs:
-        raise ValueError("the network reads other covariates than are encoded")
     data = config.data
+    _check_encodings(config)
     check_names(
         [id_name(data), time_name(data), *interval_names(model.model, model.levels, data.dialect)]
     )
     _limit(data.separator is None or data.separator not in '"\r\n\0', "a separator between lines")
     _check_format(data.time_format)
     return config
+
+
+def _check_encodings(config: RunConfig) -> None:
+    """Raise ValueError or ConfigError where encodings are not those of columns that are read."""
+    data, encodings = config.data, config.encodings
+    check_encodings(encodings)
+    for encoding in encodings:
+        count = len(encoding.categories)
+        _limit(count <= MOST_CATEGORIES, f"{count} categories of a column")
+        if len(set(encoding.categories)) < count:
+            raise ValueError("a column has a category twice")
+    roles = dict.fromkeys(data.static_columns, "static") | dict.fromkeys(data.past_columns, "past")
+    roles |= dict.fromkeys(data.future_columns, "future")
+    columns = [each for each in encodings if not is_calendar(each.name)]
+    if len({each.name for each in encodings}) < len(encodings) or any(
+        roles.get(each.name) != each.role for each in columns
+    ):
+        raise ValueError("other covariates are encoded than columns are read")
+    if sizes_of(encodings) != config.model.inputs:
+        raise ValueError("the network reads other covariates than are encoded")
+
+
+def check_encodings(encodings: Sequence[Encoding]) -> None:
+    """Raise ConfigError where there are more than a model file may hold."""
+    _limit(len(encodings) <= MOST_ENCODINGS, f"{len(encodings)} encodings")
+
+
+def check_clock(config: RunConfig, frequency: Frequency) -> None:
+    """Raise ConfigError or ValueError where what is made of times is not of this frequency."""
+    data = config.data
+    if data.time_zone is not None:
+        check_zone(data.time_zone)
+    if data.resample is not None:
+        step = parse_step(data.resample, integer=frequency.unit == "step")
+        if (step.unit, step.count) != (frequency.unit, frequency.count):
+            raise ValueError("resample is of other steps than the series")
+    expected = calendar_encodings(frequency) if data.calendar or data.holidays else ()
+    if data.holidays is not None:
+        if not COUNTRY.fullmatch(data.holidays):
+            raise ValueError("holidays are of no country")
+        if find_spec("holidays"):
+            calendar_encodings(frequency, data.holidays)
+        expected += (Encoding(name=f"{HOLIDAY}{data.holidays}", role="future"),)
+    if tuple(each for each in config.encodings if is_calendar(each.name)) != expected:
+        raise ValueError("another calendar is encoded than is asked for")
 
 
 def _check_format(time_format: str | None) -> None:
@@ -163,6 +213,7 @@ def check_times(panel: Panel, horizon: int) -> None:
 
 def check_work(config: RunConfig, panel: Panel) -> None:
     """Raise ConfigError where forecasting these series would cost out of proportion to them."""
+    check_encodings(config.encodings)
     windows, spec, entry = config.windows, config.model, find_model(config.model.model)
     # What skips steps fills up to the longest skip.
     reach = max(windows.lookback, 2 ** (spec.num_layers - 1) if entry.dilated else 1)
@@ -171,8 +222,11 @@ def check_work(config: RunConfig, panel: Panel) -> None:
         reach <= max(FREE_STEPS, READ_SHARE * longest),
         f"a lookback of {reach} where series have {longest} values at most",
     )
-    read = len(panel) * reach
-    _limit(read <= max(FREE_VALUES, VALUES_SHARE * len(panel.values)), f"{read} values to read")
+    features, inputs = panel.features, spec.inputs
+    beside = 0 if features is None else features.past.size + features.future.size
+    read = len(panel) * reach * (1 + inputs.past + inputs.future)
+    told = len(panel.values) + beside
+    _limit(read <= max(FREE_VALUES, VALUES_SHARE * told), f"{read} values to read")
     cells = len(panel) * windows.horizon * len(spec.quantile_levels)
     cost = cells * (DRAWN_COST if entry.samples else 1)
     kept = len(panel.values) + SERIES_SHARE * len(panel)

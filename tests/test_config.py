@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.columns import DataConfig
+from rnnforecast.columns import DataConfig, Encoding
 from rnnforecast.config import ModelSpec, RunConfig, Settings, TrainConfig, Typical, WindowSpec
 from rnnforecast.errors import ConfigError
 
 VALID: dict[type[Any], dict[str, Any]] = {
     DataConfig: {},
+    Encoding: {"name": "price", "role": "future"},
     WindowSpec: {"lookback": 12, "horizon": 3},
     ModelSpec: {"model": "gru"},
     Typical: {},
@@ -75,6 +76,16 @@ CASES: list[tuple[type[Any], str, Any, str]] = [
     (TrainConfig, "learning_rate", -1e-3, "positive"),
     (TrainConfig, "learning_rate", math.inf, "positive"),
     (TrainConfig, "learning_rate", math.nan, "positive"),
+    *[
+        (spec, "jitter", value, "finite and at least 0")
+        for spec in (TrainConfig, Settings)
+        for value in (-0.1, math.inf, math.nan)
+    ],
+    *[(Encoding, "mean", value, "finite") for value in (math.inf, -math.inf, math.nan)],
+    *[
+        (Encoding, "scale", value, "finite and positive")
+        for value in (0.0, -1.0, math.inf, math.nan)
+    ],
     (TrainConfig, "seed", -1, "in [0, 2^63)"),
     (TrainConfig, "seed", 2**63, "in [0, 2^63)"),
     (ModelSpec, "dropout", 1.0, "in [0, 1)"),
@@ -147,7 +158,12 @@ def test_window_spec_says_what_it_received_when_a_season_is_out_of_range(
         ("separator", "||", "one character"),
         ("decimal", ";", "'.' or ','"),
         ("decimal", "", "'.' or ','"),
+        *[
+            ("encoding", name, "one that Python knows, such as latin-1")
+            for name in ("punycode", "IDNA", "zlib", "rot13", "undefined", "", "\0", "x" * 10**6)
+        ],
     ],
+    ids=lambda value: str(value)[:20],
 )
 def test_data_config_quotes_what_it_received_when_a_character_cannot_be_used(
     name: str, value: str, rule: str
@@ -192,6 +208,8 @@ _DECIMAL = (DataConfig, "decimal", ";", "")
         (ModelSpec, "tbptt", None),
         (Settings, "season", 1),
         (DataConfig, "separator", "\t"),
+        *[(DataConfig, "encoding", name) for name in ("UTF-16", "cp1252", "latin 1")],
+        (TrainConfig, "jitter", 0.0),
     ],
 )
 def test_specification_takes_a_value_when_it_lies_on_the_bound(
