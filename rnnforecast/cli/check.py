@@ -11,7 +11,7 @@ from rnnforecast.cli import options
 from rnnforecast.cli.events import finite
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import ABSENT, choose_format, print_rows
-from rnnforecast.cli.series_options import SeriesOptions
+from rnnforecast.cli.series_options import SeriesOptions, SideOptions
 from rnnforecast.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def check(
     data: options.Data,
     columns: options.ColumnOptions,
     series: SeriesOptions,
+    sides: SideOptions,
     log: LogOptions,
     horizon: Annotated[
         int | None,
@@ -43,7 +44,10 @@ def check(
         from rnnforecast.workflows.check import CheckRequest
         from rnnforecast.workflows.check import check as run
 
-        checked = run(CheckRequest(paths=tuple(data), data=asked, horizon=horizon), reporter)
+        request = CheckRequest(
+            paths=tuple(data), data=asked, sides=sides.tables(data), horizon=horizon
+        )
+        checked = run(request, reporter)
         _print(checked, form)
         if checked.suggestion is not None:
             reporter.note(f"to train: {checked.suggestion}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,16 +12,18 @@ import torch
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import Settings
-from rnnforecast.data.calendar import DAY
 from rnnforecast.data.column_doubts import find_column_doubts
 from rnnforecast.data.description import Fact, describe_rows, describe_series, describe_text
 from rnnforecast.data.doubts import Series, find_doubts
+from rnnforecast.data.encoding import fit_encodings
 from rnnforecast.data.examining import Examined, examine, located
-from rnnforecast.data.faults import Finding, finding_of
+from rnnforecast.data.faults import Finding, Findings, finding_of
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.profiling import Profile
 from rnnforecast.data.reading import Rows, Table
+from rnnforecast.data.time_units import DAY, WEEK
 from rnnforecast.errors import ConfigError, DataError
+from rnnforecast.workflows.covariates import NO_SIDES, SideTables, with_sides
 from rnnforecast.workflows.preparing import prepare
 from rnnforecast.workflows.reporting import Mute, Reporter
 
@@ -38,6 +41,7 @@ FLAGS = {
     "aggregate": "--agg",
 }
 LONGEST_HORIZON = 96
+ZONE = re.compile(r"--time-zone ([A-Z][\w/+-]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +51,13 @@ class CheckRequest:
     Attributes:
         paths: The files, "-" for standard input.
         data: Columns and dialect, as far as they were named.
+        sides: Files beside these, with covariates.
         horizon: Steps to forecast; None chooses.
     """
 
     paths: tuple[str, ...]
     data: DataConfig
+    sides: SideTables = NO_SIDES
     horizon: int | None = None
 
 
@@ -92,18 +98,92 @@ def check(request: CheckRequest, reporter: Reporter) -> Checked:
     if table is not None and rows is not None:
         profile = Profile(table.panel)
         facts += describe_series(table, profile)
-        horizon, fault = _horizon(table, request.horizon)
-        if fault is not None:
-            findings.add(fault)
-        elif examined.usable:
-            suggestion = _command(request, examined, horizon, profile)
+        suggestion = _suggestion(request, examined, table, profile)
         for doubt in _doubts(table, rows, profile, examined):
             findings.add(doubt)
+    suggestion = _at_its_clock(request, examined) or suggestion
     checked = Checked(facts=tuple(facts), findings=tuple(findings.listed()), suggestion=suggestion)
     reporter.record(
         facts=dict(facts), errors=len(checked.errors), findings=[*map(str, checked.findings)]
     )
     return checked
+
+
+def _suggestion(
+    request: CheckRequest, examined: Examined, table: Table, profile: Profile
+) -> str | None:
+    """The command that trains on the series, if any; what keeps that from running is noted."""
+    whole = _with_sides(table, request.sides, examined.findings)
+    if whole is None:
+        return None
+    horizon, fault = _horizon(whole, request.horizon)
+    if fault is not None:
+        examined.findings.add(fault)
+        return None
+    return _command(request, examined, horizon, profile) if examined.usable else None
+
+
+class _Warnings(Mute):
+    """Keeps what a run would warn of."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def warning(self, message: str) -> None:
+        self.told.append(message)
+
+
+def _with_sides(table: Table, sides: SideTables, findings: Findings) -> Table | None:
+    """The table with what stands beside it; None, and why, where that is not all that is asked."""
+    whole = True
+    for path, side in (
+        (sides.static, SideTables(static=sides.static)),
+        (sides.future, SideTables(future=sides.future)),
+    ):
+        warnings = _Warnings()
+        try:
+            table = with_sides(table, side, warnings)
+        except DataError as error:
+            findings.add(finding_of(error, str(path)))
+            whole = False
+        for told in warnings.told:
+            findings.add(replace(finding_of(DataError(told), str(path)), severity="doubt"))
+    if not whole:
+        return None
+    for absent in _absent(table):
+        findings.add(absent)
+        whole = False
+    return table if whole else None
+
+
+def _absent(table: Table) -> Iterator[Finding]:
+    """Why each covariate that no table has cannot be read."""
+    config, known = table.config, table.covariates
+    for name in config.covariates:
+        if known is not None and name in known.by_name:
+            continue
+        alone = replace(
+            config,
+            static_columns=tuple(each for each in config.static_columns if each == name),
+            past_columns=tuple(each for each in config.past_columns if each == name),
+            future_columns=tuple(each for each in config.future_columns if each == name),
+            categorical_columns=(),
+        )
+        try:
+            fit_encodings(known, table.panel, alone)
+        except DataError as error:
+            yield replace(finding_of(error, table.name), column=name)
+
+
+def _at_its_clock(request: CheckRequest, examined: Examined) -> str | None:
+    """The command with the zone that a finding names as its remedy, where that trains."""
+    if request.data.time_zone is not None or "time_zone" in examined.settled:
+        return None
+    zones = [found for each in examined.findings.listed() if (found := ZONE.search(each.remedy))]
+    if not zones:
+        return None
+    data = replace(request.data, time_zone=zones[0][1])
+    return check(replace(request, data=data), Mute()).suggestion
 
 
 def _doubts(table: Table, rows: Rows, profile: Profile, examined: Examined) -> Sequence[Finding]:
@@ -135,7 +215,7 @@ def _usual_horizon(panel: Panel) -> int:
         usual = max(1, 12 // count)
     elif frequency.unit == "microsecond" and count < DAY:
         usual = min(DAY // count, LONGEST_HORIZON)
-    elif frequency.unit == "microsecond" and count >= 7 * DAY:
+    elif frequency.unit == "microsecond" and count >= WEEK:
         usual = 8
     else:
         usual = 14
@@ -144,8 +224,10 @@ def _usual_horizon(panel: Panel) -> int:
 
 def _command(request: CheckRequest, examined: Examined, horizon: int, profile: Profile) -> str:
     """How to train on the file, for a shell."""
-    data = replace(request.data, **examined.settled)
+    data, sides = replace(request.data, **examined.settled), request.sides
     words = ["rnnforecast", "train", *request.paths, "--horizon", str(horizon), *_flags(data)]
+    for flag, path in (("--future-data", sides.future), ("--static-data", sides.static)):
+        words += [] if path is None else [flag, path]
     if profile.counting:
         words.append("--nonnegative")
     return shlex.join(words)

@@ -107,6 +107,16 @@ def test_check_prints_facts_and_findings_apart_when_it_is_a_table(tmp_path: Path
     assert "to train: rnnforecast train data.csv --horizon 14" in run.stderr
 
 
+@pytest.mark.parametrize("options", [["--verbose"], ["--verbose", "--json-logs"]])
+def test_check_prints_what_it_found_alone_when_every_event_is_told(
+    tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / "data.csv").write_text(PLAIN)
+    run = run_here(tmp_path, "check", "data.csv", "--format", "json", *options)
+    assert json.loads(run.stdout).keys() == {"facts", "findings", "suggestion"}
+    assert run.stderr
+
+
 def test_check_reads_standard_input_when_data_is_a_dash() -> None:
     run = rnnforecast("check", "-", "--format", "json", stdin=PLAIN.encode())
     assert run.returncode == 0, run.stderr
@@ -119,6 +129,20 @@ IRREGULAR = "unique_id,ds,y\n" + "".join(
     f"s,{DAYS[0] + pd.Timedelta(minutes=5 * k + (0, 1, 0, 2)[k % 4])},{y:.2f}\n"
     for k, y in enumerate(WAVE)
 )
+
+
+def one(times: pd.DatetimeIndex, columns: int = 1) -> str:
+    """Columns of series beside local times, without an id."""
+    names = [f"y{place}" for place in range(columns)]
+    rows = [
+        ",".join([f"{time:%Y-%m-%d %H:%M}", *[f"{WAVE[k % 300] + k / 50:.2f}"] * columns])
+        for k, time in enumerate(times)
+    ]
+    return "\n".join([",".join(["ds", *names]), *rows]) + "\n"
+
+
+SKIPPED = pd.date_range("2020-03-20", periods=250, freq="h", tz="Europe/Paris")
+YEAR = pd.date_range("2019-10-20", periods=24 * 200, freq="h", tz="America/New_York")
 DOUBLED = pd.date_range("2020-10-20", periods=250, freq="h", tz="Europe/Paris")
 SUGGESTED: dict[str, tuple[str | bytes, int, str]] = {
     "sound": (PLAIN, 0, ""),
@@ -135,6 +159,10 @@ SUGGESTED: dict[str, tuple[str | bytes, int, str]] = {
         "--id-col shop",
     ),
     "a doubled hour": (long(DOUBLED, "%Y-%m-%d %H:%M"), 3, "--time-zone Europe/Paris"),
+    "a doubled hour of one series": (one(DOUBLED), 3, "--time-zone Europe/Paris"),
+    "a doubled hour of a wide table": (one(DOUBLED, 2), 3, "--time-zone Europe/Paris"),
+    "a doubled and a skipped hour": (one(YEAR), 3, "--time-zone America/New_York"),
+    "a skipped hour": (one(SKIPPED), 0, "--time-zone Europe/Paris"),
     "an empty wide column": (
         "ds,a,b,c\n"
         + "".join(f"{d:%Y-%m-%d},{y},,{y + 1}\n" for d, y in zip(DAYS, WAVE, strict=False)),
@@ -157,6 +185,82 @@ def test_suggestion_trains_when_it_is_pasted(name: str, tmp_path: Path) -> None:
     assert flags in " ".join(words) and words[:2] == ["rnnforecast", "train"]
     run = run_here(tmp_path, *words[1:], *TINY)
     assert run.code == 0, run.stderr
+
+
+def test_suggestion_is_without_a_zone_when_the_zone_settles_nothing(tmp_path: Path) -> None:
+    """The rows of two nights lack the hour at which clocks are set forward, of different zones."""
+    times = SKIPPED.strftime("%Y-%m-%d %H:%M").tolist()
+    rows = one(SKIPPED).splitlines()
+    named = told(tmp_path, "\n".join([*rows, f"{times[3]},5"]) + "\n", code=3)
+    assert "pass --time-zone Europe/Paris" in problems(named)
+    assert named["suggestion"] is None
+    asked = told(tmp_path, one(SKIPPED), "--time-zone", "Europe/Paris")
+    assert asked["suggestion"].count("--time-zone") == 1
+
+
+def with_plans(directory: Path, rows: int = 70) -> list[str]:
+    """Files of a promotion ahead and of the size of each series; the options that read them."""
+    ahead = pd.date_range(DAYS[-1], periods=15)[1:]
+    plans = [f"{name},{day:%Y-%m-%d},{day.day % 2}" for name in "ab" for day in (*DAYS, *ahead)]
+    (directory / "plan.csv").write_text("\n".join(["unique_id,ds,promotion", *plans]) + "\n")
+    (directory / "shops.csv").write_text("unique_id,size\na,3\nb,5\n")
+    files = ["--future-data", "plan.csv", "--static-data", "shops.csv"]
+    return ["--future", "promotion", "--static", "size", *files]
+
+
+def test_suggestion_trains_with_the_files_beside_data_when_they_are_passed(tmp_path: Path) -> None:
+    options = with_plans(tmp_path)
+    found = told(tmp_path, PLAIN, *options)
+    words = shlex.split(found["suggestion"])
+    assert set(options) <= set(words)
+    run = run_here(tmp_path, *words[1:], *TINY)
+    assert run.code == 0, run.stderr
+
+
+def test_check_names_each_covariate_that_is_in_no_table(tmp_path: Path) -> None:
+    options = with_plans(tmp_path)
+    found = told(tmp_path, PLAIN, *options, "--future", "none", "--static", "never", code=3)
+    errors = [f for f in found["findings"] if f["severity"] == "error"]
+    assert [f["column"] for f in errors] == ["never", "none"]
+    assert all("there is no column" in f["problem"] for f in errors)
+    assert all("--future-data" in f["remedy"] for f in errors)
+    assert found["suggestion"] is None
+    bare = told(tmp_path, PLAIN, *options[:4], code=3)
+    assert {f["column"] for f in bare["findings"]} >= {"promotion", "size"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line", "problem"),
+    [
+        ("plan.csv", "unique_id,ds,promotion\na,2020-01-24,1\na,2020-01-24,2\n", 3, "twice"),
+        ("shops.csv", "unique_id,size\na,3\na,5\n", 3, "twice"),
+        ("shops.csv", "unique_id,area\na,3\nb,5\n", None, "none of the static columns"),
+        ("plan.csv", None, None, ""),
+    ],
+)
+def test_check_names_the_line_when_a_file_beside_data_has_a_fault(
+    file: str, text: str | None, line: int | None, problem: str, tmp_path: Path
+) -> None:
+    options = with_plans(tmp_path)
+    if text is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_text(text)
+    found = told(tmp_path, PLAIN, *options, code=3)
+    errors = [f for f in found["findings"] if f["severity"] == "error"]
+    assert [(f["file"], f["line"]) for f in errors] == [(file, line)]
+    assert problem in errors[0]["problem"] and found["suggestion"] is None
+    assert "day" in found["facts"]["frequency"]
+
+
+def test_check_doubts_rows_of_other_series_when_a_file_beside_data_has_some(
+    tmp_path: Path,
+) -> None:
+    options = with_plans(tmp_path)
+    (tmp_path / "shops.csv").write_text("unique_id,size\na,3\nb,5\nc,7\n")
+    found = told(tmp_path, PLAIN, *options)
+    doubts = [f["problem"] for f in found["findings"] if f["file"] == "shops.csv"]
+    assert len(doubts) == 1 and "1 rows are of series that are not in the data" in doubts[0]
 
 
 def test_suggestion_is_quoted_for_the_shell_when_names_need_it(tmp_path: Path) -> None:
