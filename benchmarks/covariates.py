@@ -10,7 +10,8 @@ FOLDER holds
 - bike_sharing.csv: hourly users of rented bicycles with calendar and weather
   (data/bike_sharing_dataset_clean.csv of github.com/skforecast/skforecast-datasets). The last 90
   days are forecast, a day at each midnight; `bike` reads the calendar ahead, `weather` the observed
-  weather as well, as if it had been forecast without error.
+  weather as well, as if it had been forecast without error. Both on plain values: without
+  covariates, too, these forecast the 90 days before better than logarithms (51 users to 55).
 - oj_sales.csv.gz: weekly sales of 11 brands of orange juice in 83 stores with price and promotions
   (data/orangeJuice.rda of github.com/cran/bayesm, its `logmove` as units). Eight weeks are forecast
   from each of four cutoffs, four weeks apart.
@@ -42,12 +43,14 @@ class Setting:
     columns: tuple[str, ...]
     future: tuple[str, ...]
     categorical: tuple[str, ...] = ()
+    scale: tuple[str, ...] = ()
 
     def words(self, folder: Path) -> list[str]:
         """Those of the run that reads no covariates."""
         given = {"--horizon": self.horizon, "--windows": self.windows, "--step": self.step}
         options = [word for name, value in given.items() for word in (name, str(value))]
-        return ["backtest", str(folder / self.file), *self.columns, *options, "--format", "csv"]
+        file = str(folder / self.file)
+        return ["backtest", file, *self.columns, *self.scale, *options, "--format", "csv"]
 
     def covariates(self) -> list[str]:
         """What the other run is told on top."""
@@ -70,6 +73,7 @@ def bike(*future: str) -> Setting:
         columns=(*WIDE, "users"),
         future=future,
         categorical=PARTS,
+        scale=("--no-log",),
     )
 
 
