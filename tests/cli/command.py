@@ -49,10 +49,15 @@ class Run:
     stderr: str
 
 
-def run_here(directory: Path, *arguments: str | Path, stderr: TextIO | None = None) -> Run:
+def run_here(
+    directory: Path,
+    *arguments: str | Path,
+    stdin: bytes | None = None,
+    stderr: TextIO | None = None,
+) -> Run:
     """Run the program in this process, which costs no start, and put back what it changes.
 
-    What it tells on standard error goes to `stderr` where that is given.
+    It reads `stdin` where that is given, and what it tells on standard error goes to `stderr`.
     """
     signals = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE]
     handlers = [signal.getsignal(number) for number in signals]
@@ -66,6 +71,8 @@ def run_here(directory: Path, *arguments: str | Path, stderr: TextIO | None = No
         ):
             patch.chdir(directory)
             patch.setattr(sys, "argv", ["rnnforecast", *map(str, arguments)])
+            if stdin is not None:
+                patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
             main()
     finally:
         choose_form(False)

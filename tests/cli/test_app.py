@@ -14,7 +14,7 @@ import pytest
 
 from rnnforecast import __version__
 from rnnforecast.cli.app import app
-from tests.cli.command import SAMPLES, rnnforecast
+from tests.cli.command import SAMPLES, rnnforecast, run_here
 
 HEAVY = ("torch", "numpy", "pandas")
 PASSENGERS = SAMPLES / "passengers.csv"
@@ -83,8 +83,8 @@ def test_every_command_has_help_and_stands_in_the_readme() -> None:
 def test_program_ends_with_its_code_and_one_line_when_it_cannot_run(
     arguments: list[str | Path], code: int, message: str, tmp_path: Path
 ) -> None:
-    run = rnnforecast(*arguments, cwd=tmp_path)
-    assert (run.returncode, run.stdout) == (code, "")
+    run = run_here(tmp_path, *arguments)
+    assert (run.code, run.stdout) == (code, "")
     assert run.stderr.startswith(message)
     assert len(run.stderr.splitlines()) == 1
 

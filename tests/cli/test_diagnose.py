@@ -62,11 +62,11 @@ def test_diagnose_gives_one_table_in_every_format_when_run_as_a_program(
     assert table.stderr == (
         "gradients of one window, reading up to 24 values of 30; pass longer DATA for whole ones\n"
     )
-    rows = json.loads(rnnforecast("diagnose", "gru", "--format", "json", cwd=folder).stdout)
+    rows = json.loads(run_here(folder, "diagnose", "gru", "--format", "json").stdout)
     assert [list(row) for row in rows] == [COLUMNS] * len(found)
     assert [row["measure"] for row in rows] == list(found["measure"])
     monkeypatch.setenv("COLUMNS", "200")
-    shown = rnnforecast("diagnose", "gru", "--format", "table", cwd=folder).stdout
+    shown = run_here(folder, "diagnose", "gru", "--format", "table").stdout
     judged = found[(found["verdict"] != "") | found["measure"].isin(UNJUDGED)]
     assert len(judged) < len(found)
     assert len(shown.splitlines()) == len(judged) + 4

@@ -195,8 +195,8 @@ def test_forecast_reads_plans_and_not_what_else_stands_beside_them(
             "stored and file": ["--future-data", "ahead.csv"],
             "piped": ["-"],
         }[way]
-        stdin = rows.to_csv(index=False) if way == "piped" else None
-        run = run_here(tmp_path, "forecast", "m", *arguments, stdin=stdin)
+        piped = rows.to_csv(index=False).encode() if way == "piped" else None
+        run = run_here(tmp_path, "forecast", "m", *arguments, stdin=piped)
         assert run.code == 0, run.stderr
         return run.stdout
 

@@ -133,7 +133,8 @@ def all_metrics() -> set[str]:
 
 def test_every_command_of_the_program_is_run_here() -> None:
     names = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
-    assert names == {case.command for case in CASES}
+    # What check prints is more than one table; see test_check.py.
+    assert names - {"check"} == {case.command for case in CASES}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -105,15 +105,15 @@ def test_forecast_names_the_column_that_newer_data_lack(trained: Path) -> None:
     frame = pd.read_csv(PASSENGERS).rename(columns={"passengers": "others"})
     frame["others"] *= 1000
     data = frame.assign(more=frame["others"] / 7).to_csv(index=False).encode()
-    run = rnnforecast("forecast", "d", "-", cwd=trained, stdin=data)
-    assert run.returncode == 3
+    run = run_here(trained, "forecast", "d", "-", stdin=data)
+    assert run.code == 3
     assert "there is no column 'passengers'; the header has 'month', 'others', 'more'" in run.stderr
 
 
 def test_forecast_refuses_values_that_the_models_logarithm_has_not(trained: Path) -> None:
     data = PASSENGERS.read_text().replace("1960-12-01,432", "1960-12-01,0").encode()
-    run = rnnforecast("forecast", "d", "-", cwd=trained, stdin=data)
-    assert (run.returncode, run.stdout) == (3, "")
+    run = run_here(trained, "forecast", "d", "-", stdin=data)
+    assert (run.code, run.stdout) == (3, "")
     assert "error: stdin: series 'passengers' has the value 0, which has no logarithm" in run.stderr
 
 
@@ -147,8 +147,8 @@ def test_train_says_so_when_a_gap_leaves_nothing_to_forecast_from(tmp_path: Path
 
 @pytest.mark.parametrize("alias", ["month", "unique_id", "", "\udcff"])
 def test_forecast_refuses_an_alias_that_would_hide_a_column(alias: str, trained: Path) -> None:
-    run = rnnforecast("forecast", "d", "--alias", alias, cwd=trained)
-    assert (run.returncode, run.stdout) == (2, "")
+    run = run_here(trained, "forecast", "d", "--alias", alias)
+    assert (run.code, run.stdout) == (2, "")
     assert run.stderr.startswith("error: ") and len(run.stderr.splitlines()) == 1
 
 
@@ -178,8 +178,8 @@ def test_forecast_says_so_when_a_pipe_brings_nothing(trained: Path) -> None:
 def test_forecast_refuses_data_of_another_frequency(trained: Path) -> None:
     days = pd.date_range("2020-01-01", periods=100).strftime("%Y-%m-%d")
     frame = pd.DataFrame({"month": days, "passengers": np.arange(100.0)})
-    run = rnnforecast("forecast", "d", "-", cwd=trained, stdin=frame.to_csv(index=False).encode())
-    assert run.returncode == 3
+    run = run_here(trained, "forecast", "d", "-", stdin=frame.to_csv(index=False).encode())
+    assert run.code == 3
     assert (
         "stdin:3: column 'month': series 'passengers' must, for this model, have a row every"
         in (run.stderr)
@@ -187,7 +187,7 @@ def test_forecast_refuses_data_of_another_frequency(trained: Path) -> None:
 
 
 def test_forecast_prints_json_when_asked(trained: Path) -> None:
-    run = rnnforecast("forecast", "d", "--format", "json", cwd=trained)
+    run = run_here(trained, "forecast", "d", "--format", "json")
     records = json.loads(run.stdout)
     assert [record["month"] for record in records][:2] == ["1961-01-01", "1961-02-01"]
 

@@ -91,6 +91,7 @@ def test_train_writes_norms_and_updates_of_each_epoch_to_its_tables(tmp_path: Pa
         (["--schedule", "plateau"], "training", "schedule", "plateau"),
         (["--clip-percentile", "10"], "training", "clip_percentile", 10.0),
         (["--teacher-forcing", "never"], "training", "teacher_forcing", "never"),
+        (["--jitter", "0.5"], "training", "jitter", 0.5),
     ],
     ids=lambda flags: flags[0] if isinstance(flags, list) else "",
 )

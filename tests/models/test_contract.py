@@ -209,7 +209,7 @@ def test_model_forecasts_row_alone_as_in_batch_when_rows_differ(
     together = network.quantiles(values, mask)
     for row in range(len(values)):
         alone = network.quantiles(values[row : row + 1], mask[row : row + 1])
-        torch.testing.assert_close(alone[0], together[row], rtol=1e-6, atol=1e-5)
+        torch.testing.assert_close(alone[0], together[row], rtol=5e-6, atol=1e-5)
 
 
 @every_segment

@@ -12,7 +12,14 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rnnforecast import estimation
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.data.windows import Batch
+from rnnforecast.estimation import batch_loss, find_rate
+from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.training.augmentation import jitter
+from tests.panels import make_panel
 
 SEASONS = st.sampled_from([1, 2, 4, 12])
 
@@ -97,6 +104,40 @@ def test_jitter_differs_from_time_to_time_and_not_from_seed_to_seed() -> None:
     first = drawn(values, mask, 12)
     assert not torch.equal(first, jitter(values, mask, 12, 0.5))
     assert torch.equal(first, drawn(values, mask, 12))
+
+
+def test_jitter_is_off_when_a_search_of_the_rate_judges_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The search steps on jittered windows, and judges each step by the windows as they are."""
+    panel = make_panel((50 + np.random.default_rng(0).normal(size=60)).tolist())
+    observed, seen = torch.from_numpy(panel.values), {True: set[bool](), False: set[bool]()}
+
+    def spy(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+        rough = batch.mask.sum(1) > 4
+        plain = torch.isin(batch.values[rough], observed) | ~batch.mask[rough]
+        seen[network.training].add(bool(plain.all()))
+        return batch_loss(network, batch, teacher_share)
+
+    monkeypatch.setattr(estimation, "batch_loss", spy)
+    config = RunConfig(
+        data=DataConfig(),
+        windows=WindowSpec(lookback=8, horizon=2),
+        model=ModelSpec(model="gru", hidden_size=3),
+        training=TrainConfig(
+            epochs=1,
+            batches_per_epoch=1,
+            batch_size=16,
+            learning_rate=1e-3,
+            clip_norm=1.0,
+            clip_value=1.0,
+            patience=1,
+            seed=0,
+            jitter=0.3,
+        ),
+    )
+    find_rate(panel, config, device=torch.device("cpu"))
+    assert seen == {True: {False}, False: {True}}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
