@@ -1,13 +1,14 @@
-"""Zones that local times betray: where clocks are set back, an hour is written twice."""
+"""Zones that times betray: clocks that are set back show an hour twice, or the offset varies."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from rnnforecast.arrays import IntArray
+from rnnforecast.data.zones import known_zones, zone_offsets
 
 # One of each rule by which clocks are changed in our time, the most common first.
 ZONES = (
@@ -42,6 +43,33 @@ def zone_skipping(times: IntArray) -> tuple[str, int] | None:
         if len(skipped) > most:
             best, most = (name, skipped[0]), len(skipped)
     return best
+
+
+def zone_writing(instants: IntArray, offsets: IntArray) -> str | None:
+    """The first zone, of ZONES if any, with these offsets from UTC at each of these instants.
+
+    Both are in microseconds [row]; None where an instant has two offsets, too.
+    """
+    distinct, first, where = np.unique(instants, return_index=True, return_inverse=True)
+    held = offsets[first]
+    if not len(distinct) or distinct[0] < FIRST or distinct[-1] > LAST:
+        return None
+    if not np.array_equal(held[where], offsets):
+        return None
+    changed = np.flatnonzero(np.diff(held))
+    # Few instants rule out most zones, of which all offsets take long to find.
+    telling = np.unique(np.concatenate([[0], changed, changed + 1]))[:MOST_TIMES]
+    shown = [
+        (_local(int(time)).replace(tzinfo=UTC), timedelta(microseconds=int(offset)))
+        for time, offset in zip(distinct[telling], held[telling], strict=True)
+    ]
+    known = known_zones()
+    for name in (*(zone for zone in ZONES if zone in known), *sorted(known)):
+        clock = ZoneInfo(name)
+        fits = all(time.astimezone(clock).utcoffset() == offset for time, offset in shown)
+        if fits and np.array_equal(zone_offsets(distinct, name), held):
+            return name
+    return None
 
 
 def _local(time: int) -> datetime:

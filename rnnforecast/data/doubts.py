@@ -79,10 +79,11 @@ def find_doubts(series: Series) -> Iterator[Fault]:
 
 def _mixed_offsets(series: Series) -> Iterator[Fault]:
     if series.rows.times.became_utc:
+        zone = series.rows.times.fitting_zone
         yield Fault(
             None,
             "the times have offsets from UTC that vary, and are read as UTC",
-            "pass --time-zone, such as Europe/Paris",
+            f"pass --time-zone {zone}" if zone else "pass --time-zone, such as Europe/Paris",
             series.rows.config.time_column,
         )
 

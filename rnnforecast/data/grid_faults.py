@@ -13,6 +13,7 @@ from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency, 
 from rnnforecast.data.clock_changes import zone_repeating
 from rnnforecast.data.faults import Fault, FaultError, RowError
 from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND
+from rnnforecast.errors import DataError
 
 # The share of rows between the steps of the others, and their number, that make a sensor's times.
 IRREGULAR, FEWEST = 0.1, 3
@@ -94,6 +95,34 @@ def off_grid(rows: OrderedRows, frequency: Frequency, firsts: IntArray, must: st
         for key in rows.keys[found]
     ]
     return rows.error(found, problems, "correct the time, or aggregate the rows to regular steps")
+
+
+def off_clock(
+    frequency: Frequency, zone: str | None, column: str, error: DataError, *, trained: bool
+) -> FaultError:
+    """The error of times that are regular by local clocks, though not at one offset from UTC.
+
+    Args:
+        frequency: The one of the local times.
+        zone: Whose clocks these are, None where none is known.
+        column: That of the times.
+        error: What reading at one offset stopped at.
+        trained: Whether that is the offset of a model.
+    """
+    offset = "at the one offset that the model was trained with" if trained else "as UTC"
+    problem = (
+        f"the rows come every {frequency} by local clocks, whose offsets from UTC vary, but not "
+        f"{offset}"
+    )
+    named = f"--time-zone {zone}" if zone else "--time-zone, such as Europe/Paris"
+    remedy = f"train again with {named}" if trained else f"pass {named}"
+    known = error if zone is None and isinstance(error, FaultError) else FaultError(problem)
+    return FaultError(
+        f"{problem}; {remedy}",
+        faults=lambda: [Fault(None, problem, remedy, column)],
+        left_out=known.left_out,
+        settled=known.settled if zone is None else {"time_zone": zone},
+    )
 
 
 def _out_of_phase(rows: OrderedRows, steps: IntArray) -> BoolArray:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,7 +16,6 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.cell_faults import (
     NO_ID,
     check_sizes,
-    number_faults,
     row_faults,
     time_faults,
 )
@@ -26,21 +23,17 @@ from rnnforecast.data.cells import Cells, open_cells
 from rnnforecast.data.covariate_rows import read_covariates
 from rnnforecast.data.covariates import Covariates, with_categories
 from rnnforecast.data.faults import LocatedError, RowError
-from rnnforecast.data.gridding import build_panel
+from rnnforecast.data.grid_faults import off_clock
+from rnnforecast.data.gridding import Gridded, build_panel
 from rnnforecast.data.missing import fill
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.resampling import parse_step, resample
-from rnnforecast.data.schema import MISSING, find_columns
+from rnnforecast.data.schema import find_columns
 from rnnforecast.data.source import Source, open_source
-from rnnforecast.data.timestamps import BECAME_UTC, Times, parse_times
+from rnnforecast.data.timestamps import BECAME_UTC, Times, kept_as_trained, parse_times
+from rnnforecast.data.used_columns import FLOAT_PRECISION as FLOAT_PRECISION
+from rnnforecast.data.used_columns import parse_columns
 from rnnforecast.errors import DataError
-
-NUMBER = r"(?i)[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)"
-
-# From 3.1 on pandas always reads floats exactly, and warns of being asked to.
-FLOAT_PRECISION: Literal["round_trip"] | None = (
-    None if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else "round_trip"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,35 +121,21 @@ def parse_table(source: Source, asked: DataConfig, frequency: Frequency | None =
 
 def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) -> Table:
     """The series of rows that have been read, and what stands beside them."""
-    keys, ids = rows.series()
-    notes = [BECAME_UTC] if rows.times.became_utc else []
-    times, values = np.tile(rows.times.times, len(rows.config.target_columns)), rows.values
+    series = rows.series()
+    times, note = rows.times, BECAME_UTC if rows.times.became_utc else None
+    if frequency is not None:
+        joined = asked.resample is not None
+        times, note = kept_as_trained(times, frequency, joined=joined) or (times, note)
     try:
-        if asked.resample is not None:
-            step = parse_step(asked.resample, integer=rows.times.integer, offset=rows.times.offset)
-            times, values, partial_steps = resample(
-                keys=keys, times=times, values=values, frequency=step, how=asked.aggregate
-            )
-            frequency = frequency or step
-            if len(partial_steps):
-                notes.append(
-                    f"the rows of {len(partial_steps)} series stop within a step of "
-                    f"{asked.resample}: this last step is left out"
-                )
-        gridded = build_panel(
-            keys=keys,
-            ids=ids,
-            times=times,
-            values=values,
-            joined=asked.resample is not None,
-            integer=rows.times.integer,
-            offset=rows.times.offset,
-            frequency=frequency,
-        )
+        gridded, partial = _grid(rows, series, times, asked, frequency)
         panel = fill(gridded.panel, asked.missing)
     except DataError as error:
-        raise rows.located(error) from None
-    covariates = read_covariates(rows.cells, rows.config, gridded, rows.times.times)
+        raise rows.located(_clock_fault(rows, asked, error, frequency) or error) from None
+    ended = (
+        f"the rows of {partial} series stop within a step of {asked.resample}: this last step "
+        "is left out"
+    )
+    covariates = read_covariates(rows.cells, rows.config, gridded, times.times)
     return Table(
         panel=panel,
         config=with_categories(rows.config, covariates),
@@ -164,8 +143,55 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         sha256=rows.cells.source.sha256,
         ignored=ignored_columns(rows),
         covariates=covariates,
-        notes=tuple(notes),
+        notes=(*([note] if note else []), *([ended] if partial else [])),
     )
+
+
+def _grid(
+    rows: Rows,
+    series: tuple[IntArray, tuple[str, ...]],
+    found: Times,
+    asked: DataConfig,
+    frequency: Frequency | None,
+) -> tuple[Gridded, int]:
+    """The rows at the times found, and the number of series whose last step is left out."""
+    keys, ids = series
+    times, values = np.tile(found.times, len(rows.config.target_columns)), rows.values
+    partial = 0
+    if asked.resample is not None:
+        step = parse_step(asked.resample, integer=found.integer, offset=found.offset)
+        times, values, ended = resample(
+            keys=keys, times=times, values=values, frequency=step, how=asked.aggregate
+        )
+        frequency, partial = frequency or step, len(ended)
+    gridded = build_panel(
+        keys=keys,
+        ids=ids,
+        times=times,
+        values=values,
+        joined=asked.resample is not None,
+        integer=found.integer,
+        offset=found.offset,
+        frequency=frequency,
+    )
+    return gridded, partial
+
+
+def _clock_fault(
+    rows: Rows, asked: DataConfig, error: DataError, known: Frequency | None
+) -> DataError | None:
+    """The error of rows that are regular by the clocks whose offsets they bear alone, if any."""
+    if rows.times.written is None:
+        return None
+    zone = rows.times.fitting_zone
+    local = rows.times.times + (0 if zone else rows.times.written)
+    times = rows.times._replace(times=local, offset=zone or "")
+    try:
+        gridded, _ = _grid(rows, rows.series(), times, asked, None)
+    except DataError:
+        return None
+    column = str(rows.config.time_column)
+    return off_clock(gridded.panel.frequency, zone, column, error, trained=known is not None)
 
 
 def _parse_regular(source: Source, asked: DataConfig, frequency: Frequency | None) -> Table | None:
@@ -211,7 +237,7 @@ def find_rows(source: Source, asked: DataConfig) -> Rows:
 def read_rows(cells: Cells, config: DataConfig) -> Rows:
     """Read the columns that `config` names."""
     config = replace(config, separator=cells.separator, decimal=cells.decimal)
-    frame = _parse(cells, config)
+    frame = parse_columns(cells, config)
     series = None if config.id_column is None else frame[config.id_column]
     times = read_times(cells, config, frame[config.time_column], series)
     try:
@@ -251,44 +277,3 @@ def _check_header(cells: Cells, name: str) -> None:
             f"the first line has values such as '{name}' rather than names; "
             "add a header line or pass --time-col",
         )
-
-
-def _parse(cells: Cells, config: DataConfig) -> pd.DataFrame:
-    """The used columns: id and time as text, targets as numbers."""
-    targets = list(config.target_columns)
-    texts = [name for name in (config.id_column, config.time_column) if name is not None]
-    missing = [*MISSING, *config.na_values]
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(cells.source.data),
-            sep=cells.separator,
-            header=0,
-            names=cells.header,
-            decimal=cells.decimal,
-            usecols=[*texts, *targets],
-            dtype={**dict.fromkeys(texts, "str"), **dict.fromkeys(targets, "float64")},
-            keep_default_na=False,
-            na_values={name: missing for name in targets},
-            skipinitialspace=True,
-            index_col=False,
-            float_precision=FLOAT_PRECISION,
-        )
-    except (ValueError, OverflowError):
-        return _parse_cells(cells, config)
-    for name in texts:
-        frame[name] = frame[name].str.strip()
-    return frame
-
-
-def _parse_cells(cells: Cells, config: DataConfig) -> pd.DataFrame:
-    """As `_parse`, cell by cell; raises DataError for the first target that is no number."""
-    frame = cells.text(cells.header)
-    targets = list(config.target_columns)
-    found = frame[targets]
-    missing = found.isin([*MISSING, *config.na_values])
-    points = found.apply(lambda texts: texts.str.replace(cells.decimal, ".", regex=False))
-    bad = ~(missing | points.apply(lambda texts: texts.str.fullmatch(NUMBER))).to_numpy(dtype=bool)
-    if bad.any():
-        raise LocatedError(cells, number_faults(frame, bad, config))
-    frame[targets] = points.mask(missing, "nan").astype("float64")
-    return frame

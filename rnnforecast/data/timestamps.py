@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import BoolArray, IntArray
-from rnnforecast.data.calendar import AGREEING, day_of_month, month_number
+from rnnforecast.data.calendar import AGREEING, Frequency, day_of_month, month_number
+from rnnforecast.data.clock_changes import zone_writing
 from rnnforecast.data.localising import localise
 from rnnforecast.data.spelled_dates import SPELLED, read_spelled
 from rnnforecast.data.time_units import DAY
-from rnnforecast.data.zones import around, at_clock, check_zone
+from rnnforecast.data.zones import around, at_clock, check_zone, fixed_offset, is_zone
 from rnnforecast.errors import ConfigError, DataError
 
 # Distinct cells that are looked at to tell which formats are worth trying.
@@ -23,6 +24,7 @@ PROBED = 200
 # takes for one: in any other writing it is none here, and the cell no time.
 ZONED = r"(?:Z|[+-]\d\d:?\d\d|[T ]\d[\d:.]*[+-]\d\d)$"
 LIKE_ZONED = rf"{ZONED}|[T ]\d.*[+-]"
+OFFSET = r"(Z|[+-]\d\d(?::?\d\d)?)$"
 BECAME_UTC = (
     "the times have offsets from UTC that vary, and are read and written as UTC; "
     "pass --time-zone to count days and write times as clocks there show them"
@@ -39,6 +41,7 @@ class Times(NamedTuple):
             which are instants, that zone.
         time_format: What they were read by, None for integers.
         became_utc: Whether they had other offsets, which are lost; `BECAME_UTC` says so.
+        written: These offsets, in microseconds, where they end each time [row].
     """
 
     times: IntArray
@@ -46,6 +49,12 @@ class Times(NamedTuple):
     offset: str
     time_format: str | None
     became_utc: bool = False
+    written: IntArray | None = None
+
+    @property
+    def fitting_zone(self) -> str | None:
+        """The zone whose offsets are those that are lost, if there is one."""
+        return None if self.written is None else zone_writing(self.times, self.written)
 
 
 def parse_times(
@@ -94,11 +103,37 @@ def parse_times(
     if zone is None:
         utc = cells.str.contains(r"(?:Z|[+-]00(?::?00)?)$", regex=True)
         lost = offset == "+00:00" and not bool(utc.all())
-        return Times(times[where], False, offset, name, lost)
+        written = _written_offsets(cells) if lost else None
+        each = None if written is None else written[where]
+        return Times(times[where], False, offset, name, lost, each)
     if offset:
         return Times(at_clock(times, offset, zone)[where], False, zone, name)
     keys = np.zeros(len(text)) if series is None else pd.factorize(series)[0]
     return Times(localise(times[where], keys.astype(np.int64), zone), False, zone, name)
+
+
+def kept_as_trained(
+    found: Times, frequency: Frequency, *, joined: bool
+) -> tuple[Times, str] | None:
+    """Times at the offset from UTC that a model was trained with, and what to say of that.
+
+    None where they have it, or either has none or a zone. Days that all have one other offset are
+    days there, unless rows are `joined` to those of the model.
+    """
+    trained = frequency.offset
+    if not trained or is_zone(trained) or found.offset in ("", trained) or is_zone(found.offset):
+        return None
+    in_hours = frequency.unit == "microsecond" and frequency.count % DAY != 0
+    if not (found.became_utc or joined or in_hours):
+        return None
+    zone = found.fitting_zone
+    note = (
+        f"the times have other offsets from UTC than {trained}, with which the model was trained, "
+        f"and are read and written with that one; train again with --time-zone"
+        f"{f' {zone}' if zone else ', such as Europe/Paris,'} to follow the clocks there"
+    )
+    times = at_clock(found.times, found.offset, trained)
+    return found._replace(times=times, offset=trained), note
 
 
 def repeated(text: pd.Series[str], time_format: str | None, zone: str | None) -> BoolArray:
@@ -156,13 +191,11 @@ def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], st
         return read_spelled(cells, name), ""
     zoned = cells.str.contains(ZONED, regex=True)
     if name == "ISO8601" and bool(zoned.all()):
-        written = cells.str.extract(r"(Z|[+-]\d\d(?::?\d\d)?)$")[0].unique()
+        written = cells.str.extract(OFFSET)[0].unique()
         offsets = {_iso_offset(str(each)) for each in written}
         utc = pd.to_datetime(cells, format=name, errors="coerce", utc=True)
         offset = "+00:00" if len(offsets) > 1 else offsets.pop()
-        sign, hours, minutes = offset[0], int(offset[1:3]), int(offset[-2:])
-        shift = pd.Timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
-        return utc.dt.tz_localize(None) + shift, offset
+        return utc.dt.tz_localize(None) + pd.Timedelta(fixed_offset(offset), unit="us"), offset
     naive = cells.mask(cells.str.contains(LIKE_ZONED, regex=True)) if name == "ISO8601" else cells
     with_zone = "%z" in name
     try:
@@ -172,6 +205,15 @@ def _read(cells: pd.Series[str], name: str) -> tuple[pd.Series[pd.Timestamp], st
             f"time_format must be a strptime format such as %d/%m/%Y, got '{name}'; {error}"
         ) from None
     return times.dt.tz_localize(None), "+00:00" if with_zone else ""
+
+
+def _written_offsets(cells: pd.Series[str]) -> IntArray | None:
+    """The offset from UTC that each cell ends with, in microseconds; None where one has none."""
+    where, texts = pd.factorize(cells.str.extract(OFFSET)[0])
+    if (where < 0).any():
+        return None
+    offsets = [fixed_offset(_iso_offset(str(text))) for text in texts]
+    return np.array(offsets, dtype=np.int64)[where]
 
 
 def _iso_offset(written: str) -> str:

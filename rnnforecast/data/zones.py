@@ -125,7 +125,18 @@ def at_clock(times: IntArray, clock: str, wanted: str) -> IntArray:
     """Times of one clock as another keeps them; where either is not known, by local times."""
     if not clock or not wanted:
         return from_local(local_times(times, clock), wanted)
-    return times - _shift(clock) + _shift(wanted)
+    return times - _kept_from_utc(clock) + _kept_from_utc(wanted)
+
+
+def fixed_offset(clock: str) -> int:
+    """An offset from UTC as ISO 8601 writes it ("+02:00") in microseconds."""
+    minutes = 60 * int(clock[1:3]) + int(clock[-2:])
+    return MINUTE * (-minutes if clock[0] == "-" else minutes)
+
+
+def _kept_from_utc(clock: str) -> int:
+    """How far the times that a clock keeps lie from UTC, in microseconds."""
+    return 0 if is_zone(clock) else fixed_offset(clock)
 
 
 def offset_texts(times: IntArray, clock: str) -> list[str]:
@@ -171,14 +182,6 @@ def _changes(zone: str, first: int, last: int) -> Changes:
 def _seconds_at(clock: ZoneInfo, second: int) -> int:
     offset = (EPOCH + timedelta(seconds=second)).astimezone(clock).utcoffset()
     return 0 if offset is None else 86_400 * offset.days + offset.seconds
-
-
-def _shift(clock: str) -> int:
-    """How far the times that a clock keeps lie from UTC, in microseconds."""
-    if is_zone(clock):
-        return 0
-    minutes = 60 * int(clock[1:3]) + int(clock[-2:])
-    return MINUTE * (-minutes if clock[0] == "-" else minutes)
 
 
 def _offset(microseconds: int) -> str:

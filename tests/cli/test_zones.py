@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -158,3 +159,47 @@ def test_train_names_the_line_when_a_time_does_not_exist(tmp_path: Path) -> None
     run = run_here(tmp_path, "train", "data.csv", *TINY, "--out", "d", *zone)
     assert run.code == 3
     assert "data.csv:124: column 'ds': clocks in Europe/Paris are set forward" in run.stderr
+
+
+@pytest.mark.parametrize("freq", ["D", "MS"])
+def test_check_suggests_the_zone_when_local_midnights_bear_their_offsets(
+    tmp_path: Path, freq: str
+) -> None:
+    write(
+        tmp_path / "data.csv",
+        pd.date_range("2019-01-01", periods=120, freq=freq, tz="Australia/Sydney"),
+        OFFSET,
+    )
+    run = run_here(tmp_path, "check", "data.csv", "--format", "json")
+    assert run.code == 3
+    found = json.loads(run.stdout)
+    errors = [each for each in found["findings"] if each["severity"] == "error"]
+    assert [each["remedy"] for each in errors] == ["pass --time-zone Australia/Sydney"]
+    assert "--time-zone Australia/Sydney" in found["suggestion"]
+    assert "--resample" not in found["suggestion"]
+    assert not [each for each in found["findings"] if "missing" in each["problem"]]
+
+
+def test_check_names_the_zone_when_offsets_of_hours_vary(tmp_path: Path) -> None:
+    write(tmp_path / "data.csv", hours_until("2018-11-06", "America/New_York"), OFFSET)
+    run = run_here(tmp_path, "check", "data.csv", "--format", "json")
+    remedies = [each["remedy"] for each in json.loads(run.stdout)["findings"]]
+    assert "pass --time-zone America/New_York" in remedies
+
+
+@pytest.mark.parametrize("options", [(), ("--resample", "6h", "--horizon", "4", "--lookback", "8")])
+def test_forecasts_go_on_at_the_trained_offset_when_newer_data_hold_the_change(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    newer = hours_until("2018-11-07", "America/New_York", 481 + 48)
+    write(tmp_path / "data.csv", newer[:433], OFFSET)
+    train(tmp_path, *options)
+    write(tmp_path / "newer.csv", newer, OFFSET)
+    for command in ("forecast", "update"):
+        run = run_here(tmp_path, command, "d", "newer.csv")
+        assert run.code == 0, run.stderr
+        assert "than -04:00, with which the model was trained" in run.stderr
+    run = run_here(tmp_path, "forecast", "d", "--quiet")
+    times = pd.read_csv(StringIO(run.stdout))["ds"]
+    assert set(times.str[-6:]) == {"-04:00"}
+    assert times[0] == ("2018-11-07T00:00:00-04:00" if options else "2018-11-07T02:00:00-04:00")

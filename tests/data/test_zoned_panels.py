@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.actuals import read_actuals
+from rnnforecast.data.faults import LocatedError
 from rnnforecast.data.forecasts import read_forecasts
 from rnnforecast.data.joining import join
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.reading import read_table
+from rnnforecast.data.reading import parse_table, read_table
+from rnnforecast.data.source import Source
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import forecast_table, to_csv
 from rnnforecast.errors import DataError
@@ -170,3 +173,80 @@ def test_join_takes_local_cutoffs_when_rows_of_one_stand_together(tmp_path: Path
     rows.to_csv(tmp_path / "f.csv", index=False)
     found = join(read_forecasts(str(tmp_path / "f.csv"), asked), panel)
     assert (found.index.cutoffs.tolist(), found.horizon) == ([30], 10)
+
+
+def source_of(index: pd.DatetimeIndex) -> Source:
+    rows = [f"a,{time.isoformat()},{10 + place % 7}" for place, time in enumerate(index)]
+    return Source("f.csv", "\n".join(["unique_id,ds,y", *rows, ""]).encode())
+
+
+@pytest.mark.parametrize("zone", ["Australia/Sydney", "Europe/Paris"])
+@pytest.mark.parametrize(
+    ("freq", "count", "step"), [("D", 300, "day"), ("MS", 60, "month"), ("W-SUN", 60, "week")]
+)
+def test_reading_names_the_zone_when_local_days_bear_their_offsets(
+    zone: str, freq: str, count: int, step: str
+) -> None:
+    source = source_of(index_of(zone, freq, count))
+    problem = f"the rows come every {step} by local clocks"
+    with pytest.raises(LocatedError, match=f"{problem}.*; pass --time-zone {zone}$") as caught:
+        parse_table(source, LONG)
+    assert caught.value.settled == {"time_zone": zone}
+    assert [(fault.row, fault.column) for fault in caught.value.faults()] == [(None, "ds")]
+    table = parse_table(source, replace(LONG, **caught.value.settled))
+    assert table.panel.values.tolist() == [10 + place % 7 for place in range(count)]
+
+
+def test_reading_names_an_example_when_offsets_are_of_no_zone() -> None:
+    days = pd.date_range("2020-01-01", periods=30)
+    offsets = ["+01:00" if day.day % 2 else "+05:00" for day in days]
+    rows = [f"a,{day.isoformat()}{each},1" for day, each in zip(days, offsets, strict=True)]
+    source = Source("f.csv", "\n".join(["unique_id,ds,y", *rows]).encode())
+    with pytest.raises(LocatedError, match="pass --time-zone, such as Europe/Paris$"):
+        parse_table(source, LONG)
+
+
+def test_reading_keeps_to_resampling_when_rows_are_uneven_by_the_clock_too() -> None:
+    steps = np.random.default_rng(1).integers(5, 90, 400).cumsum()
+    index = pd.Timestamp("2018-10-26", tz="Europe/Paris") + pd.to_timedelta(steps, unit="min")
+    with pytest.raises(LocatedError, match="pass --resample") as caught:
+        parse_table(source_of(pd.DatetimeIndex(index)), LONG)
+    assert list(caught.value.settled) == ["resample"]
+
+
+@pytest.mark.parametrize("resample", [None, "6h", "D"])
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("newest", [False, True])
+def test_times_keep_the_offset_of_the_model_when_the_clock_changes_later(
+    monkeypatch: pytest.MonkeyPatch, resample: str | None, large: bool, newest: bool
+) -> None:
+    """`newest`: of rows after the change alone, which have one offset, too."""
+    asked = replace(LONG, resample=resample)
+    index = pd.date_range("2023-10-20", periods=24 * 30, freq="h", tz="America/New_York")
+    trained = parse_table(source_of(index[: 24 * 14]), asked).panel
+    assert trained.frequency.offset == "-04:00"
+    grown = source_of(index[24 * 20 - 1 :] if newest else index)
+    monkeypatch.setattr(Source, "is_large", large)
+    table = parse_table(grown, asked, trained.frequency)
+    (note,) = (note for note in table.notes if "offset" in note)
+    assert "than -04:00, with which the model was trained" in note
+    assert "train again with --time-zone" in note and (newest or "America/New_York" in note)
+    panel = table.panel
+    assert panel.frequency == trained.frequency
+    places = trained.frequency.positions(panel.starts, trained.starts)
+    assert (places > 0).tolist() == [newest]
+    common = len(trained.values) - 1
+    assert newest or panel.values[:common].tolist() == trained.values[:common].tolist()
+    (last,) = panel.frequency.format(panel.times(np.array([0]), panel.lengths - 1))
+    ends = {None: "2023-11-18T23:00", "6h": "2023-11-18T18:00", "D": "2023-11-18T00:00"}
+    assert last == f"{ends[resample]}:00-04:00"
+
+
+def test_reading_says_to_train_again_when_days_of_a_model_follow_the_clock() -> None:
+    days = pd.date_range("2023-10-01", periods=60, tz="America/New_York")
+    trained = parse_table(source_of(days[:30]), LONG).panel.frequency
+    with pytest.raises(LocatedError, match="; train again with --time-zone America/New_York$"):
+        parse_table(source_of(days), LONG, trained)
+    # Days that all have the other offset remain days there.
+    later = parse_table(source_of(days[40:]), LONG, trained)
+    assert later.panel.frequency.offset == "-05:00" and later.notes == ()

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rnnforecast.arrays import IntArray
 from rnnforecast.data import zones
 from rnnforecast.data.calendar import Frequency, infer_frequency
+from rnnforecast.data.clock_changes import zone_writing
 from rnnforecast.data.localising import localise
-from rnnforecast.data.time_units import DAY
+from rnnforecast.data.time_units import DAY, SECOND
 from rnnforecast.data.zones import (
     at_clock,
     check_zone,
@@ -201,3 +202,32 @@ def test_frequency_formats_days_without_hole_when_midnight_does_not_exist() -> N
     assert frequency.format(frequency.times(start, np.arange(3))) == [
         *("2018-11-03T00:00:00-03:00", "2018-11-04T01:00:00-02:00", "2018-11-05T00:00:00-02:00"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "named"),
+    [
+        ("Europe/Paris", "Europe/Paris"),
+        ("Europe/Berlin", "Europe/Paris"),
+        ("Australia/Sydney", "Australia/Sydney"),
+        ("America/New_York", "America/New_York"),
+        ("Africa/Cairo", "Africa/Cairo"),
+    ],
+)
+def test_zone_is_the_one_of_the_written_offsets_when_these_vary(zone: str, named: str) -> None:
+    index = pd.date_range("2023-01-01 12:00", periods=500, tz=zone)
+    instants = index.tz_convert("UTC").tz_localize(None).as_unit("us").asi8
+    written = np.array([each.utcoffset().total_seconds() for each in index], dtype=np.int64)
+    assert zone_writing(instants, written * SECOND) == named
+    assert zone_writing(instants[::-1], written[::-1] * SECOND) == named
+    other = written.copy()
+    other[7] += 60
+    assert zone_writing(instants, other * SECOND) is None
+    twice = np.append(instants, instants[:1]), np.append(written, written[:1] + 3600)
+    assert zone_writing(twice[0], twice[1] * SECOND) is None
+
+
+def test_no_zone_is_found_when_there_are_no_times_or_far_ones() -> None:
+    nothing = np.zeros(0, dtype=np.int64)
+    assert zone_writing(nothing, nothing) is None
+    assert zone_writing(np.array([10**18]), np.array([0])) is None
