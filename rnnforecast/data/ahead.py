@@ -56,6 +56,12 @@ def missing_ahead(
     return MissingAhead(panel.ids[series], str(time), names[column], int(cells.sum()))
 
 
+def unknown_ahead(panel: Panel, encodings: tuple[Encoding, ...], horizon: int) -> tuple[str, ...]:
+    """The columns of which an encoded panel knows no value of `horizon` steps after each end."""
+    known = _known(panel, encodings, horizon)
+    return tuple(name for name, features in known.items() if np.isnan(features).all())
+
+
 def template(
     panel: Panel, encodings: tuple[Encoding, ...], horizon: int, config: DataConfig
 ) -> pd.DataFrame:

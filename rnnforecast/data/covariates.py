@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -41,6 +41,18 @@ class Spot(NamedTuple):
         return f"column '{self.column}' of series '{self.series}'{at}{more}"
 
 
+class Beside(NamedTuple):
+    """What a table beside that of the series told.
+
+    Attributes:
+        table: The name of its file.
+        told: Which values these are, in the shape of the column's.
+    """
+
+    table: str
+    told: BoolArray
+
+
 @dataclass(frozen=True, kw_only=True)
 class Covariate:
     """One column.
@@ -52,12 +64,14 @@ class Covariate:
             `Covariates.future_offsets` says [row], of a static one [series]; numbers with NaN where
             missing, or codes of categories with -1 where missing.
         texts: What each code means, ascending; None of numbers.
+        beside: Those of another table; None: all are of one.
     """
 
     name: str
     role: str
     values: CellValues
     texts: tuple[str, ...] | None
+    beside: Beside | None = None
 
     @property
     def observed(self) -> BoolArray:
@@ -98,18 +112,42 @@ class Covariates:
         """The names of those that are categories."""
         return tuple(column.name for column in self.columns if column.texts is not None)
 
+    def beside(self, table: str) -> Covariates:
+        """These, as the table beside that of the series told, which is so called."""
+        columns = (replace(each, beside=Beside(table, each.observed)) for each in self.columns)
+        return replace(self, columns=tuple(columns))
+
     def with_added(self, added: Covariates, config: DataConfig) -> Covariates:
         """These and those of another table of the same panel.
 
         Where both have a value these hold, but ahead of a series the others: plans are revised.
         """
         older, newer = self._on_one_grid(added)
-        columns = {**newer.by_name, **older.by_name}
-        for name in set(newer.names) & set(older.names):
-            first, second = older.by_name[name], newer.by_name[name]
-            columns[name] = _filled(first, second, older._revisable(first))
+        columns = dict(older.by_name)
+        for column in newer.columns:
+            filled, told = column, column.observed
+            if (first := columns.get(column.name)) is not None:
+                told = told & (older._revisable(first) | ~first.observed)
+                filled = _filled(first, column, told)
+            beside = column.beside and column.beside._replace(told=told)
+            columns[column.name] = replace(filled, beside=beside)
         ordered = tuple(columns[name] for name in config.covariates if name in columns)
         return replace(older, columns=ordered)
+
+    def by_table(self, main: str) -> Iterator[tuple[str, Covariates]]:
+        """Each table by its name, that of the series, `main`, first, with what is of it alone."""
+        beside = [each.beside.table for each in self.columns if each.beside is not None]
+        for table in (None, *dict.fromkeys(beside)):
+            columns = tuple(_told_by(table, each) for each in self.columns)
+            yield main if table is None else table, replace(self, columns=columns)
+
+    def knows_ahead(self, name: str) -> bool:
+        """Whether there is a value of this column that forecasts may read after the ends."""
+        column = self.by_name.get(name)
+        if column is None:
+            return False
+        ahead = column.role == "static" or self._revisable(column)
+        return bool(np.any(column.observed & ahead))
 
     def contradicted(self, added: Covariates, panel: Panel) -> Spot | None:
         """Where another table of the same panel has other values than these, which hold."""
@@ -190,8 +228,17 @@ def _moved(column: Covariate, offsets: IntArray, longer: IntArray) -> Covariate:
     return replace(column, values=values)
 
 
-def _filled(older: Covariate, newer: Covariate, revisable: BoolArray) -> Covariate:
-    """The older where it is known, else, and where it may be revised, the newer.
+def _told_by(table: str | None, column: Covariate) -> Covariate:
+    """A column with what the table beside that is so called told alone; None: the main one."""
+    other = np.zeros(len(column.values), dtype=bool)
+    if column.beside is not None and table in (None, column.beside.table):
+        other = column.beside.told
+    missing = np.nan if column.texts is None else -1
+    return replace(column, values=np.where(other == (table is not None), column.values, missing))
+
+
+def _filled(older: Covariate, newer: Covariate, told: BoolArray) -> Covariate:
+    """The newer where it is told of, else the older.
 
     Without any value, either has no kind.
     """
@@ -200,8 +247,7 @@ def _filled(older: Covariate, newer: Covariate, revisable: BoolArray) -> Covaria
     if not newer.observed.any():
         return older
     older, newer = _of_one_code(older, newer)
-    kept = older.observed & ~(revisable & newer.observed)
-    return replace(older, values=np.where(kept, older.values, newer.values))
+    return replace(older, values=np.where(told, newer.values, older.values))
 
 
 def _differing(older: Covariate, newer: Covariate) -> BoolArray:

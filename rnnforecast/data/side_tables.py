@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import IntArray
-from rnnforecast.columns import DataConfig
+from rnnforecast.columns import DataConfig, Encoding
 from rnnforecast.data.calendar import OffGridError
 from rnnforecast.data.cells import Cells, open_cells
 from rnnforecast.data.covariate_rows import Grid, lay, read_columns
@@ -34,11 +34,15 @@ class Merged(NamedTuple):
         covariates: Of both tables.
         unknown: Rows of ids that the panel has no series of; they were left out.
         contradicted: Where the second has another value than the first, which was kept.
+        unused: Columns of the second that were not read.
+        lacking: Columns that neither has, where the second is to tell of them.
     """
 
     covariates: Covariates
     unknown: int
     contradicted: Spot | None
+    unused: tuple[str, ...]
+    lacking: tuple[str, ...]
 
 
 @contextmanager
@@ -55,20 +59,28 @@ def _own_remedies() -> Iterator[None]:
 
 @_own_remedies()
 def with_future_data(
-    path: str, panel: Panel, config: DataConfig, covariates: Covariates | None = None
+    path: str,
+    panel: Panel,
+    config: DataConfig,
+    covariates: Covariates | None = None,
+    encodings: tuple[Encoding, ...] = (),
 ) -> Merged:
     """Take the values of future covariates in the file at `path` where none are known, and ahead.
 
     It has a column of times, one of ids or, where its rows hold for all series, none, and some of
-    `config.future_columns`.
+    `config.future_columns`. Columns of `encodings` are of their kind.
 
     Raises:
         DataError: The file cannot be used; it names the line.
     """
     cells = _open(path, config)
     time = _column(cells, (str(config.time_column), time_name(config)), "time")
-    series = _series(cells, panel, config)
+    identifier = _id_column(cells, config)
+    series = _series(cells, panel, identifier)
     times = _times(cells, replace(config, time_column=time), panel)
+    if identifier is None and config.id_column is not None and len(np.unique(times)) < len(times):
+        # Rows of several series, whose column of ids bears another name.
+        _column(cells, (config.id_column,), "id")
     repeats = len(series) // len(times)
     times = np.tile(times, repeats)
     positions = np.full(len(times), -1)
@@ -80,16 +92,22 @@ def with_future_data(
         problem = f"the series have a row every {panel.frequency}, but this one lies between two"
         raise cells.fault(row, f"{problem}; correct the time", time) from None
     _check_unique(cells, time, [series, times], "this time", len(times) // repeats)
-    return _merged(cells, config, Grid(panel, series, positions), "future", covariates)
+    reader = _Reader(cells, config, "future", (identifier, time), encodings)
+    return _merged(reader, Grid(panel, series, positions), covariates)
 
 
 @_own_remedies()
 def with_static_data(
-    path: str, panel: Panel, config: DataConfig, covariates: Covariates | None = None
+    path: str,
+    panel: Panel,
+    config: DataConfig,
+    covariates: Covariates | None = None,
+    encodings: tuple[Encoding, ...] = (),
 ) -> Merged:
     """Take the values of static covariates in the file at `path` where none are known.
 
-    It has a column of ids, a row a series, and some of `config.static_columns`.
+    It has a column of ids, a row a series, and some of `config.static_columns`. Columns of
+    `encodings` are of their kind.
 
     Raises:
         DataError: The file cannot be used; it names the line.
@@ -98,10 +116,10 @@ def with_static_data(
     identifier = _id_column(cells, config)
     if identifier is None:
         raise cells.fault(-1, f"there is no column '{id_name(config)}' of ids; add it")
-    series = _series(cells, panel, config)
+    series = _series(cells, panel, identifier)
     _check_unique(cells, identifier, [series], "a row", len(series))
     grid = Grid(panel, series, np.zeros(len(series), dtype=np.int64))
-    return _merged(cells, config, grid, "static", covariates)
+    return _merged(_Reader(cells, config, "static", (identifier,), encodings), grid, covariates)
 
 
 def _open(path: str, config: DataConfig) -> Cells:
@@ -127,15 +145,12 @@ def _id_column(cells: Cells, config: DataConfig) -> str | None:
     return next((name for name in names if name is not None and name in cells.header), None)
 
 
-def _series(cells: Cells, panel: Panel, config: DataConfig) -> IntArray:
+def _series(cells: Cells, panel: Panel, identifier: str | None) -> IntArray:
     """The index of the series of each row, -1 where the panel has none of its id.
 
     Without a column of ids the rows stand for one series after the other.
     """
-    identifier = _id_column(cells, config)
     if identifier is None:
-        if config.id_column is not None:
-            _column(cells, (config.id_column,), "id")
         count = len(cells.text(cells.header[:1]))
         return np.repeat(np.arange(len(panel)), count)
     codes, names = pd.factorize(cells.text([identifier])[identifier])
@@ -172,10 +187,19 @@ def _check_unique(
         raise LocatedError(cells, RowError(row, problem), column)
 
 
-def _merged(
-    cells: Cells, config: DataConfig, grid: Grid, role: str, covariates: Covariates | None
-) -> Merged:
+class _Reader(NamedTuple):
+    """What is read of a table: columns of one role, beside those that tell whose they are."""
+
+    cells: Cells
+    config: DataConfig
+    role: str
+    keys: tuple[str | None, ...]
+    encodings: tuple[Encoding, ...]
+
+
+def _merged(reader: _Reader, grid: Grid, covariates: Covariates | None) -> Merged:
     """The columns of one role, and what there was before."""
+    cells, config, role = reader.cells, reader.config, reader.role
     wished = config.future_columns if role == "future" else config.static_columns
     names = [name for name in wished if name in cells.header]
     if not names:
@@ -184,16 +208,21 @@ def _merged(
             problem = f"the table has none of the {role} columns {listed(wished)}"
             remedy = f"name one so, the header has {listed(cells.header)}"
         raise DataError(f"{cells.source.name}: {problem}; {remedy}")
-    known = {} if covariates is None else covariates.by_name
-    kinds = {
-        name: column.texts is not None for name, column in known.items() if column.observed.any()
-    }
-    read = read_columns(
-        cells, config, names, {**kinds, **dict.fromkeys(config.categorical_columns, True)}
+    kinds = {each.name: bool(each.categories) for each in reader.encodings}
+    for column in () if covariates is None else covariates.columns:
+        if column.observed.any():
+            kinds[column.name] = column.texts is not None
+    kinds |= dict.fromkeys(config.categorical_columns, True)
+    laid = lay(read_columns(cells, config, names, kinds), grid, config, cells)
+    laid = laid.beside(cells.source.name)
+    contradicted, whole = None, laid
+    if covariates is not None:
+        contradicted = covariates.contradicted(laid, grid.panel)
+        whole = covariates.with_added(laid, config)
+    return Merged(
+        covariates=whole,
+        unknown=int(np.count_nonzero(grid.series < 0)),
+        contradicted=contradicted,
+        unused=tuple(name for name in cells.header if name not in (*names, *reader.keys)),
+        lacking=tuple(name for name in wished if name not in names and not whole.knows_ahead(name)),
     )
-    laid = lay(read, grid, config, cells)
-    unknown = int(np.count_nonzero(grid.series < 0))
-    if covariates is None:
-        return Merged(laid, unknown, None)
-    contradicted = covariates.contradicted(laid, grid.panel)
-    return Merged(covariates.with_added(laid, config), unknown, contradicted)

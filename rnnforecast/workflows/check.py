@@ -23,8 +23,14 @@ from rnnforecast.data.profiling import Profile
 from rnnforecast.data.reading import Rows, Table
 from rnnforecast.data.time_units import DAY, WEEK
 from rnnforecast.errors import ConfigError, DataError
-from rnnforecast.workflows.covariates import NO_SIDES, SideTables, with_sides
-from rnnforecast.workflows.preparing import prepare
+from rnnforecast.workflows.covariates import (
+    NO_SIDES,
+    SideTables,
+    fit_encodings_to,
+    tell_of_unknown,
+    with_sides,
+)
+from rnnforecast.workflows.preparing import Prepared, prepare
 from rnnforecast.workflows.reporting import Mute, Reporter
 
 MODEL = "gru"
@@ -116,10 +122,12 @@ def _suggestion(
     whole = _with_sides(table, request.sides, examined.findings)
     if whole is None:
         return None
-    horizon, fault = _horizon(whole, request.horizon)
-    if fault is not None:
-        examined.findings.add(fault)
+    horizon, run = _horizon(whole, request.horizon)
+    if isinstance(run, Finding):
+        examined.findings.add(run)
         return None
+    for doubt in _covariate_doubts(whole, run, request.sides):
+        examined.findings.add(doubt)
     return _command(request, examined, horizon, profile) if examined.usable else None
 
 
@@ -147,13 +155,29 @@ def _with_sides(table: Table, sides: SideTables, findings: Findings) -> Table | 
             findings.add(finding_of(error, str(path)))
             whole = False
         for told in warnings.told:
-            findings.add(replace(finding_of(DataError(told), str(path)), severity="doubt"))
+            findings.add(_doubt(told, str(path)))
     if not whole:
         return None
     for absent in _absent(table):
         findings.add(absent)
         whole = False
     return table if whole else None
+
+
+def _doubt(told: str, file: str) -> Finding:
+    """What a run would warn of."""
+    return replace(finding_of(DataError(told), file), severity="doubt")
+
+
+def _covariate_doubts(table: Table, run: Prepared, sides: SideTables) -> Iterator[Finding]:
+    """What training cannot use of the covariates, or lacks."""
+    warnings = _Warnings()
+    fit_encodings_to(table, run.known, warnings)
+    tell_of_unknown(run.panel, run.config, warnings)
+    for told in warnings.told:
+        files = (sides.static, sides.future, table.name)
+        named = (name for name in files if name is not None and told.startswith(f"{name}:"))
+        yield _doubt(told, next(named, table.name))
 
 
 def _absent(table: Table) -> Iterator[Finding]:
@@ -193,14 +217,13 @@ def _doubts(table: Table, rows: Rows, profile: Profile, examined: Examined) -> S
     return list(located(faults, examined.parts, separator, table.name, "doubt"))
 
 
-def _horizon(table: Table, asked: int | None) -> tuple[int, Finding | None]:
+def _horizon(table: Table, asked: int | None) -> tuple[int, Prepared | Finding]:
     """The horizon that training can run with, and what keeps it from that."""
     horizon = asked or _usual_horizon(table.panel)
     while True:
         settings = Settings(horizon=horizon, model=MODEL)
         try:
-            prepare(table, settings, torch.device("cpu"), Mute())
-            return horizon, None
+            return horizon, prepare(table, settings, torch.device("cpu"), Mute())
         except (ConfigError, DataError) as error:
             if asked is not None or horizon == 1:
                 return horizon, finding_of(DataError(str(error)), table.name)

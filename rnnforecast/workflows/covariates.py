@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rnnforecast.columns import Encoding, sizes_of
 from rnnforecast.config import RunConfig
-from rnnforecast.data.ahead import missing_ahead
+from rnnforecast.data.ahead import missing_ahead, unknown_ahead
 from rnnforecast.data.covariate_doubts import far_values
-from rnnforecast.data.covariates import Covariates, Spot, with_categories
+from rnnforecast.data.covariates import Covariate, Covariates, Spot, with_categories
 from rnnforecast.data.encoding import (
     FARTHEST,
     contradicted_ahead,
@@ -19,6 +20,7 @@ from rnnforecast.data.encoding import (
 )
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
+from rnnforecast.data.schema import listed
 from rnnforecast.data.side_tables import with_future_data, with_static_data
 from rnnforecast.errors import DataError
 from rnnforecast.workflows.reporting import Reporter
@@ -40,8 +42,13 @@ class SideTables:
 NO_SIDES = SideTables()
 
 
-def with_sides(table: Table, sides: SideTables, reporter: Reporter) -> Table:
-    """A table with what stands in the files beside it.
+def with_sides(
+    table: Table,
+    sides: SideTables,
+    reporter: Reporter,
+    encodings: tuple[Encoding, ...] = (),
+) -> Table:
+    """A table with what stands in the files beside it, columns of `encodings` in their kind.
 
     Raises:
         DataError: One cannot be read, or does not fit the series.
@@ -50,12 +57,22 @@ def with_sides(table: Table, sides: SideTables, reporter: Reporter) -> Table:
     for path, merge in ((sides.static, with_static_data), (sides.future, with_future_data)):
         if path is None:
             continue
-        merged = merge(path, table.panel, config, covariates)
+        merged = merge(path, table.panel, config, covariates, encodings)
+        tell_of_unused(path, merged.unused, merged.lacking, reporter)
         tell_of_strangers(path, merged.unknown, reporter)
         tell_of_contradiction(path, merged.contradicted, reporter)
         covariates = merged.covariates
         config = with_categories(config, covariates)
     return replace(table, covariates=covariates, config=config)
+
+
+def tell_of_unused(
+    path: str, unused: Sequence[str], lacking: Sequence[str], reporter: Reporter
+) -> None:
+    """Say which columns of a file are not read, and which it may have misspelt."""
+    if unused:
+        lacks = f"; it has none of {listed(lacking)}" if lacking else ""
+        reporter.warning(f"{path}: columns not used: {listed(unused)}{lacks}")
 
 
 def tell_of_strangers(path: str, rows: int, reporter: Reporter) -> None:
@@ -74,14 +91,25 @@ def fit_encodings_to(table: Table, known: Panel, reporter: Reporter) -> tuple[En
     """Encodings of the covariates by what is `known` alone; say what they leave out."""
     encodings = fit_encodings(table.covariates, known, table.config)
     fitted = {each.name for each in encodings}
-    for name in table.config.covariates:
-        if name not in fitted:
+    columns = () if table.covariates is None else table.covariates.columns
+    for column in columns:
+        file = table.name if column.beside is None else column.beside.table
+        if column.name not in fitted:
             reporter.warning(
-                f"{table.name}: column '{name}' has no value that training may see; not used"
+                f"{file}: column '{column.name}' has no value that training may see; not used"
             )
+        elif column.role == "static":
+            tell_of_absent(file, column, table, reporter)
     tell_of_categories(table.name, table.covariates, encodings, reporter)
     tell_of_far(table.name, table.covariates, table.panel, encodings, reporter)
     return encodings
+
+
+def tell_of_absent(file: str, column: Covariate, table: Table, reporter: Reporter) -> None:
+    """Say which series have no value of a static column."""
+    assert table.covariates is not None
+    if spot := table.covariates.first({column.name: ~column.observed}, table.panel):
+        reporter.warning(f"{file}: {spot} has no value; fill it in")
 
 
 def tell_of_categories(
@@ -90,16 +118,14 @@ def tell_of_categories(
     encodings: tuple[Encoding, ...],
     reporter: Reporter,
 ) -> None:
-    """Say which categories of the table `name` the network does not tell apart from none."""
-    if covariates is None:
-        return
-    unknown = unknown_categories(covariates, encodings)
-    if unknown:
-        shown = ", ".join(f"{column} '{category}'" for column, category in unknown[:5])
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        reporter.warning(
-            f"{name}: categories that training did not meet count as none: {shown}{more}"
-        )
+    """Say which categories the network does not tell apart from none, `name` that of the series."""
+    for file, part in () if covariates is None else covariates.by_table(name):
+        if unknown := unknown_categories(part, encodings):
+            shown = ", ".join(f"{column} '{category}'" for column, category in unknown[:5])
+            more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+            reporter.warning(
+                f"{file}: categories that training did not meet count as none: {shown}{more}"
+            )
 
 
 def tell_of_far(
@@ -109,13 +135,13 @@ def tell_of_far(
     encodings: tuple[Encoding, ...],
     reporter: Reporter,
 ) -> None:
-    """Say which numbers of the table `name` are too far off for the network to read them."""
-    spot = None if covariates is None else far_values(covariates, panel, encodings)
-    if spot is not None:
-        reporter.warning(
-            f"{name}: {spot} is more than {FARTHEST:g} standard deviations from the mean of the "
-            f"training data; read as {FARTHEST:g}"
-        )
+    """Say which numbers are too far off for the network to read, `name` that of the series."""
+    for file, part in () if covariates is None else covariates.by_table(name):
+        if spot := far_values(part, panel, encodings):
+            reporter.warning(
+                f"{file}: {spot} is more than {FARTHEST:g} standard deviations from the mean of "
+                f"the training data; read as {FARTHEST:g}"
+            )
 
 
 def encode_table(table: Table, encodings: tuple[Encoding, ...], horizon: int) -> Table:
@@ -141,11 +167,15 @@ def with_future(panel: Panel, sides: SideTables, config: RunConfig, reporter: Re
         )
     if sides.future is None:
         return panel
-    merged = with_future_data(sides.future, panel, config.data)
+    encodings, horizon = config.encodings, config.windows.horizon
+    merged = with_future_data(sides.future, panel, config.data, encodings=encodings)
+    unknown = unknown_ahead(panel, encodings, horizon)
+    lacking = [name for name in merged.lacking if name in unknown]
+    tell_of_unused(sides.future, merged.unused, lacking, reporter)
     tell_of_strangers(sides.future, merged.unknown, reporter)
-    tell_of_categories(sides.future, merged.covariates, config.encodings, reporter)
-    tell_of_far(sides.future, merged.covariates, panel, config.encodings, reporter)
-    given = panel, merged.covariates, config.encodings, config.windows.horizon
+    tell_of_categories(sides.future, merged.covariates, encodings, reporter)
+    tell_of_far(sides.future, merged.covariates, panel, encodings, reporter)
+    given = panel, merged.covariates, encodings, horizon
     tell_of_contradiction(sides.future, contradicted_ahead(*given), reporter)
     return encode_ahead(*given)
 

@@ -86,7 +86,7 @@ def read_and_encode(
     Of each series its `newest` values are kept, None: all.
     """
     config = artifact.forecaster.config
-    table = with_sides(read_as_trained(source, artifact), sides, reporter)
+    table = with_sides(read_as_trained(source, artifact), sides, reporter, config.encodings)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
     tell_of_categories(table.name, table.covariates, config.encodings, reporter)

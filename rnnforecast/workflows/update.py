@@ -125,7 +125,7 @@ def _update_held(request: UpdateRequest, device: torch.device, reporter: Reporte
     gates = parse_gates(request.fail_if, settings.levels, owa=settings.season is not None)
     encoding = artifact.forecaster.config.data.encoding
     table = read_as_trained(open_source(request.path, encoding), artifact)
-    table = with_sides(table, request.sides, reporter)
+    table = with_sides(table, request.sides, reporter, artifact.forecaster.config.encodings)
     warn_of_ignored(table, reporter)
     record_data(table, reporter)
     news = find_news(stored, table)

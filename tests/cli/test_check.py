@@ -333,3 +333,58 @@ def test_summary_keeps_what_was_found_when_it_is_asked(tmp_path: Path) -> None:
     told(tmp_path, PLAIN, "--summary", "run.json")
     kept = json.loads((tmp_path / "run.json").read_text())
     assert kept["facts"]["series"] == 2 and kept["errors"] == 0
+
+
+AHEAD = pd.date_range("2020-01-24", periods=84)
+
+
+@pytest.mark.parametrize(
+    ("plan", "shops", "file", "problem"),
+    [
+        (
+            [f"{name},{day:%Y-%m-%d},1" for name in "ab" for day in AHEAD[70:]],
+            "a,3\nb,5\n",
+            "plan.csv",
+            "column 'promotion' has no value that training may see",
+        ),
+        (
+            [f"{name},{day:%Y-%m-%d},," for name in "ab" for day in AHEAD],
+            "a,3\nb,5\n",
+            "plan.csv",
+            "column 'promotion' has no value that training may see",
+        ),
+        (
+            [f"a,{day:%Y-%m-%d},{day.day % 2}" for day in AHEAD],
+            "a,3\nb,5\n",
+            "data.csv",
+            "future value of 'promotion' is missing for series 'b' at 2020-04-03 (and 13 more)",
+        ),
+        (
+            [f"{name},{day:%Y-%m-%d},{day.day % 2}" for name in "ab" for day in AHEAD],
+            "a,3\nb,\n",
+            "shops.csv",
+            "column 'size' of series 'b' has no value",
+        ),
+        (
+            [f"{name},{day:%Y-%m-%d},{day.day % 2}" for name in "ab" for day in AHEAD],
+            "a,\nb,\n",
+            "shops.csv",
+            "column 'size' has no value that training may see",
+        ),
+    ],
+)
+def test_check_doubts_covariates_that_training_cannot_use(
+    plan: list[str], shops: str, file: str, problem: str, tmp_path: Path
+) -> None:
+    options = with_plans(tmp_path)
+    rows = [line.removesuffix(",") for line in plan]
+    (tmp_path / "plan.csv").write_text("\n".join(["unique_id,ds,promotion", *rows, ""]))
+    (tmp_path / "shops.csv").write_text("unique_id,size\n" + shops)
+    found = told(tmp_path, PLAIN, *options, "--horizon", "14")
+    doubts = [f for f in found["findings"] if problem in f["problem"]]
+    assert [(f["file"], f["severity"]) for f in doubts] == [(file, "doubt")]
+
+
+def test_check_doubts_no_covariate_when_each_is_known(tmp_path: Path) -> None:
+    found = told(tmp_path, PLAIN, *with_plans(tmp_path))
+    assert problems(found) == "series 'b' repeats series 'a'; remove one of the two"

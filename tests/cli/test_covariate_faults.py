@@ -336,3 +336,88 @@ def test_plan_is_refused_when_the_model_reads_nothing_known_ahead(tmp_path: Path
         run = run_here(tmp_path, "forecast", "model", *data, "--future-data", path)
         assert run.code == 3
         assert "no column is read as future; drop --future-data" in run.stderr
+
+
+@pytest.fixture(scope="module")
+def two_plans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with data, and a model that reads two columns known ahead."""
+    directory = tmp_path_factory.mktemp("plans")
+    lines = [f"{line}{len(line) % 2}" for name in "ab" for line in rows(name)]
+    write(directory / "data.csv", *lines, header="unique_id,ds,y,price,deal")
+    run = run_here(directory, "train", "data.csv", *TRAIN, "--future", "deal")
+    assert run.code == 0, run.stderr
+    return directory
+
+
+@pytest.mark.parametrize("data", [[], ["data.csv"]])
+def test_misspelt_column_is_named_when_the_plan_has_another_that_is_right(
+    two_plans: Path, tmp_path: Path, data: list[str]
+) -> None:
+    lines = [f"{name},{DAYS[step]},{price},1" for name, step, price in AHEAD]
+    path = write(tmp_path / "plan.csv", *lines, header="unique_id,ds,Price,deal")
+    run = run_here(two_plans, "forecast", "model", *data, "--future-data", path)
+    assert run.code == 3
+    told = f"warning: {path}: columns not used: 'Price'; it has none of 'price'"
+    assert told in run.stderr.splitlines()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_misspelt_column_alone_is_named_when_the_data_know_the_right_one(
+    two_plans: Path, tmp_path: Path, known: bool
+) -> None:
+    ahead = [f"{line}{len(line) % 2}" for name in "ab" for line in rows(name, ahead=3)]
+    path = write(tmp_path / "ahead.csv", *ahead, header="unique_id,ds,y,price,deal")
+    lines = [f"{name},{DAYS[step]},{price},1" for name, step, price in AHEAD]
+    beside = write(tmp_path / "plan.csv", *lines, header="unique_id,ds,Price,deal")
+    options: list[str | Path] = [two_plans / "model", path]
+    if not known:
+        model = tmp_path / "model"
+        asked = [*TRAIN[:-1], model, "--future", "deal"]
+        assert run_here(tmp_path, "train", path, *asked).code == 0
+        options = [model]
+    run = run_here(tmp_path, "forecast", *options, "--future-data", beside)
+    assert len(forecasts(run)) == 6
+    assert f"warning: {beside}: columns not used: 'Price'" in run.stderr.splitlines()
+
+
+@pytest.mark.parametrize("place", ["data", "plan"])
+def test_number_far_off_is_named_by_the_table_that_has_it(
+    trained: Path, tmp_path: Path, place: str
+) -> None:
+    lines = [*rows("a"), *rows("b")]
+    if place == "data":
+        lines[5] = f"a,{DAYS[5]},1,1e9,"
+    data = write(tmp_path / "full.csv", *lines)
+    ahead = [(name, step, 1e9 if place == "plan" else 2) for name, step, _ in AHEAD]
+    path = plan(tmp_path / "p.csv", *ahead)
+    run = run_here(trained, "forecast", trained / "model", data, "--future-data", path)
+    assert len(forecasts(run)) == 6
+    (told,) = warnings(run)
+    assert told.startswith(f"warning: {data if place == 'data' else path}: column 'price'")
+
+
+@pytest.mark.parametrize("data", ["", "data.csv", "bare.csv"])
+def test_line_is_named_when_the_plan_has_text_where_the_model_learnt_from_numbers(
+    trained: Path, tmp_path: Path, data: str
+) -> None:
+    bare = [line.rsplit(",", 2)[0] for name in "ab" for line in rows(name)]
+    write(tmp_path / "bare.csv", *bare, header="unique_id,ds,y")
+    path = plan(tmp_path / "p.csv", *[(name, step, "cheap") for name, step, _ in AHEAD])
+    paths = {"": [], "data.csv": [trained / data], "bare.csv": [tmp_path / data]}[data]
+    run = run_here(trained, "forecast", "model", *paths, "--future-data", path)
+    assert run.code == 3
+    assert f"{path}:2: column 'price': 'cheap' is not a number; correct" in run.stderr
+    assert "categories" not in run.stderr
+
+
+def test_plan_holds_for_all_series_when_it_has_no_column_of_ids(
+    trained: Path, tmp_path: Path
+) -> None:
+    lines = [f"{DAYS[END + step]},{step + 1}" for step in range(3)]
+    shared = write(tmp_path / "shared.csv", *lines, header="ds,price")
+    each = [(name, END + step, step + 1) for name in "ab" for step in range(3)]
+    apart = plan(tmp_path / "apart.csv", *each)
+    first, second = (
+        run_here(trained, "forecast", "model", "--future-data", path) for path in (shared, apart)
+    )
+    assert forecasts(first) == forecasts(second)

@@ -72,6 +72,38 @@ def test_future_values_are_of_all_series_when_the_table_has_no_ids(tmp_path: Pat
     assert merged.contradicted == ("price", "two", "4", 1)
 
 
+def test_future_values_are_of_all_series_when_a_long_table_has_ids_but_this_none(
+    tmp_path: Path,
+) -> None:
+    merged = added(tmp_path / "ahead.csv", "ds,price\n2020-01-05,50\n2020-01-04,40\n")
+    assert values(merged, "price") == [0, 0.5, 1, 1.5, 50, 0, 0.5, 1, 40, 50]
+    assert merged.contradicted == ("price", "a", "2020-01-04", 1)
+
+
+def test_columns_not_read_are_told_when_the_second_table_misspells_one(tmp_path: Path) -> None:
+    text = "unique_id,ds,Event,price\nb,2020-01-04,yes,1\n"
+    merged = added(tmp_path / "ahead.csv", text)
+    assert (merged.unused, merged.lacking) == (("Event",), ("event",))
+    known = read(TEXT.replace("b,2020-01-04,,1.5,", "b,2020-01-04,,1.5,no"))
+    merged = added(tmp_path / "ahead.csv", text, known)
+    assert (merged.unused, merged.lacking) == (("Event",), ())
+    table = read()
+    alone = with_future_data(str(tmp_path / "ahead.csv"), table.panel, table.config)
+    assert (alone.unused, alone.lacking) == (("Event",), ("event",))
+
+
+def test_each_table_has_its_own_values_when_two_were_merged(tmp_path: Path) -> None:
+    path = tmp_path / "ahead.csv"
+    merged = added(path, FUTURE + "a,2020-01-05,9,yes\nb,2020-01-02,8,no\nb,2020-01-05,7,\n")
+    (main, first), (beside, second) = merged.covariates.by_table("f.csv")
+    assert (main, beside) == ("f.csv", str(path))
+    own, others = (merged._replace(covariates=part) for part in (first, second))
+    assert values(own, "price") == [0, 0.5, 1, 1.5, None, 0, 0.5, 1, 1.5, None]
+    assert values(others, "price") == [*[None] * 4, 9, *[None] * 4, 7]
+    assert values(own, "event") == [*["no"] * 4, None, *["no"] * 3, None, None]
+    assert values(others, "event") == [*[None] * 4, "yes", *[None] * 5]
+
+
 def test_future_column_may_be_in_the_second_table_alone(tmp_path: Path) -> None:
     table = read(config=replace(CONFIG, future_columns=("price", "rain")))
     text = "unique_id;ds;rain\n" + "".join(f"a;{day};0,5\n" for day in DAYS)
@@ -108,7 +140,7 @@ def test_static_values_are_one_row_a_series(tmp_path: Path) -> None:
         (FUTURE + "a,5,1,no\n", ":2: column 'ds': the times are integer steps, those of the serie"),
         ("unique_id,price\na,1\n", ":1: there is no time column 'ds'; name one so, the header has"),
         (
-            "ds,price\n2020-01-05,1\n",
+            "name,ds,price\na,2020-01-05,1\nb,2020-01-05,1\n",
             ":1: there is no id column 'unique_id'; name one so, the head",
         ),
         (
