@@ -74,7 +74,10 @@ def number_faults(table: pd.DataFrame, bad: BoolArray, config: DataConfig) -> Ro
 def _no_number(cell: str) -> tuple[str, str]:
     problem = f"'{cell}' is not a number"
     if re.fullmatch(r"[+-]?\d[\d.,' ]*", cell):
-        return problem, "pass --decimal, or write it without thousands separators"
+        apart = "write it without thousands separators"
+        return problem, apart if len(set(cell) & set(".,' ")) > 1 else f"pass --decimal, or {apart}"
+    if re.search(r"\d", cell):
+        return problem, "write the number alone"
     return problem, f"pass --na-values '{cell}' or correct the cell"
 
 

@@ -134,7 +134,7 @@ FAULTS = {
     ),
     "thousands and decimal comma": (
         LONG.replace(",", ";").replace("2.5", "1.002,5"),
-        r"4: column 'y': '1\.002,5' is not a number; pass --decimal",
+        r"4: column 'y': '1\.002,5' is not a number; write it without thousands",
     ),
     "infinity": (replaced(4, "a,2020-01-03,-inf"), "4: column 'y': the value is infinite; correct"),
     "too large": (
