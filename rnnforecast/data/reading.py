@@ -31,7 +31,6 @@ from rnnforecast.data.resampling import parse_step, resample
 from rnnforecast.data.schema import find_columns
 from rnnforecast.data.source import Source, open_source
 from rnnforecast.data.timestamps import BECAME_UTC, Times, kept_as_trained, parse_times
-from rnnforecast.data.used_columns import FLOAT_PRECISION as FLOAT_PRECISION
 from rnnforecast.data.used_columns import parse_columns
 from rnnforecast.errors import DataError
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnforecast.data.reading import FLOAT_PRECISION
+from rnnforecast.data.used_columns import FLOAT_PRECISION
 from tests.cli.command import SAMPLES, TINY, rnnforecast, run_here
 
 PASSENGERS = SAMPLES / "passengers.csv"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnforecast.columns import DataConfig
-from rnnforecast.data.reading import FLOAT_PRECISION
+from rnnforecast.data.used_columns import FLOAT_PRECISION
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, to_csv
 from rnnforecast.errors import ConfigError
