@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,8 +63,9 @@ def _attempt(directory: Path) -> tuple[FileLock | None, list[Path]]:
     try:
         place = Path(os.path.realpath(directory))
         absent = [path for path in (place, *place.parents) if not path.exists()]
-        if place.exists() and not place.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(place.stat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         # Where its maker removes it again just now, it may be found and then be gone.
         with suppress(Timeout, FileExistsError, FileNotFoundError):
             with suppress(FileExistsError):

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
@@ -141,6 +142,26 @@ def test_locked_directory_lets_in_one_at_a_time_when_all_leave_nothing(tmp_path:
         thread.join()
     assert most[0] == 1
     assert times[0] >= 5
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_locked_directory_is_made_anew_when_it_goes_after_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    directory, stat, seen = tmp_path / "d", os.stat, [0]
+    directory.mkdir()
+
+    def look(path: Any, *given: Any, **named: Any) -> os.stat_result:
+        found = stat(path, *given, **named)
+        if path == directory:
+            seen[0] += 1
+            if seen[0] == looks:
+                directory.rmdir()
+        return found
+
+    monkeypatch.setattr(os, "stat", look)
+    with locked_directory(directory, "fail", Mute()) as held:
+        assert held and os.listdir(directory) == [".lock"]
 
 
 def test_locked_directory_removes_what_killed_runs_left(tmp_path: Path) -> None:
