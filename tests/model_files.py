@@ -15,25 +15,17 @@ from torch import Tensor
 
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.files import write_files
 from rnnforecast.data.panel import Panel
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.runtime import seed_everything
+from tests.short_training import short_training
 
 KEY = "rnnforecast"
-TRAINING = TrainConfig(
-    epochs=1,
-    batches_per_epoch=1,
-    batch_size=32,
-    learning_rate=1e-3,
-    clip_norm=1.0,
-    clip_value=float("inf"),
-    patience=1,
-    seed=0,
-)
+TRAINING = short_training()
 
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rnnforecast.columns import DataConfig, InputSizes
-from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, Typical, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
 from rnnforecast.data.windows import Batch, WindowIndex
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.estimation import fit_forecaster
@@ -19,6 +19,7 @@ from rnnforecast.forecaster import Forecaster, continued, without_logarithm
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS
 from tests.panels import make_panel
+from tests.short_training import short_training
 
 
 def forecaster(*, log: bool) -> Forecaster:
@@ -26,16 +27,7 @@ def forecaster(*, log: bool) -> Forecaster:
         data=DataConfig(time_column="ds", target_columns=("y",)),
         windows=WindowSpec(lookback=4, horizon=2),
         model=ModelSpec(model="gru", hidden_size=3, log=log),
-        training=TrainConfig(
-            epochs=1,
-            batches_per_epoch=1,
-            batch_size=1,
-            learning_rate=1e-3,
-            clip_norm=1.0,
-            clip_value=1.0,
-            patience=1,
-            seed=0,
-        ),
+        training=short_training(),
     )
     return Forecaster(config, ForecastNetwork(config.model, config.windows))
 

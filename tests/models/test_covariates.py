@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnforecast.columns import DataConfig, InputSizes
-from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Features, Panel
 from rnnforecast.data.windows import Inputs, WindowIndex
@@ -20,6 +20,7 @@ from rnnforecast.models.decoders import Truth
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS
 from rnnforecast.models.replay import trace_layers
+from tests.short_training import short_training
 
 LOOKBACK, HORIZON, SEASON = 12, 5, 4
 SIZES = InputSizes(past=2, future=5, static=1)
@@ -260,16 +261,7 @@ def test_forecast_sees_of_what_follows_its_cutoff_the_plan_alone(name: str) -> N
         data=DataConfig(),
         windows=WindowSpec(lookback=LOOKBACK, horizon=HORIZON, seasons=(SEASON,)),
         model=spec_of(name),
-        training=TrainConfig(
-            epochs=1,
-            batches_per_epoch=1,
-            batch_size=1,
-            learning_rate=1e-3,
-            clip_norm=1.0,
-            clip_value=1.0,
-            patience=1,
-            seed=0,
-        ),
+        training=short_training(),
     )
     forecaster, index = (
         Forecaster(config, build(name)),

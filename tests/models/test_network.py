@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import ConfigError
@@ -20,6 +20,7 @@ from rnnforecast.evaluation.baselines import seasonal_naive
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.network import ForecastNetwork, LinearSkip
 from rnnforecast.models.registry import MODELS
+from tests.short_training import short_training
 from tests.toy_cell import ROW, ToyCell
 
 LOOKBACK, HORIZON, SEASON = 14, 6, 4
@@ -162,15 +163,8 @@ def test_network_trains_and_forecasts_when_cell_is_new(
         starts=np.array([0, 0]),
         frequency=Frequency(unit="step"),
     )
-    training = TrainConfig(
-        epochs=4,
-        batches_per_epoch=10,
-        batch_size=16,
-        learning_rate=1e-2,
-        clip_norm=1.0,
-        clip_value=float("inf"),
-        patience=4,
-        seed=0,
+    training = short_training(
+        epochs=4, batches_per_epoch=10, batch_size=16, learning_rate=1e-2, clip_norm=1.0
     )
     config = RunConfig(
         data=DataConfig(),

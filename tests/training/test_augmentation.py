@@ -14,12 +14,13 @@ from torch import Tensor
 
 from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.windows import Batch
 from rnnforecast.estimation import batch_loss, find_rate
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.training.augmentation import jitter
 from tests.panels import make_panel
+from tests.short_training import short_training
 
 SEASONS = st.sampled_from([1, 2, 4, 12])
 
@@ -124,17 +125,7 @@ def test_jitter_is_off_when_a_search_of_the_rate_judges_weights(
         data=DataConfig(),
         windows=WindowSpec(lookback=8, horizon=2),
         model=ModelSpec(model="gru", hidden_size=3),
-        training=TrainConfig(
-            epochs=1,
-            batches_per_epoch=1,
-            batch_size=16,
-            learning_rate=1e-3,
-            clip_norm=1.0,
-            clip_value=1.0,
-            patience=1,
-            seed=0,
-            jitter=0.3,
-        ),
+        training=short_training(batch_size=16, jitter=0.3),
     )
     find_rate(panel, config, device=torch.device("cpu"))
     assert seen == {True: {False}, False: {True}}

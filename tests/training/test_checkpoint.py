@@ -27,17 +27,9 @@ from rnnforecast.training.optimizers import OPTIMIZERS
 from rnnforecast.training.schedules import SCHEDULES
 from rnnforecast.training.state import Training
 from tests.panels import make_panel
+from tests.short_training import short_training
 
-CONFIG = TrainConfig(
-    epochs=4,
-    batches_per_epoch=3,
-    batch_size=8,
-    learning_rate=1e-2,
-    clip_norm=math.inf,
-    clip_value=math.inf,
-    patience=4,
-    seed=0,
-)
+CONFIG = short_training(epochs=4, batches_per_epoch=3, learning_rate=1e-2)
 STEPS = 12
 Outcome = tuple[dict[str, Tensor], FitResult]
 

@@ -30,18 +30,9 @@ from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch, fit, run_epoch, train_step
 from rnnforecast.training.schedules import SCHEDULES
 from rnnforecast.training.state import Descent, EpochRecord, Loss, Training, begin_descent
+from tests.short_training import short_training
 
-CONFIG = TrainConfig(
-    epochs=6,
-    batches_per_epoch=5,
-    batch_size=8,
-    learning_rate=1e-2,
-    clip_norm=math.inf,
-    clip_value=math.inf,
-    patience=6,
-    seed=0,
-    weight_decay=0.0,
-)
+CONFIG = short_training(epochs=6, batches_per_epoch=5, learning_rate=1e-2, weight_decay=0.0)
 WINDOWS = 30
 RECORD = EpochRecord(
     epoch=1,

@@ -14,19 +14,9 @@ from rnnforecast.config import TrainConfig
 from rnnforecast.errors import TrainingError
 from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
 from rnnforecast.training.state import Loss
+from tests.short_training import short_training
 
-CONFIG = TrainConfig(
-    epochs=1,
-    batches_per_epoch=1,
-    batch_size=8,
-    learning_rate=1e-3,
-    clip_norm=math.inf,
-    clip_value=math.inf,
-    patience=1,
-    seed=0,
-    optimizer="sgd",
-    weight_decay=0.0,
-)
+CONFIG = short_training(optimizer="sgd", weight_decay=0.0)
 
 
 class Vector(nn.Module):
