@@ -99,8 +99,8 @@ class Forecaster:
                 parts.append(forecast.masked_fill(empty[:, None, None], torch.nan).cpu())
         forecasts: FloatArray = torch.cat(parts).numpy()
         if self.config.model.log:
-            with np.errstate(over="ignore"):
-                forecasts = np.exp(forecasts)
+            last = panel.values[panel.offsets[index.series] + index.cutoffs - 1]
+            forecasts = from_logarithms(forecasts, last)
         beyond = np.isinf(forecasts).any(axis=(1, 2))
         if beyond.any():
             name = panel.ids[int(index.series[np.argmax(beyond)])]
@@ -109,6 +109,17 @@ class Forecaster:
                 "train again with a lower --learning-rate"
             )
         return np.maximum(forecasts, self.least)
+
+
+def from_logarithms(forecasts: FloatArray, last: FloatArray) -> FloatArray:
+    """The exponentials of forecasts [window, step, quantile], as multiples of `last` [window].
+
+    The logarithm of `last` gives `last` itself, where exp(log(7)) is 6.999999999999999. Infinite
+    where they overflow; `last` may be missing or have no logarithm.
+    """
+    base = np.where(last > 0, last, 1.0)[:, None, None]
+    with np.errstate(over="ignore"):
+        return base * np.exp(forecasts - np.log(base))
 
 
 def constants(batch: Batch) -> tuple[Tensor, Tensor]:
