@@ -53,14 +53,39 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     """Every setting, the user's where given, else the rule's.
 
     Raises:
-        ConfigError: A season or a lookback is asked for that no series is long enough for, or parts
-            that do not go together.
+        ConfigError: A season or a lookback is asked for that no series is long enough for, a
+            lookback that jitter cannot be told of, or parts that do not go together.
     """
     model = find_model(settings.model)
     head = find_head(settings.head or model.head)
     check_parts(model, head, settings.tbptt)
     if head.counts and settings.log:
         raise ConfigError(f"head {head.name} is of counts, not of their logarithms; drop --log")
+    windows, segment = _windows(settings, facts, model)
+    hidden_size = settings.hidden_size or _hidden_size(facts.windows)
+    return RunConfig(
+        data=data,
+        windows=windows,
+        model=ModelSpec(
+            model=settings.model,
+            hidden_size=hidden_size,
+            num_layers=settings.num_layers or model.num_layers,
+            dropout=settings.dropout,
+            segment_length=segment,
+            head=head.name,
+            levels=settings.levels,
+            # Errors of positive series mostly grow with the level: the logarithm evens them out.
+            log=facts.positive and not head.counts if settings.log is None else settings.log,
+            init=settings.init,
+            tbptt=settings.tbptt,
+            nonnegative=settings.nonnegative,
+        ),
+        training=_training(settings, facts.windows),
+    )
+
+
+def _windows(settings: Settings, facts: Facts, model: ModelEntry) -> tuple[WindowSpec, int]:
+    """What a window spans, and how many steps a segment of it."""
     for name in ("season", "lookback"):
         asked = getattr(settings, name)
         if asked is not None and asked > facts.longest:
@@ -78,26 +103,13 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
         )
     if settings.lookback is None:
         lookback = math.ceil(lookback / segment) * segment
-    hidden_size = settings.hidden_size or _hidden_size(facts.windows)
-    return RunConfig(
-        data=data,
-        windows=WindowSpec(lookback=lookback, horizon=settings.horizon, seasons=seasons),
-        model=ModelSpec(
-            model=settings.model,
-            hidden_size=hidden_size,
-            num_layers=settings.num_layers or model.num_layers,
-            dropout=settings.dropout,
-            segment_length=segment,
-            head=head.name,
-            levels=settings.levels,
-            # Errors of positive series mostly grow with the level: the logarithm evens them out.
-            log=facts.positive and not head.counts if settings.log is None else settings.log,
-            init=settings.init,
-            tbptt=settings.tbptt,
-            nonnegative=settings.nonnegative,
-        ),
-        training=_training(settings, facts.windows),
-    )
+    if settings.jitter and lookback < seasons[0] + 2:
+        raise ConfigError(
+            f"lookback must be at least {seasons[0] + 2}, a season and two values, for --jitter to "
+            f"tell how rough a window is, got {lookback}"
+        )
+    spec = WindowSpec(lookback=lookback, horizon=settings.horizon, seasons=seasons)
+    return spec, segment
 
 
 def _lookback(seasons: tuple[int, ...], horizon: int, typical_length: int) -> int:

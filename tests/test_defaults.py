@@ -137,6 +137,9 @@ def test_resolve_takes_the_users_value_when_one_is_given(
     asked = {name: data.draw(ASKED[name], label=name) for name in sorted(names)}
     if asked.get("dropout"):  # which acts between layers
         asked["num_layers"] = 2
+    if asked.get("jitter"):  # of which windows must be long enough to tell
+        least = asked.get("season", known.seasons[0]) + 2
+        asked["lookback"] = max(asked.get("lookback", least), least)
     config = resolved(known, horizon=horizon, **asked)
     assert config.windows.horizon == horizon
     for name, value in asked.items():
@@ -276,3 +279,11 @@ def test_resolve_raises_when_segments_do_not_divide_the_season_that_a_model_skip
     with pytest.raises(ConfigError, match=message):
         resolved(known, horizon=3, model="lstnet", segment_length=5)
     assert resolved(known, horizon=3, model="gru", segment_length=5).model.segment_length == 5
+
+
+def test_resolve_raises_when_a_lookback_is_too_short_to_tell_roughness_for_jitter() -> None:
+    known = some_facts(seasons=(12,), typical_length=3_000, longest=3_000)
+    with pytest.raises(ConfigError, match="^lookback must be at least 14, .* --jitter .*, got 13$"):
+        resolved(known, horizon=3, lookback=13, jitter=0.1)
+    assert resolved(known, horizon=3, lookback=13).windows.lookback == 13
+    assert resolved(known, horizon=3, lookback=14, jitter=0.1).training.jitter == 0.1

@@ -117,7 +117,7 @@ class _Text(io.RawIOBase):
             if isinstance(source, LargeFile)
             else io.BytesIO(source.data)
         )
-        self.sha256, self.integer = sha256(header), integer
+        self.sha256, self.integer, self.last = sha256(header), integer, b""
         self.decoder = codecs.getincrementaldecoder("utf-8")()
         if self.file.read(len(header)) != header:
             raise _UnusualError
@@ -142,8 +142,10 @@ class _Text(io.RawIOBase):
                 raise _UnusualError from None
         if b'"' in text or b"\0" in text:
             raise _UnusualError
-        if self.integer and (b"x" in text or b"X" in text) and re.search(rb"0[xX]", text):
-            raise _UnusualError
+        if self.integer and (b"x" in text or b"X" in text):
+            if re.search(rb"0[xX]", self.last + text):
+                raise _UnusualError
+        self.last = text[-1:]
         return text
 
 

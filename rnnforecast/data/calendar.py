@@ -50,7 +50,7 @@ class Frequency:
         day: For months: the day that times stand on where shorter months lack it, else 0.
         offset: What ISO 8601 appends to each time, "" for naive times, else "+02:00" and the like;
             or the zone that tells, as `data/zones.py` says.
-        date_only: Whether times are written without the time of day.
+        date_only: Whether times are midnights, which are written without the time of day.
     """
 
     unit: Unit
@@ -126,7 +126,9 @@ class Frequency:
         if not self.by_clock:
             return times
         local = local_times(times, self.offset)
-        return before_change(local, self.offset, most_common(local % DAY)) if len(local) else local
+        if not len(local):
+            return local
+        return before_change(local, self.offset, 0 if self.date_only else most_common(local % DAY))
 
     def kept(self, times: IntArray) -> IntArray:
         """Times as tables have them: the inverse of `counted`."""

@@ -42,11 +42,18 @@ class Series:
         """The times of `rows`, once for each target [target * row]."""
         return np.tile(self.rows.times.times, len(self.rows.config.target_columns))
 
+    @cached_property
+    def _grouped(self) -> tuple[IntArray, IntArray]:
+        """The places of the values of series after series, and where each of these ends."""
+        counts = np.bincount(self.keys, minlength=len(self.table.panel))
+        return np.argsort(self.keys, kind="stable"), np.cumsum(counts)
+
     def row(self, series: int, position: int) -> int:
         """The row of a value, or the next one after it; of joined rows, one of them."""
         panel = self.table.panel
         time = panel.times(np.array([series]), np.array([position]))[0]
-        places = np.flatnonzero(self.keys == series)
+        order, ends = self._grouped
+        places = order[ends[series - 1] if series else 0 : ends[series]]
         after = self.times[places] >= time
         places = places[after] if after.any() else places
         return int(places[np.argmin(np.abs(self.times[places] - time))]) % len(self.rows.frame)

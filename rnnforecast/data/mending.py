@@ -48,7 +48,6 @@ def open_mended(path: str, asked: DataConfig, findings: Findings) -> Mended:
     try:
         if data is None:
             source = open_source(path, asked.encoding)
-            assert source.data  # a large file is read only now
         else:
             source = Source(name, as_text(name, unpack(name, data), asked.encoding))
         if source.data.strip():
@@ -57,7 +56,10 @@ def open_mended(path: str, asked: DataConfig, findings: Findings) -> Mended:
     except DataError as error:
         findings.add(finding_of(error, name))
     if data is None:
-        data = Path(path).read_bytes() if os.path.isfile(path) else b""
+        try:
+            data = Path(path).read_bytes() if os.path.isfile(path) else b""
+        except OSError:
+            return Mended(None)
     if data.startswith(GZIP):
         data = _what_unpacks(data)
         line, problem = data.count(b"\n") + 1, "the packed file breaks off within this line"

@@ -37,7 +37,9 @@ def parquet_as_csv(name: str, data: bytes) -> bytes:
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        if kind == pa.string_view():
+            column = column.cast(pa.string())
+        if pa.types.is_nested(kind) or kind in (pa.binary(), pa.large_binary(), pa.binary_view()):
             raise DataError(
                 f"{name}: column '{field.name}': {kind} is none of text, numbers and times; "
                 "leave the column out of the file"

@@ -26,6 +26,8 @@ from rnnforecast.data.source import open_source
 from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import DataError
 
+TRAIN_IN_ZONE = "train with --time-zone"
+
 
 class Merged(NamedTuple):
     """Covariates with those of a second table.
@@ -52,9 +54,10 @@ def _own_remedies() -> Iterator[None]:
         yield
     except DataError as error:
         problem, remedy = split_message(str(error))
-        if "--" not in remedy or "-data" in remedy:
+        if "--" not in remedy or "-data" in remedy or remedy == TRAIN_IN_ZONE:
             raise
-        raise DataError(f"{problem}; correct the file") from None
+        others = [way for way in remedy.split(", or ") if "--" not in way]
+        raise DataError(f"{problem}; {', or '.join(others) or 'correct the file'}") from None
 
 
 @_own_remedies()
@@ -172,7 +175,7 @@ def _times(cells: Cells, config: DataConfig, panel: Panel) -> IntArray:
     frequency = panel.frequency
     if found.became_utc and not frequency.offset:
         problem = "the offsets from UTC vary, and the times of the series have none"
-        raise cells.fault(0, f"{problem}; pass --time-zone", column)
+        raise cells.fault(0, f"{problem}; {TRAIN_IN_ZONE}", column)
     return frequency.counted(at_clock(found.times, found.offset, frequency.offset))
 
 

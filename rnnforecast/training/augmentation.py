@@ -17,7 +17,7 @@ def jitter(values: Tensor, mask: Tensor, season: int, share: float) -> Tensor:
     It is drawn from torch's global generator of the CPU, which checkpoints keep, on every device.
 
     Args:
-        values: The lookback, 0 where missing [batch, lookback].
+        values: The lookback, a season and two values or more, 0 where missing [batch, lookback].
         mask: Which values were observed [batch, lookback].
         season: Steps in a season, 1 where there is none.
         share: The deviation of the noise over the roughness; 0 draws nothing.

@@ -194,17 +194,18 @@ def digest_of(table: Table) -> str:
     """A hash of the series, their values and covariates, in whatever order they were written."""
     panel = table.panel
     digest = sha256(repr(panel.frequency).encode())
+    for column in () if table.covariates is None else table.covariates.columns:
+        digest.update(repr((column.name, column.role, column.texts)).encode())
     for place in sorted(range(len(panel)), key=panel.ids.__getitem__):
         digest.update(repr((panel.ids[place], int(panel.starts[place]))).encode())
         digest.update(np.ascontiguousarray(panel.series(place)).data)
-        for name, values in _covariates_of(table, place):
-            digest.update(name.encode())
+        for values in _covariates_of(table, place):
             digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 
-def _covariates_of(table: Table, place: int) -> Iterator[tuple[str, Any]]:
-    """What a series has beside its values: of each column the name, its categories, its cells."""
+def _covariates_of(table: Table, place: int) -> Iterator[FloatArray]:
+    """What a series has beside its values, column by column."""
     covariates = table.covariates
     if covariates is None:
         return
@@ -214,7 +215,7 @@ def _covariates_of(table: Table, place: int) -> Iterator[tuple[str, Any]]:
         "future": slice(*covariates.future_offsets[place : place + 2]),
     }
     for column in covariates.columns:
-        yield repr((column.name, column.texts)), column.values[ranges[column.role]]
+        yield column.values[ranges[column.role]]
 
 
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:

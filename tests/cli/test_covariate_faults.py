@@ -200,9 +200,8 @@ def test_forecast_asks_for_the_last_step_when_it_alone_is_not_known(
         ),
         ("unique_id,ds,price\na,2024-02-10,1\na,noon,1\n", ":3:", "correct the file"),
         ("unique_id,ds,price\na,2024-02-10,1\na,2024-02-11\n", ":3:", "complete the row"),
-        ("unique_id\na\n", ":1:", "correct the file"),
+        ("unique_id\na\n", ":1:", "remove the lines above the header"),
         ("unique_id,ds,price\na,01/02/2024,1\na,02/01/2024,1\n", "", "correct the file"),
-        ("unique_id,ds,price\na,2024-02-10T00:00+01:00,1\na,2024-02-11T00:00+02:00,1\n", "", ""),
     ],
 )
 def test_remedy_is_one_that_forecast_offers_when_the_plan_is_at_fault(
@@ -226,7 +225,17 @@ def test_remedy_is_one_that_forecast_offers_when_the_plan_is_in_another_encoding
     run = run_here(trained, "forecast", "model", "--future-data", path)
     assert run.code == 3
     assert "--" not in run.stderr
-    assert run.stderr.rstrip().endswith("; correct the file")
+    assert run.stderr.rstrip().endswith("; save the file as UTF-8")
+
+
+def test_remedy_is_a_time_zone_when_offsets_of_a_plan_vary_and_the_series_have_none(
+    trained: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.csv"
+    path.write_text("unique_id,ds,price\na,2024-02-10T00:00+01:00,1\na,2024-02-11T00:00+02:00,1\n")
+    run = run_here(trained, "forecast", "model", "--future-data", path)
+    assert run.code == 3
+    assert run.stderr.endswith("the times of the series have none; train with --time-zone\n")
 
 
 @pytest.mark.parametrize("option", ["--future", "--static"])

@@ -203,3 +203,17 @@ def test_forecasts_go_on_at_the_trained_offset_when_newer_data_hold_the_change(
     times = pd.read_csv(StringIO(run.stdout))["ds"]
     assert set(times.str[-6:]) == {"-04:00"}
     assert times[0] == ("2018-11-07T00:00:00-04:00" if options else "2018-11-07T02:00:00-04:00")
+
+
+def test_forecast_goes_on_at_midnight_when_the_only_row_is_of_a_day_without_one(
+    tmp_path: Path,
+) -> None:
+    days = pd.date_range("2024-01-01", "2024-09-08")
+    days = days.tz_localize("America/Santiago", nonexistent="shift_forward")
+    write(tmp_path / "data.csv", days[:-1])
+    write(tmp_path / "one.csv", days[-1:], OFFSET)
+    train(tmp_path, "--time-zone", "America/Santiago", "--horizon", "2", "--season", "7")
+    run = run_here(tmp_path, "forecast", "d", "one.csv", "--quiet")
+    assert run.code == 0, run.stderr
+    times = list(pd.read_csv(StringIO(run.stdout))["ds"])
+    assert times == ["2024-09-09T00:00:00-03:00", "2024-09-10T00:00:00-03:00"]

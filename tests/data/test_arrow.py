@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rnnforecast.columns import DataConfig
+from rnnforecast.data import arrow
 from rnnforecast.data import source as sources
 from rnnforecast.data.arrow import read_regular
 from rnnforecast.data.calendar import Frequency
@@ -123,6 +124,19 @@ def test_empty_cells_are_missing_when_they_lie_within_a_series() -> None:
     regular = read_regular(Source("f.csv", ORDINARY["empty cells"][0]), DataConfig(), None)
     assert regular is not None
     assert list(np.flatnonzero(np.isnan(regular.panel.values))) == [2]
+
+
+@pytest.mark.parametrize("before_edge", range(4))
+def test_table_ends_alike_by_both_ways_when_a_hexadecimal_step_lies_where_blocks_meet(
+    before_edge: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrow, "BLOCK", 4096)
+    rows = [f"a,{place},1" for place in range(2000)]
+    below = len("\n".join(rows)) + len("\na,")
+    rows[0] += "." + "0" * ((-below - 1 - before_edge) % 4096)
+    text = table([*rows, "a,0x7d0,1"])
+    assert (text.index(b"0x") - text.index(b"a,0")) % 4096 == (-before_edge) % 4096
+    assert_alike(text)
 
 
 UNUSUAL: dict[str, tuple[bytes, dict[str, Any]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,18 @@ def test_text_goes_on_and_lines_are_named_when_bytes_are_none(
     assert [finding.line for finding in findings.listed()] == lines
     assert mended.source is not None and mended.encoding == encoding
     assert len(list(mended.source.rows(","))) == rows
+
+
+def test_file_is_named_when_it_cannot_be_read_even_as_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, findings = tmp_path / "f.csv", Findings()
+    path.write_text("t,y\n1,2\n")
+
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    assert open_mended(str(path), DataConfig(), findings).source is None
+    (finding,) = findings.listed()
+    assert (finding.file, finding.severity) == (str(path), "error")

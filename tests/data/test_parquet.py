@@ -47,6 +47,7 @@ KINDS = {
     "float32": pa.array([0.1, 2, None, 4, 5, 6], pa.float32()),
     "decimal": pa.array([1, 2, None, 4, 5, 6], pa.int64()).cast(pa.decimal128(22, 3)),
     "text": pa.array(["1", "2", None, "4", "5e0", "6"]),
+    "views": pa.array(["1", "2", None, "4", "5e0", "6"], pa.string_view()),
 }
 
 
@@ -88,7 +89,11 @@ def test_fault_names_the_row_when_a_file_has_no_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "kind"),
-    [(pa.array([[1], [2]]), "list"), (pa.array([b"\xff", b""]), "binary")],
+    [
+        (pa.array([[1], [2]]), "list"),
+        (pa.array([b"\xff", b""]), "binary"),
+        (pa.array([b"\xff", b""], pa.binary_view()), "binary_view"),
+    ],
 )
 def test_column_is_named_when_it_is_no_column_of_cells(
     column: Any, kind: str, tmp_path: Path

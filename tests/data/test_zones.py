@@ -204,6 +204,16 @@ def test_frequency_formats_days_without_hole_when_midnight_does_not_exist() -> N
     ]
 
 
+def test_frequency_counts_a_midnight_alike_alone_and_among_others_when_it_does_not_exist() -> None:
+    frequency = Frequency(unit="microsecond", count=DAY, offset="America/Santiago", date_only=True)
+    naive = pd.date_range("2024-09-07", periods=3)
+    days = naive.tz_localize("America/Santiago", nonexistent="shift_forward")
+    assert days[1].isoformat() == "2024-09-08T01:00:00-03:00"
+    times, midnights = days.as_unit("us").asi8, naive.as_unit("us").asi8
+    assert frequency.counted(times).tolist() == midnights.tolist()
+    assert [frequency.counted(times[[place]])[0] for place in range(3)] == midnights.tolist()
+
+
 @pytest.mark.parametrize(
     ("zone", "named"),
     [
