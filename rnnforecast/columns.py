@@ -112,6 +112,12 @@ class DataConfig:
         """The columns that are read beside the target."""
         return (*self.static_columns, *self.past_columns, *self.future_columns)
 
+    def role_of(self, name: str) -> str:
+        """When a covariate is known: the option that asks for it."""
+        if name in self.static_columns:
+            return "static"
+        return "past" if name in self.past_columns else "future"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:

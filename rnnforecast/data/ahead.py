@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
 from rnnforecast.arrays import Float32Array, IntArray
 from rnnforecast.columns import DataConfig, Encoding
-from rnnforecast.data.encoding import is_calendar
+from rnnforecast.data.covariates import Spot
+from rnnforecast.data.encoding import is_calendar, known_from, slots
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.writing import key_columns
 from rnnforecast.errors import ConfigError
 
 
-class MissingAhead(NamedTuple):
-    """The first value of a future covariate that is not known, and how many there are.
-
-    Attributes:
-        series: The id.
-        time: As forecasts write it.
-        column: The covariate's.
-        cells: That are not known, in all.
-    """
-
-    series: str
-    time: str
-    column: str
-    cells: int
-
-    def __str__(self) -> str:
-        more = f" (and {self.cells - 1} more)" if self.cells > 1 else ""
-        where = f"for series '{self.series}' at {self.time}"
-        return f"future value of '{self.column}' is missing {where}{more}"
-
-
-def missing_ahead(
-    panel: Panel, encodings: tuple[Encoding, ...], horizon: int
-) -> MissingAhead | None:
+def missing_ahead(panel: Panel, encodings: tuple[Encoding, ...], horizon: int) -> Spot | None:
     """What an encoded panel does not know of `horizon` steps after each end; None: it knows all.
 
     The first is that of the first series, at its first time.
@@ -53,7 +29,7 @@ def missing_ahead(
     series, step, column = (int(places[0]) for places in np.nonzero(cells))
     position = panel.lengths[series] + step
     time = panel.frequency.format(panel.times(np.array([series]), np.array([position])))[0]
-    return MissingAhead(panel.ids[series], str(time), names[column], int(cells.sum()))
+    return Spot(names[column], panel.ids[series], str(time), int(cells.sum()))
 
 
 def unknown_ahead(panel: Panel, encodings: tuple[Encoding, ...], horizon: int) -> tuple[str, ...]:
@@ -91,18 +67,13 @@ def _known(panel: Panel, encodings: tuple[Encoding, ...], horizon: int) -> dict[
     features = panel.features
     if features is None:
         return {}
-    positions = panel.lengths[:, None] + np.arange(horizon)
-    inside = positions < features.future_lengths[:, None]
-    rows = np.where(inside, features.future_offsets[:-1, None] + positions, -1)
-    missing = np.full((1, features.future.shape[1]), np.nan, dtype=np.float32)
-    ahead = np.concatenate([features.future, missing])[rows]
-    known, at = {}, 0
-    for each in encodings:
-        if each.role == "future":
-            if not is_calendar(each.name):
-                known[each.name] = ahead[..., at : at + each.size]
-            at += each.size
-    return known
+    ahead = known_from(features, panel.lengths, np.full(len(panel), horizon))
+    ahead = ahead.reshape(len(panel), horizon, ahead.shape[1])
+    return {
+        each.name: ahead[..., places]
+        for each, places in slots(encodings, "future")
+        if not is_calendar(each.name)
+    }
 
 
 def _decoded(cells: Float32Array, encoding: Encoding) -> list[str]:

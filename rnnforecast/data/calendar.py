@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from rnnforecast.arrays import IntArray
+from rnnforecast.arrays import IntArray, within_series
 from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND, WEEK
 from rnnforecast.data.zones import before_change, from_local, is_zone, local_times, offset_texts
 from rnnforecast.errors import DataError
@@ -165,21 +165,21 @@ def infer_frequency(
     Raises:
         DataError: The times are 4 and 5 weeks apart in turn.
     """
-    distances = np.diff(times)[_within_series(offsets)]
+    distances = np.diff(times)[within_series(offsets)]
     if not len(distances):
         return None
     if integer:
         return Frequency(unit="step", count=most_common(distances))
     if is_zone(clock):
         days = Frequency(unit="microsecond", count=DAY, offset=clock).counted(times)
-        if most_common(np.diff(days)[_within_series(offsets)]) % DAY:
+        if most_common(np.diff(days)[within_series(offsets)]) % DAY:
             return Frequency(unit="microsecond", count=most_common(distances), offset=clock)
         found = infer_frequency(days, offsets, integer=False)
         return found and replace(found, offset=clock)
     if most_common(distances) >= 28 * DAY:
         starts = np.repeat(times[offsets[:-1]], np.diff(offsets))
         month_end = float(_is_month_end(times).mean()) >= AGREEING
-        months = np.diff(month_number(times))[_within_series(offsets)]
+        months = np.diff(month_number(times))[within_series(offsets)]
         monthly = Frequency(unit="month", count=most_common(months), month_end=month_end)
         day = int(day_of_month(times).max())
         for found in (replace(monthly, day=day if day > 28 and not month_end else 0), monthly):
@@ -209,13 +209,6 @@ def most_common(distances: IntArray) -> int:
     """The most frequent value; the smallest of those that are equally frequent."""
     values, counts = np.unique(distances, return_counts=True)
     return int(values[np.argmax(counts)])
-
-
-def _within_series(offsets: IntArray) -> npt.NDArray[np.bool_]:
-    """Which of the distances between neighbouring rows lie inside one series."""
-    inside = np.ones(max(int(offsets[-1]) - 1, 0), dtype=bool)
-    inside[offsets[1:-1] - 1] = False
-    return inside
 
 
 def _date(times: IntArray) -> npt.NDArray[np.datetime64]:

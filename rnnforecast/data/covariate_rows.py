@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rnnforecast.arrays import IntArray
+from rnnforecast.arrays import IntArray, ends_of
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.cells import Cells
 from rnnforecast.data.covariate_cells import Read, read_cells
-from rnnforecast.data.covariates import Covariate, Covariates, ends_of
+from rnnforecast.data.covariates import Covariate, Covariates
 from rnnforecast.data.faults import Fault, LocatedError, RowError
 from rnnforecast.data.gridding import SPARSEST, Gridded
 from rnnforecast.data.panel import Panel
@@ -111,7 +111,7 @@ def lay(read: Mapping[str, Read], grid: Grid, config: DataConfig, cells: Cells) 
     columns = [
         Covariate(
             name=name,
-            role=_role(name, config),
+            role=config.role_of(name),
             values=np.tile(part.values, len(grid.series) // max(count, 1)),
             texts=part.texts,
         )
@@ -133,12 +133,6 @@ def lay(read: Mapping[str, Read], grid: Grid, config: DataConfig, cells: Cells) 
         offsets=panel.offsets,
         future_offsets=offsets["future"],
     )
-
-
-def _role(name: str, config: DataConfig) -> str:
-    if name in config.static_columns:
-        return "static"
-    return "past" if name in config.past_columns else "future"
 
 
 def _reach(grid: Grid, columns: Sequence[Covariate]) -> IntArray:

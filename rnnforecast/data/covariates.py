@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnforecast.arrays import BoolArray, IntArray
+from rnnforecast.arrays import BoolArray, IntArray, ends_of, steps_of
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.panel import Panel
 
@@ -101,11 +101,6 @@ class Covariates:
     def by_name(self) -> dict[str, Covariate]:
         """The columns by their names."""
         return {column.name: column for column in self.columns}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of all columns."""
-        return tuple(self.by_name)
 
     @property
     def categorical(self) -> tuple[str, ...]:
@@ -203,17 +198,6 @@ class Covariates:
             for part in (self, added)
         )
         return older, newer
-
-
-def ends_of(lengths: IntArray) -> IntArray:
-    """Where parts of these lengths end that lie one after the other, from 0 on [part + 1]."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def steps_of(lengths: IntArray) -> IntArray:
-    """For each row of series of these lengths, laid end to end, its step within its own."""
-    steps: IntArray = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return steps
 
 
 def _moved(column: Covariate, offsets: IntArray, longer: IntArray) -> Covariate:

@@ -66,18 +66,11 @@ def _check_covariates(asked: DataConfig, header: Sequence[str]) -> None:
     for kind, option, named, names in kinds:
         name = None if named else next((name for name in names if name in header), None)
         if name in asked.covariates:
-            role = role_of(str(name), asked)
+            role = asked.role_of(str(name))
             raise DataError(
                 f"column '{name}' is the {kind}; drop --{role} {name}, or pass {option} if another "
                 "is"
             )
-
-
-def role_of(name: str, config: DataConfig) -> str:
-    """When a covariate is known: the option that asks for it."""
-    if name in config.static_columns:
-        return "static"
-    return "past" if name in config.past_columns else "future"
 
 
 def as_repeated(option: str, name: str) -> str:

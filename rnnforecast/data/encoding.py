@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray, ends_of, steps_of
 from rnnforecast.columns import DataConfig, Encoding
 from rnnforecast.data.calendar_features import (
     HOLIDAY,
@@ -25,10 +25,8 @@ from rnnforecast.data.covariates import (
     Covariate,
     Covariates,
     Spot,
-    ends_of,
-    steps_of,
 )
-from rnnforecast.data.dialects import as_repeated, role_of
+from rnnforecast.data.dialects import as_repeated
 from rnnforecast.data.panel import Features, Panel
 from rnnforecast.errors import DataError
 
@@ -77,7 +75,7 @@ def _check_commas(covariates: Covariates | None, config: DataConfig) -> None:
     """Raise DataError where several columns were passed as one that no table has."""
     for name in config.covariates:
         if "," in name and (covariates is None or name not in covariates.by_name):
-            option = f"--{role_of(name, config)}"
+            option = f"--{config.role_of(name)}"
             raise DataError(f"there is no column '{name}'; {as_repeated(option, name)}")
 
 
@@ -152,7 +150,7 @@ def encode_ahead(
         return panel
     ahead = panel.lengths + horizon
     newer = _encoded(panel, covariates, encodings, "future", ahead)
-    older = _kept(features, ahead)
+    older = known_from(features, ahead * 0, ahead)
     revised = _is_ahead(panel, horizon)[:, None] & ~np.isnan(newer)
     future = np.where(revised | np.isnan(older), newer, older)
     features = replace(features, future=future, future_offsets=ends_of(ahead))
@@ -166,14 +164,14 @@ def contradicted_ahead(
     features, ahead = panel.features, panel.lengths + horizon
     if features is None:
         return None
-    newer, older = _encoded(panel, covariates, encodings, "future", ahead), _kept(features, ahead)
+    newer = _encoded(panel, covariates, encodings, "future", ahead)
+    older = known_from(features, ahead * 0, ahead)
     differs = (np.abs(newer - older) > ROUNDING) & ~_is_ahead(panel, horizon)[:, None]
-    marked, at = {}, 0
-    for each in encodings:
-        if each.role == "future":
-            if each.name in covariates.by_name:
-                marked[each.name] = differs[:, at : at + each.size].any(axis=1)
-            at += each.size
+    marked = {
+        each.name: differs[:, places].any(axis=1)
+        for each, places in slots(encodings, "future")
+        if each.name in covariates.by_name
+    }
     return replace(covariates, starts=panel.starts, future_offsets=ends_of(ahead)).first(
         marked, panel
     )
@@ -185,9 +183,19 @@ def _is_ahead(panel: Panel, horizon: int) -> BoolArray:
     return steps_of(lengths) >= np.repeat(panel.lengths, lengths)
 
 
-def _kept(features: Features, lengths: IntArray) -> Float32Array:
-    """The future features of the first `lengths` steps of each series, NaN where unknown."""
-    rows = _places(lengths * 0, features.future_offsets, lengths)
+def slots(encodings: Sequence[Encoding], role: str) -> list[tuple[Encoding, slice]]:
+    """The encodings of one role, each with the places of its features among those of the role."""
+    mine = [each for each in encodings if each.role == role]
+    ends = ends_of(np.array([each.size for each in mine], dtype=np.int64)).tolist()
+    return [(each, slice(*ends[place : place + 2])) for place, each in enumerate(mine)]
+
+
+def known_from(features: Features, first: IntArray, lengths: IntArray) -> Float32Array:
+    """What is known ahead of `lengths` steps of each series from `first` on [row, feature].
+
+    NaN where it is not known.
+    """
+    rows = _places(first, features.future_offsets, lengths)
     missing = np.full_like(features.future, np.nan, shape=(1, features.future.shape[1]))
     kept: Float32Array = np.concatenate([features.future, missing])[rows]
     return kept
@@ -243,33 +251,21 @@ def _encoded(
     ahead: IntArray,
 ) -> Float32Array:
     """The features of one role [row, feature]; NaN where a column is not there."""
-    encodings = [each for each in encodings if each.role == role]
+    parts = slots(encodings, role)
     lengths = ahead if role == "future" else panel.lengths
     count = len(panel) if role == "static" else int(lengths.sum())
-    features = np.full((count, sum(each.size for each in encodings)), np.nan, dtype=np.float32)
-    at = 0
-    for each in encodings:
+    features = np.full((count, sum(each.size for each, _ in parts)), np.nan, dtype=np.float32)
+    for each, places in parts:
         column = covariates.by_name.get(each.name) if covariates is not None else None
         if column is not None and covariates is not None:
             values = _values_of(column, covariates, panel, lengths)
-            features[:, at : at + each.size] = _numbers(replace(column, values=values), each)
-        at += each.size
-    _add_calendar(features, encodings, panel, lengths)
+            features[:, places] = _numbers(replace(column, values=values), each)
+    calendar = {each.name: places.start for each, places in parts if is_calendar(each.name)}
+    if calendar:
+        times = panel.times(np.repeat(np.arange(len(panel)), lengths), steps_of(lengths))
+        own = calendar_features(times, panel.frequency, list(calendar))
+        features[:, list(calendar.values())] = own
     return features
-
-
-def _add_calendar(
-    features: Float32Array, encodings: Sequence[Encoding], panel: Panel, lengths: IntArray
-) -> None:
-    """Write the parts of the calendar to their places among features that are known ahead."""
-    names = [each.name for each in encodings if is_calendar(each.name)]
-    if not names:
-        return
-    series = np.repeat(np.arange(len(panel)), lengths)
-    steps = steps_of(lengths)
-    ends = np.cumsum([each.size for each in encodings])
-    places = [end - 1 for end, each in zip(ends, encodings, strict=True) if each.name in names]
-    features[:, places] = calendar_features(panel.times(series, steps), panel.frequency, names)
 
 
 def _numbers(column: Covariate, encoding: Encoding) -> Float32Array:

@@ -175,12 +175,12 @@ class Findings:
         self._kinds: dict[tuple[str, ...], list[Finding]] = {}
         self._counts: dict[tuple[str, ...], int] = {}
 
-    def add(self, finding: Finding, count: int = 1) -> None:
-        """Take note of it; it may stand for several."""
+    def add(self, finding: Finding) -> None:
+        """Take note of it."""
         alike = re.sub(r"'[^']*'|[+-]?\d[\d.,e+-]*", "", finding.problem)
         kind = (finding.severity, finding.file, finding.column or "", alike)
         found = self._kinds.setdefault(kind, [])
-        self._counts[kind] = self._counts.get(kind, 0) + count
+        self._counts[kind] = self._counts.get(kind, 0) + 1
         if len(found) < MOST:
             found.append(finding)
 

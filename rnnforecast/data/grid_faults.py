@@ -12,6 +12,7 @@ from rnnforecast.arrays import BoolArray, FloatArray, IntArray
 from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency, most_common
 from rnnforecast.data.clock_changes import zone_repeating
 from rnnforecast.data.faults import Fault, FaultError, RowError
+from rnnforecast.data.resampling import suggest_step
 from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND
 from rnnforecast.errors import DataError
 
@@ -160,8 +161,6 @@ def irregular(rows: OrderedRows, frequency: Frequency) -> FaultError | None:
     series = np.unique(rows.keys[strays])
     distances = np.concatenate([parts[index] for index in series])
     low, high = (int(value) for value in np.quantile(distances, USUAL, method="nearest"))
-    from rnnforecast.data.resampling import suggest_step
-
     step = suggest_step(rows.times, rows.offsets)
     more = f" and {len(series) - 1} more" if len(series) > 1 else ""
     usual, longest = most_common(distances), int(distances.max())

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.arrays import FloatArray, IntArray, ends_of
 from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency
-from rnnforecast.data.faults import RowError as RowError
+from rnnforecast.data.faults import RowError
 from rnnforecast.data.grid_faults import (
     OrderedRows,
     check_observed,
@@ -73,7 +73,7 @@ def build_panel(
     """
     order = np.lexsort((times, keys))
     keys, times, values = keys[order], times[order], values[order]
-    offsets = _offsets(keys, len(ids))
+    offsets = ends_of(np.bincount(keys, minlength=len(ids)))
     rows = OrderedRows(keys=keys, ids=ids, times=times, order=order, offsets=offsets)
     if not joined:
         check_unique(rows, naive=not integer and not offset)
@@ -105,10 +105,6 @@ def build_panel(
     series = np.empty_like(keys)
     series[order] = keys
     return Gridded(panel, series, places)
-
-
-def _offsets(keys: IntArray, count: int) -> IntArray:
-    return np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=count))]).astype(np.int64)
 
 
 def _positions(rows: OrderedRows, frequency: Frequency, must: str) -> IntArray:
@@ -143,7 +139,7 @@ def _fill(
     if sparse.any():
         at = int(np.argmax(sparse))
         raise too_sparse(rows, at, f"only {counts[at]} of {lengths[at]}", frequency)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = ends_of(lengths)
     flat = np.full(int(offsets[-1]), np.nan)
     flat[offsets[keys] + positions - first[keys]] = values
     return Panel(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray, ends_of
 from rnnforecast.data.calendar import Frequency
 
 
@@ -42,12 +42,11 @@ class Features:
         known = np.minimum(self.future_offsets[:-1] + first, self.future_offsets[1:])
         ahead = zip(known, self.future_offsets[1:], strict=True)
         future = [self.future[start:stop] for start, stop in ahead]
-        lengths = np.cumsum([0, *map(len, future)])
         return replace(
             self,
             past=np.concatenate(past),
             future=np.concatenate(future),
-            future_offsets=lengths.astype(np.int64),
+            future_offsets=ends_of(np.array([len(part) for part in future])),
         )
 
 
@@ -98,12 +97,11 @@ class Panel:
     def cut(self, first: IntArray, last: IntArray) -> Panel:
         """A copy that keeps the positions from `first` to before `last` of each series."""
         parts = [self.series(i)[first[i] : last[i]] for i in range(len(self))]
-        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
         starts = self.times(np.arange(len(self)), first)
         return replace(
             self,
             values=np.concatenate(parts),
-            offsets=offsets.astype(np.int64),
+            offsets=ends_of(np.array([len(part) for part in parts])),
             starts=starts,
             features=self.features and self.features.cut(self.offsets, first, last),
         )

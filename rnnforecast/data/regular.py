@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.arrays import FloatArray, IntArray, ends_of
 from rnnforecast.data.calendar import Frequency, infer_frequency
 from rnnforecast.data.gridding import SPARSEST
 from rnnforecast.data.panel import Panel
@@ -63,7 +63,7 @@ def regular_panel(
     if not integer and found.count >= MONTH:
         return None
     lengths = (last - first) // found.count + 1
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    offsets = ends_of(lengths)
     count = int(counts.sum())
     if not count <= offsets[-1] <= WIDEST * count:
         return None

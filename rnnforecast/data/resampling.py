@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.arrays import FloatArray, IntArray, within_series
 from rnnforecast.data.calendar import Frequency, month_number, month_start, most_common
 from rnnforecast.data.faults import FaultError
 from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND, WEEK
@@ -168,18 +168,14 @@ def join(column: FloatArray, groups: IntArray, order: IntArray, how: str, size: 
     return result
 
 
-def suggest_step(times: IntArray, offsets: IntArray, *, integer: bool = False) -> str:
+def suggest_step(times: IntArray, offsets: IntArray) -> str:
     """The step that suits irregular rows: the usual one next to the most common distance.
 
     Series `i` holds `times[offsets[i]:offsets[i + 1]]`, in ascending order; rows of one time count
     as one.
     """
-    within = np.ones(max(len(times) - 1, 0), dtype=bool)
-    within[offsets[1:-1] - 1] = False
-    distances = np.diff(times)[within]
+    distances = np.diff(times)[within_series(offsets)]
     distances = distances[distances > 0]
-    if integer:
-        return str(most_common(distances)) if len(distances) else "1"
     names, lengths = list(USUAL), np.array(list(USUAL.values()))
     if not len(distances):
         return "D"

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.arrays import FloatArray, IntArray, steps_of
 from rnnforecast.data.panel import Features, Panel
 
 # From values and mask before the cutoff [batch, lookback] to both with gaps filled.
@@ -86,8 +86,7 @@ def windows_between(first: IntArray, last: IntArray) -> WindowIndex:
     """All windows whose cutoffs lie from `first` to `last`, both included, of each series."""
     counts = np.maximum(last - first + 1, 0)
     series = np.repeat(np.arange(len(counts)), counts)
-    before = np.repeat(np.cumsum(counts) - counts, counts)
-    return WindowIndex(series=series, cutoffs=np.arange(len(series)) - before + first[series])
+    return WindowIndex(series=series, cutoffs=first[series] + steps_of(counts))
 
 
 def by_series(index: WindowIndex) -> list[tuple[int, IntArray]]:

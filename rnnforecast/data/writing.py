@@ -9,8 +9,7 @@ import pandas as pd
 
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.columns import DataConfig
-from rnnforecast.data.dialects import forecast_columns, has_id, time_name
-from rnnforecast.data.dialects import id_name as id_name
+from rnnforecast.data.dialects import forecast_columns, has_id, id_name, time_name
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.errors import ConfigError

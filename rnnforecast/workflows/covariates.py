@@ -184,7 +184,7 @@ def tell_of_unknown(panel: Panel, config: RunConfig, reporter: Reporter) -> None
     """Say so where no forecast can be written, as values that are to be known ahead are not."""
     if missing := missing_ahead(panel, config.encodings, config.windows.horizon):
         reporter.warning(
-            f"{missing}: forecasts.csv will hold no row; fill in what "
+            f"a future value is missing: {missing}: forecasts.csv will hold no row; fill in what "
             "'rnnforecast forecast DIR --template' prints and pass it to forecast as --future-data"
         )
 
@@ -193,6 +193,6 @@ def check_known(panel: Panel, config: RunConfig) -> None:
     """Raise DataError where a value that is to be known ahead is not."""
     if missing := missing_ahead(panel, config.encodings, config.windows.horizon):
         raise DataError(
-            f"{missing}; fill in what 'rnnforecast forecast DIR --template' prints and pass it as "
-            "--future-data"
+            f"a future value is missing: {missing}; fill in what 'rnnforecast forecast DIR "
+            "--template' prints and pass it as --future-data"
         )

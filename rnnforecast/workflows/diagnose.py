@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 
 from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.data.dialects import id_name
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowIndex, windows_between
-from rnnforecast.data.writing import check_names, id_name
+from rnnforecast.data.writing import check_names
 from rnnforecast.diagnostics import (
     layer_findings,
     mean_by_lag,

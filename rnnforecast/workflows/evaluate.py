@@ -12,12 +12,12 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.config import WindowSpec, quantile_levels
 from rnnforecast.contenders import BaselineContender, calibration
 from rnnforecast.data.actuals import read_actuals
+from rnnforecast.data.dialects import id_name
 from rnnforecast.data.forecasts import ForecastRows, read_forecasts
 from rnnforecast.data.joining import Joined, Missing, join
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.data.seasonality import find_seasons
-from rnnforecast.data.writing import id_name
 from rnnforecast.errors import ConfigError, DataError
 from rnnforecast.evaluation.baselines import BASELINES
 from rnnforecast.evaluation.intervals import widen

@@ -357,7 +357,8 @@ AHEAD = pd.date_range("2020-01-24", periods=84)
             [f"a,{day:%Y-%m-%d},{day.day % 2}" for day in AHEAD],
             "a,3\nb,5\n",
             "data.csv",
-            "future value of 'promotion' is missing for series 'b' at 2020-04-03 (and 13 more)",
+            "a future value is missing: "
+            "column 'promotion' of series 'b' at 2020-04-03 (and 13 more)",
         ),
         (
             [f"{name},{day:%Y-%m-%d},{day.day % 2}" for name in "ab" for day in AHEAD],

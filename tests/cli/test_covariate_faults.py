@@ -185,7 +185,7 @@ def test_forecast_asks_for_the_last_step_when_it_alone_is_not_known(
     path = plan(tmp_path / "plan.csv", *AHEAD[:-1])
     run = run_here(trained, "forecast", "model", "--future-data", path)
     assert run.code == 3
-    assert f"'price' is missing for series 'b' at {DAYS[END + 2]};" in run.stderr
+    assert f"missing: column 'price' of series 'b' at {DAYS[END + 2]};" in run.stderr
     filled = plan(path, *AHEAD)
     assert len(forecasts(run_here(trained, "forecast", "model", "--future-data", filled))) == 6
 

@@ -212,7 +212,7 @@ def test_fault_is_named_by_line_and_column_when_a_cell_cannot_be_used(
 def test_covariates_may_come_from_another_table_when_the_first_lacks_them() -> None:
     table = read(HEAD, replace(LONG, static_columns=("s",), future_columns=("f", "g")))
     assert table.covariates is not None
-    assert table.covariates.names == ("p", "f")
+    assert tuple(table.covariates.by_name) == ("p", "f")
 
 
 def test_numbers_are_averaged_and_the_last_category_kept_when_rows_share_a_step() -> None:

@@ -318,10 +318,6 @@ def test_suggest_step_is_the_usual_one_next_to_most_distances(
     assert suggest_step(both, np.array([0, len(times), len(both)])) == step
 
 
-def test_suggest_step_is_a_number_when_times_are_integers() -> None:
-    assert suggest_step(np.array([0, 3, 6, 10, 13]), np.array([0, 5]), integer=True) == "3"
-
-
 def source_of(text: str) -> Source:
     return Source(name="data.csv", data=text.encode())
 

@@ -10,7 +10,7 @@ import pytest
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.data import schema
-from rnnforecast.data.gridding import RowError
+from rnnforecast.data.faults import RowError
 from rnnforecast.data.schema import SAMPLE_ROWS, find_columns, kind_of
 from rnnforecast.errors import DataError
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rnnforecast.columns import DataConfig, Encoding
-from rnnforecast.data.ahead import MissingAhead, missing_ahead, template
+from rnnforecast.data.ahead import missing_ahead, template
+from rnnforecast.data.covariates import Spot
 from rnnforecast.data.encoding import encode, encode_ahead, fit_encodings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, parse_table
@@ -108,7 +109,7 @@ def test_future_column_may_be_in_the_second_table_alone(tmp_path: Path) -> None:
     table = read(config=replace(CONFIG, future_columns=("price", "rain")))
     text = "unique_id;ds;rain\n" + "".join(f"a;{day};0,5\n" for day in DAYS)
     merged = added(tmp_path / "ahead.csv", text, table)
-    assert merged.covariates.names == ("price", "rain")
+    assert tuple(merged.covariates.by_name) == ("price", "rain")
     assert values(merged, "rain")[:6] == [0.5] * 6
 
 
@@ -118,7 +119,7 @@ def test_static_values_are_one_row_a_series(tmp_path: Path) -> None:
     merged = with_static_data(str(path), table.panel, table.config, table.covariates)
     assert values(merged, "region") == [None, "north"]
     assert merged.unknown == 1
-    assert merged.covariates.names == ("region", "price", "event")
+    assert tuple(merged.covariates.by_name) == ("region", "price", "event")
 
 
 @pytest.mark.parametrize(
@@ -180,15 +181,10 @@ def test_missing_ahead_names_the_first_cell_and_counts_all() -> None:
     panel, encodings = encoded(read())
     # Of two steps, two columns and two series, one price of each is known.
     missing = missing_ahead(panel, encodings, 2)
-    assert missing == MissingAhead("a", "2020-01-05", "event", 6)
-    assert str(missing) == (
-        "future value of 'event' is missing for series 'a' at 2020-01-05 (and 5 more)"
-    )
+    assert missing == Spot("event", "a", "2020-01-05", 6)
+    assert str(missing) == "column 'event' of series 'a' at 2020-01-05 (and 5 more)"
     last = missing_ahead(panel, encodings, 1)
-    assert last is not None
-    assert str(last) == (
-        "future value of 'event' is missing for series 'a' at 2020-01-05 (and 1 more)"
-    )
+    assert last == Spot("event", "a", "2020-01-05", 2)
     assert str(last._replace(cells=1)).endswith("at 2020-01-05")
     assert missing_ahead(panel, encodings, 0) is None
 
