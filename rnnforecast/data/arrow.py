@@ -43,11 +43,13 @@ class Regular(NamedTuple):
         panel: The series.
         config: The columns and the dialect, with nothing left open.
         header: The names of all columns.
+        sha256: The hash of the text.
     """
 
     panel: Panel
     config: DataConfig
     header: list[str]
+    sha256: str
 
 
 class _UnusualError(Exception):
@@ -90,9 +92,9 @@ def _read(source: Source, asked: DataConfig, frequency: Frequency | None) -> Reg
     line, _ = next(head.rows(cells.separator))
     with _Text(source, _header(head.data, line), integer=integer) as text:
         blocks, ids = _blocks(text, cells.header, config, integer=integer)
-        source.__dict__["sha256"] = text.sha256.hexdigest()
+        digest = text.sha256.hexdigest()
     panel = regular_panel(blocks, ids, integer=integer, frequency=frequency)
-    return None if panel is None else Regular(panel, config, cells.header)
+    return None if panel is None else Regular(panel, config, cells.header, digest)
 
 
 def _check_asked(source: Source, asked: DataConfig) -> None:

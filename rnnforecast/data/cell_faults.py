@@ -92,13 +92,13 @@ def check_sizes(frame: pd.DataFrame) -> None:
         for row in rows.tolist()
     ]
     if faults:
-        row, problem, remedy, column, _ = faults[0]
+        first = faults[0]
         raise RowError(
-            row or 0,
-            f"{problem}; {remedy}",
+            first.row or 0,
+            f"{first.problem}; {first.remedy}",
             faults=lambda: faults,
             left_out=lambda: np.zeros(0, dtype=np.int64),
-            column=column,
+            column=first.column,
         )
 
 

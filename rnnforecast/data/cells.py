@@ -10,6 +10,7 @@ from itertools import islice
 import pandas as pd
 
 from rnnforecast.columns import DataConfig
+from rnnforecast.data.faults import ShapeError
 from rnnforecast.data.schema import SAMPLE_ROWS
 from rnnforecast.data.source import Source, check_rectangular, find_separator
 from rnnforecast.errors import DataError
@@ -81,15 +82,17 @@ def _sample(source: Source, separator: str) -> tuple[list[str], pd.DataFrame]:
     if len(rows) == 1:
         raise DataError(f"{source.name}: there is a header but no row; add rows below it")
     if len(header) == 1:
-        raise DataError(
+        raise ShapeError(
             f"{source.name}:{first}: the header is a single column, '{header[0]}'; "
-            "pass --sep, or remove the lines above the header"
+            "pass --sep, or remove the lines above the header",
+            "title",
         )
     if not whole:
         line, cells = rows[1]
-        raise DataError(
+        raise ShapeError(
             f"{source.name}:{line}: {len(cells)} cells, but the header has {len(header)}; "
-            "complete the row or pass --sep"
+            "complete the row or pass --sep",
+            "ragged",
         )
     return header, pd.DataFrame(whole, columns=pd.Index(header, dtype="str"), dtype="str")
 

@@ -86,12 +86,13 @@ def find_doubts(series: Series) -> Iterator[Fault]:
 
 def _mixed_offsets(series: Series) -> Iterator[Fault]:
     if series.rows.times.became_utc:
-        zone = series.rows.times.fitting_zone
+        zone = series.rows.times.find_zone()
         yield Fault(
             None,
             "the times have offsets from UTC that vary, and are read as UTC",
             f"pass --time-zone {zone}" if zone else "pass --time-zone, such as Europe/Paris",
             series.rows.config.time_column,
+            zone=zone,
         )
 
 
@@ -109,7 +110,8 @@ def _clocks(series: Series) -> Iterator[Fault]:
             place = int(missing[np.argmax(times == time)])
             text = panel.frequency.format(np.array([time]))[0]
             problem = f"the time {text} is missing, as where clocks are set forward"
-            yield series.fault(index, place, problem, f"pass --time-zone {zone}")
+            fault = series.fault(index, place, problem, f"pass --time-zone {zone}")
+            yield fault._replace(zone=zone)
             return
 
 

@@ -6,7 +6,6 @@ that settles it chosen, until the rest can be read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from rnnforecast.data.faults import (
     Findings,
     LocatedError,
     Severity,
+    ShapeError,
     finding_of,
 )
 from rnnforecast.data.mending import (
@@ -71,9 +71,13 @@ def examine(paths: Sequence[str], asked: DataConfig) -> Examined:
         if text.encoding is not None:
             reading.settled["encoding"] = text.encoding
         reading.usable &= text.encoding is not None or not reading.findings
-    for _ in range(ROUNDS):
-        if not reading.parts or reading.is_done():
-            break
+    return reading.result()
+
+
+def examine_anew(examined: Examined, asked: DataConfig) -> Examined:
+    """Read a table again that could be read as it is, with other settings."""
+    reading = _Reading(asked)
+    reading.parts += examined.parts
     return reading.result()
 
 
@@ -90,7 +94,10 @@ class _Reading:
         self.table: Table | None = None
 
     def result(self) -> Examined:
-        """What is known now."""
+        """Read until nothing is wrong any more, or reading cannot go on; what is known then."""
+        for _ in range(ROUNDS):
+            if not self.parts or self._is_done():
+                break
         return Examined(
             findings=self.findings,
             parts=self.parts,
@@ -100,7 +107,7 @@ class _Reading:
             usable=self.usable and self.table is not None,
         )
 
-    def is_done(self) -> bool:
+    def _is_done(self) -> bool:
         """Read once; whether nothing is wrong any more, or reading cannot go on."""
         config = replace(self.asked, **self.settled)
         separator = config.separator or find_separator(self.parts[0])
@@ -159,24 +166,21 @@ class _Reading:
         name = next((name for name in names if str(error).startswith(f"{name}:")), names[0])
         finding = finding_of(error, name)
         self.findings.add(finding)
-        formats = re.search(r"could be in the format (.+?) or .+; pass --time-format", str(error))
-        if formats and "time_format" not in self.settled:
-            self.settled["time_format"] = formats[1]
-            return True
         self.usable = False
         place = names.index(name)
         part = self.parts[place]
         lines = set() if finding.line is None else {finding.line}
-        if "cells, but the header has" in finding.problem:
+        shape = error.shape if isinstance(error, ShapeError) else None
+        if shape == "ragged":
             for line, count, width in ragged(part, separator):
                 problem = f"{count} cells, but the header has {width}"
                 if line not in lines:
                     self.findings.add(replace(finding, line=line, problem=problem))
                 lines.add(line)
-        elif "the header is a single column" in finding.problem:
+        elif shape == "title":
             title = titles_above(part)
             lines = set() if title is None else {title}
-        elif "the first line has values" in finding.problem:
+        elif shape == "headless":
             return False
         if not lines:
             return False
@@ -194,16 +198,16 @@ def located(
         part = parts[record.part]
         # What has no lines has numbered rows, of which the header is none.
         places[record.row] = part.name, record.line - 1 if part.numbered else record.line
-    for row, problem, remedy, column, series in faults:
-        file, line = places[row]
+    for fault in faults:
+        file, line = places[fault.row]
         yield Finding(
             severity=severity,
             file=file,
             line=line,
-            column=column,
-            series=series,
-            problem=problem,
-            remedy=remedy,
+            column=fault.column,
+            series=fault.series,
+            problem=fault.problem,
+            remedy=fault.remedy,
         )
 
 

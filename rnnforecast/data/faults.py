@@ -52,13 +52,18 @@ class Finding:
 
 
 class Fault(NamedTuple):
-    """A fault of one row, counted from 0 in the order of reading; of no row, of the file."""
+    """A fault of one row, counted from 0 in the order of reading; of no row, of the file.
+
+    Attributes:
+        zone: The time zone that settles it, where one does.
+    """
 
     row: int | None
     problem: str
     remedy: str
     column: str | None = None
     series: str | None = None
+    zone: str | None = None
 
 
 Faults = Callable[[], Sequence[Fault]]
@@ -86,6 +91,21 @@ class FaultError(DataError):
         self.faults: Faults = faults or (lambda: [Fault(None, *split_message(message))])
         self.left_out = left_out
         self.settled = dict(settled or {})
+
+
+Shape = Literal["ragged", "title", "headless"]
+
+
+class ShapeError(DataError):
+    """Text that is no table; the message names the line.
+
+    Attributes:
+        shape: Rows of other widths than the header; a header that is a title; or none.
+    """
+
+    def __init__(self, message: str, shape: Shape) -> None:
+        super().__init__(message)
+        self.shape = shape
 
 
 class RowError(FaultError):

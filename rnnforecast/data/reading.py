@@ -22,7 +22,14 @@ from rnnforecast.data.cell_faults import (
 from rnnforecast.data.cells import Cells, open_cells
 from rnnforecast.data.covariate_rows import read_covariates
 from rnnforecast.data.covariates import Covariates, with_categories
-from rnnforecast.data.faults import LocatedError, RowError
+from rnnforecast.data.faults import (
+    Fault,
+    FaultError,
+    LocatedError,
+    RowError,
+    ShapeError,
+    split_message,
+)
 from rnnforecast.data.grid_faults import off_clock
 from rnnforecast.data.gridding import Gridded, build_panel
 from rnnforecast.data.missing import fill
@@ -182,7 +189,7 @@ def _clock_fault(
     """The error of rows that are regular by the clocks whose offsets they bear alone, if any."""
     if rows.times.written is None:
         return None
-    zone = rows.times.fitting_zone
+    zone = rows.times.find_zone()
     local = rows.times.times + (0 if zone else rows.times.written)
     times = rows.times._replace(times=local, offset=zone or "")
     try:
@@ -206,7 +213,7 @@ def _parse_regular(source: Source, asked: DataConfig, frequency: Frequency | Non
         panel=panel,
         config=regular.config,
         name=source.name,
-        sha256=source.sha256,
+        sha256=regular.sha256,
         ignored=_unused(regular.header, regular.config),
     )
 
@@ -256,6 +263,11 @@ def read_times(
         parsed = parse_times(texts, time_format, config.time_zone, series)
     except RowError as error:
         raise LocatedError(cells, error, column) from None
+    except FaultError as error:
+        fault = Fault(None, *split_message(str(error)), column)
+        settled = error.settled
+        told = FaultError(f"column '{column}': {error}", faults=lambda: [fault], settled=settled)
+        raise LocatedError(cells, told) from None
     except DataError as error:
         raise DataError(f"{cells.source.name}: column '{column}': {error}") from None
     if isinstance(parsed, int):
@@ -271,8 +283,6 @@ def _check_header(cells: Cells, name: str) -> None:
     except DataError:
         names = False
     if not names:
-        raise cells.fault(
-            -1,
-            f"the first line has values such as '{name}' rather than names; "
-            "add a header line or pass --time-col",
-        )
+        problem = f"the first line has values such as '{name}' rather than names"
+        error = cells.fault(-1, f"{problem}; add a header line or pass --time-col")
+        raise ShapeError(str(error), "headless")

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from rnnforecast.data.decoding import MARKS, as_text, unpack
+from rnnforecast.data.faults import ShapeError
 from rnnforecast.data.parquet import MAGIC as PARQUET
 from rnnforecast.errors import DataError
 
@@ -197,9 +198,10 @@ def check_rectangular(source: Source, separator: str) -> None:
             return
     for line, cells in rows:
         if len(cells) != width:
-            raise DataError(
+            raise ShapeError(
                 f"{source.name}:{line}: {len(cells)} cells, but the header has {width}; "
-                "complete the row or correct its separators"
+                "complete the row or correct its separators",
+                "ragged",
             )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.data.calendar import AGREEING, Frequency, day_of_month, month_number
 from rnnforecast.data.clock_changes import zone_writing
+from rnnforecast.data.faults import FaultError
 from rnnforecast.data.localising import localise
 from rnnforecast.data.spelled_dates import SPELLED, read_spelled
 from rnnforecast.data.time_units import DAY
@@ -51,9 +52,8 @@ class Times(NamedTuple):
     became_utc: bool = False
     written: IntArray | None = None
 
-    @property
-    def fitting_zone(self) -> str | None:
-        """The zone whose offsets are those that are lost, if there is one."""
+    def find_zone(self) -> str | None:
+        """The zone whose offsets are those that are lost, if there is one: all may be tried."""
         return None if self.written is None else zone_writing(self.times, self.written)
 
 
@@ -70,7 +70,8 @@ def parse_times(
     where none reads all.
 
     Raises:
-        DataError: Two readings are equally steady; or integer steps are to be of a zone.
+        FaultError: Two readings are equally steady; the first of them settles it.
+        DataError: Integer steps are to be of a zone.
         RowError: A local time is none in its zone, or it cannot be told which of two it is.
         ConfigError: The format is no format, or the zone is not known.
     """
@@ -126,7 +127,7 @@ def kept_as_trained(
     in_hours = frequency.unit == "microsecond" and frequency.count % DAY != 0
     if not (found.became_utc or joined or in_hours):
         return None
-    zone = found.fitting_zone
+    zone = found.find_zone()
     note = (
         f"the times have other offsets from UTC than {trained}, with which the model was trained, "
         f"and are read and written with that one; train again with --time-zone"
@@ -156,8 +157,9 @@ def _steadiest(readings: list[tuple[str, IntArray, str]]) -> tuple[str, IntArray
     best = readings[steps.index(min(steps))]
     for other, count in zip(readings, steps, strict=True):
         if count == min(steps) and not np.array_equal(other[1], best[1]):
-            raise DataError(
-                f"the times could be in the format {best[0]} or {other[0]}; pass --time-format"
+            raise FaultError(
+                f"the times could be in the format {best[0]} or {other[0]}; pass --time-format",
+                settled={"time_format": best[0]},
             )
     return best
 

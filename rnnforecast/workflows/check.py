@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,11 +15,11 @@ from rnnforecast.data.column_doubts import find_column_doubts
 from rnnforecast.data.description import Fact, describe_rows, describe_series, describe_text
 from rnnforecast.data.doubts import Series, find_doubts
 from rnnforecast.data.encoding import fit_encodings
-from rnnforecast.data.examining import Examined, examine, located
+from rnnforecast.data.examining import Examined, examine, examine_anew, located
 from rnnforecast.data.faults import Finding, Findings, finding_of
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.profiling import Profile
-from rnnforecast.data.reading import Rows, Table
+from rnnforecast.data.reading import Table
 from rnnforecast.data.time_units import DAY, WEEK
 from rnnforecast.errors import ConfigError, DataError
 from rnnforecast.workflows.covariates import (
@@ -47,7 +46,6 @@ FLAGS = {
     "aggregate": "--agg",
 }
 LONGEST_HORIZON = 96
-ZONE = re.compile(r"--time-zone ([A-Z][\w/+-]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +103,13 @@ def check(request: CheckRequest, reporter: Reporter) -> Checked:
         profile = Profile(table.panel)
         facts += describe_series(table, profile)
         suggestion = _suggestion(request, examined, table, profile)
-        for doubt in _doubts(table, rows, profile, examined):
+        doubts = [*find_column_doubts(table, rows), *find_doubts(Series(table, rows, profile))]
+        separator = rows.cells.separator
+        for doubt in located(doubts, examined.parts, separator, table.name, "doubt"):
             findings.add(doubt)
-    suggestion = _at_its_clock(request, examined) or suggestion
+        zone = next((doubt.zone for doubt in doubts if doubt.zone), None)
+        if examined.usable and zone is not None:
+            suggestion = _in_zone(request, examined, zone) or suggestion
     checked = Checked(facts=tuple(facts), findings=tuple(findings.listed()), suggestion=suggestion)
     reporter.record(
         facts=dict(facts), errors=len(checked.errors), findings=[*map(str, checked.findings)]
@@ -199,22 +201,13 @@ def _absent(table: Table) -> Iterator[Finding]:
             yield replace(finding_of(error, table.name), column=name)
 
 
-def _at_its_clock(request: CheckRequest, examined: Examined) -> str | None:
-    """The command with the zone that a finding names as its remedy, where that trains."""
-    if request.data.time_zone is not None or "time_zone" in examined.settled:
+def _in_zone(request: CheckRequest, examined: Examined, zone: str) -> str | None:
+    """The command with the zone that settles a doubt, where that trains."""
+    data = replace(request.data, **examined.settled, time_zone=zone)
+    again = examine_anew(examined, data)
+    if again.table is None:
         return None
-    zones = [found for each in examined.findings.listed() if (found := ZONE.search(each.remedy))]
-    if not zones:
-        return None
-    data = replace(request.data, time_zone=zones[0][1])
-    return check(replace(request, data=data), Mute()).suggestion
-
-
-def _doubts(table: Table, rows: Rows, profile: Profile, examined: Examined) -> Sequence[Finding]:
-    """Doubts of the columns and of the series, with their lines."""
-    faults = [*find_column_doubts(table, rows), *find_doubts(Series(table, rows, profile))]
-    separator = rows.cells.separator
-    return list(located(faults, examined.parts, separator, table.name, "doubt"))
+    return _suggestion(replace(request, data=data), again, again.table, Profile(again.table.panel))
 
 
 def _horizon(table: Table, asked: int | None) -> tuple[int, Prepared | Finding]:

@@ -323,10 +323,23 @@ def test_check_names_covariates_when_a_wide_table_holds_them_beside_a_target(
     assert "pass --target-col users --future weekday" in problems(found)
 
 
+OFFSETS = "unique_id,ds,y\n" + "".join(
+    f"a,{time.isoformat()},{value:.2f}\n" for time, value in zip(DOUBLED, WAVE, strict=False)
+)
+
+
 def test_check_asks_for_a_zone_when_offsets_vary(tmp_path: Path) -> None:
-    rows = [f"a,{t.isoformat()},{y:.2f}" for t, y in zip(DOUBLED, WAVE, strict=False)]
-    found = told(tmp_path, "\n".join(["unique_id,ds,y", *rows]) + "\n")
+    found = told(tmp_path, OFFSETS)
     assert "offsets from UTC that vary" in problems(found) and "--time-zone" in problems(found)
+
+
+@pytest.mark.parametrize("table", [one(SKIPPED), OFFSETS], ids=["a skipped hour", "offsets"])
+def test_suggestion_has_the_zone_when_standard_input_is_checked(table: str, tmp_path: Path) -> None:
+    words = shlex.split(told(tmp_path, table)["suggestion"])
+    run = run_here(tmp_path, "check", "-", "--format", "json", stdin=table.encode())
+    piped = shlex.split(json.loads(run.stdout)["suggestion"])
+    assert "--time-zone" in piped
+    assert [word if word != "data.csv" else "-" for word in words] == piped
 
 
 def test_summary_keeps_what_was_found_when_it_is_asked(tmp_path: Path) -> None:
