@@ -133,14 +133,10 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         joined = asked.resample is not None
         times, note = kept_as_trained(times, frequency, joined=joined) or (times, note)
     try:
-        gridded, partial = _grid(rows, series, times, asked, frequency)
+        gridded, left_out = _grid(rows, series, times, asked, frequency)
         panel = fill(gridded.panel, asked.missing)
     except DataError as error:
         raise rows.located(_clock_fault(rows, asked, error, frequency) or error) from None
-    ended = (
-        f"the rows of {partial} series stop within a step of {asked.resample}: this last step "
-        "is left out"
-    )
     covariates = read_covariates(rows.cells, rows.config, gridded, times.times)
     return Table(
         panel=panel,
@@ -149,7 +145,7 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         sha256=rows.cells.source.sha256,
         ignored=ignored_columns(rows),
         covariates=covariates,
-        notes=(*([note] if note else []), *([ended] if partial else [])),
+        notes=(*([note] if note else []), *left_out),
     )
 
 
@@ -159,17 +155,23 @@ def _grid(
     found: Times,
     asked: DataConfig,
     frequency: Frequency | None,
-) -> tuple[Gridded, int]:
-    """The rows at the times found, and the number of series whose last step is left out."""
+) -> tuple[Gridded, list[str]]:
+    """The rows at the times found, and what is said of steps that are left out."""
     keys, ids = series
     times, values = np.tile(found.times, len(rows.config.target_columns)), rows.values
-    partial = 0
+    left_out = []
     if asked.resample is not None:
         step = parse_step(asked.resample, integer=found.integer, offset=found.offset)
-        times, values, ended = resample(
+        times, values, late, early = resample(
             keys=keys, times=times, values=values, frequency=step, how=asked.aggregate
         )
-        frequency, partial = frequency or step, len(ended)
+        frequency = frequency or step
+        left_out = [
+            f"the rows of {len(series)} series {edge} within a step of {asked.resample}: this "
+            f"{which} step is left out"
+            for series, edge, which in ((late, "begin", "first"), (early, "stop", "last"))
+            if len(series)
+        ]
     gridded = build_panel(
         keys=keys,
         ids=ids,
@@ -180,7 +182,7 @@ def _grid(
         offset=found.offset,
         frequency=frequency,
     )
-    return gridded, partial
+    return gridded, left_out
 
 
 def _clock_fault(

@@ -33,8 +33,8 @@ USUAL = {
     **{"h": HOUR, "2h": 2 * HOUR, "3h": 3 * HOUR, "6h": 6 * HOUR, "12h": 12 * HOUR},
     **{"D": DAY, "W": WEEK, "MS": 30 * DAY},
 }
-# The last step counts as whole unless it stops earlier than all but this share of the others, of
-# which there must be so many to say so.
+# The last step counts as whole unless it stops earlier than all but this share of the others, and
+# the first one unless it begins later; of the others there must be so many to say so.
 EARLIEST, OTHERS = 0.05, 20
 
 
@@ -44,12 +44,14 @@ class Resampled(NamedTuple):
     Attributes:
         times: The begin of its step [row].
         values: What the observations of its step come to, NaN where there are none [row].
-        partial: The series whose last step was left out, as it is not over, ascending.
+        late: The series whose first step was left out, as rows begin within it, ascending.
+        early: The series whose last step was left out, as it is not over, ascending.
     """
 
     times: IntArray
     values: FloatArray
-    partial: IntArray
+    late: IntArray
+    early: IntArray
 
 
 def parse_step(text: str, *, integer: bool, offset: str = "") -> Frequency:
@@ -121,7 +123,8 @@ def resample(
 
     The last step of a series is left out where it is not over, as in a job that runs at three
     minutes past ten: where its rows stop earlier in it than in nearly all other steps of the
-    series. What is forecast then begins with that step.
+    series. What is forecast then begins with that step. So is the first step where its rows begin
+    later in it, as where they are of the last so many days; `last` needs no more than its end.
 
     Args:
         keys: The series of each row [row].
@@ -137,10 +140,13 @@ def resample(
     new[1:] = (np.diff(ordered) != 0) | (np.diff(steps) != 0)
     groups = np.empty(len(keys), dtype=np.int64)
     groups[order] = np.cumsum(new) - 1
-    joined = join(values, groups, order, how, int(np.count_nonzero(new)))
-    partial = _unfinished(times - begins, values, groups, order, ordered[new])
-    joined[partial] = np.nan
-    return Resampled(begins, joined[groups], ordered[new][partial])
+    keys, count = ordered[new], int(np.count_nonzero(new))
+    joined = join(values, groups, order, how, count)
+    rows = order[~np.isnan(values[order])]
+    late, early = _partial(times - begins, groups, rows, keys)
+    late = late[:0] if how == "last" else late
+    joined[late] = joined[early] = np.nan
+    return Resampled(begins, joined[groups], keys[late], keys[early])
 
 
 def join(column: FloatArray, groups: IntArray, order: IntArray, how: str, size: int) -> FloatArray:
@@ -184,19 +190,40 @@ def suggest_step(times: IntArray, offsets: IntArray) -> str:
     return names[most_common(places)]
 
 
-def _unfinished(
-    phases: IntArray, values: FloatArray, groups: IntArray, order: IntArray, keys: IntArray
-) -> IntArray:
-    """The last observed step of each series whose rows stop early in it; `keys` are of steps."""
-    rows = order[~np.isnan(values[order])]
-    stops = np.full(len(keys), -1, dtype=np.int64)
-    stops[groups[rows]] = phases[rows]
-    observed = np.flatnonzero(stops >= 0)
+def _partial(
+    phases: IntArray, groups: IntArray, rows: IntArray, keys: IntArray
+) -> tuple[IntArray, IntArray]:
+    """The first observed steps whose rows begin late, and the last ones whose rows stop early.
+
+    Args:
+        phases: How far into its step each row lies [row].
+        groups: The step of each row [row].
+        rows: Those with a value, in the order of series and times.
+        keys: The series of each step, ascending [step].
+    """
+    observed = np.unique(groups[rows])
     if not len(observed):
-        return observed
-    last = observed[np.append(np.diff(keys[observed]) != 0, True)]
-    series = np.searchsorted(keys[last], keys[observed])
+        return observed, observed
+    begins, stops = np.zeros((2, len(keys)), dtype=np.int64)
+    # Of an index that occurs again, the value assigned last stays.
+    stops[groups[rows]] = phases[rows]
+    begins[groups[rows[::-1]]] = phases[rows[::-1]]
+    between = np.diff(keys[observed]) != 0
+    first, last = observed[np.append(True, between)], observed[np.append(between, True)]
+    return _cut_short(first, observed, -begins, keys), _cut_short(last, observed, stops, keys)
+
+
+def _cut_short(edge: IntArray, observed: IntArray, reach: IntArray, keys: IntArray) -> IntArray:
+    """Of the steps at an edge of each series, those that rows fill less than nearly all others.
+
+    Args:
+        edge: One step a series.
+        observed: The steps that have a value, the series one after the other.
+        reach: How far towards that edge the rows of each step go [step].
+        keys: The series of each step [step].
+    """
+    series = np.searchsorted(keys[edge], keys[observed])
     others = np.bincount(series) - 1
-    earlier = np.bincount(series, weights=stops[observed] <= stops[last][series]) - 1
-    unfinished: IntArray = last[(others >= OTHERS) & (earlier < EARLIEST * others)]
-    return unfinished
+    shorter = np.bincount(series, weights=reach[observed] <= reach[edge][series]) - 1
+    cut: IntArray = edge[(others >= OTHERS) & (shorter < EARLIEST * others)]
+    return cut

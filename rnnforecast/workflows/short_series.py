@@ -9,9 +9,9 @@ import torch
 
 from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.backtest import Origins
-from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
+from rnnforecast.config import RunConfig, Typical, WindowSpec
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import Batch, windows_between
+from rnnforecast.data.windows import Batch, WindowIndex, windows_between
 from rnnforecast.estimation import affordable_windows, training_windows
 from rnnforecast.forecaster import constants, gather_windows
 from rnnforecast.models.normalisation import ENOUGH, window_scale
@@ -28,14 +28,22 @@ def with_typical(config: RunConfig, panel: Panel) -> RunConfig:
     index = every.thinned(min(SAMPLED_WINDOWS, affordable_windows(config)))
     if not len(index):
         return config
-    windows = gather_windows(panel, index, config, device=torch.device("cpu"))
-    batch = windows.gather(torch.arange(len(index)))
-    share, spread = _typical_spread(batch, config.windows, config.model)
-    typical = Typical(share=share, spread=spread, lasting=_lasting(batch))
+    # A lookback of one value has no spread, and of a few hardly one.
+    enough = replace(config.windows, lookback=max(config.windows.lookback, ENOUGH))
+    share, spread = _typical_spread(
+        _gathered(panel, index, replace(config, windows=enough)), config
+    )
+    lasting = _lasting(_gathered(panel, index, config))
+    typical = Typical(share=share, spread=spread, lasting=lasting)
     return replace(config, model=replace(config.model, typical=typical))
 
 
-def _typical_spread(batch: Batch, windows: WindowSpec, spec: ModelSpec) -> tuple[float, float]:
+def _gathered(panel: Panel, index: WindowIndex, config: RunConfig) -> Batch:
+    windows = gather_windows(panel, index, config, device=torch.device("cpu"))
+    return windows.gather(torch.arange(len(index)))
+
+
+def _typical_spread(batch: Batch, config: RunConfig) -> tuple[float, float]:
     """The median spread of windows that vary, over their level and in their units.
 
     Of those with enough observations, or as many as any has; as in `Typical` where none varies.
@@ -47,8 +55,9 @@ def _typical_spread(batch: Batch, windows: WindowSpec, spec: ModelSpec) -> tuple
     if not varies.any():
         return Typical.share, Typical.spread
     told = varies & (count >= min(ENOUGH, int(count[varies].max())))
-    scale = window_scale(batch.values, batch.mask, windows.season, spec.log).scale[:, 0]
-    share = scale if spec.log else scale / magnitude
+    season, log = config.windows.season, config.model.log
+    scale = window_scale(batch.values, batch.mask, season, log).scale[:, 0]
+    share = scale if log else scale / magnitude
     return float(share[told].median()), float(scale[told].median())
 
 

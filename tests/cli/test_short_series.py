@@ -151,3 +151,15 @@ def test_run_says_so_when_one_series_alone_can_be_scored(tmp_path: Path) -> None
     assert "only series 'long' is long enough to hold the newest values out" in run.stderr
     assert (pd.read_csv(StringIO(run.stdout))["windows"] == 1).all()
     check_forecasts(pd.read_csv(tmp_path / "model" / "forecasts.csv"), series)
+
+
+def test_intervals_hold_what_follows_when_a_single_value_is_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    wave = 50 + 10 * np.sin(2 * np.pi * np.arange(120) / 7)
+    write_series(tmp_path / "waves.csv", {name: wave + rng.normal(size=120) for name in "abc"})
+    options = ["--horizon", "3", "--lookback", "1", "--epochs", "5", "--windows", "8"]
+    run = run_here(tmp_path, "backtest", "waves.csv", *options, "--models", "gru", "--quiet")
+    assert run.code == 0, run.stderr
+    metrics = pd.read_csv(StringIO(run.stdout)).set_index("model").loc["gru"]
+    assert metrics["coverage-80"] > 40 and metrics["coverage-95"] > 70
+    assert metrics["width-95"] > metrics["width-80"]

@@ -131,7 +131,25 @@ def test_resample_leaves_out_the_last_step_when_its_rows_stop_early(
     in_last = result.times == result.times[-1]
     assert np.isnan(result.values[in_last]).all() == left_out
     assert not np.isnan(result.values[~in_last]).any()
-    assert result.partial.tolist() == ([0] if left_out else [])
+    assert result.early.tolist() == ([0] if left_out else []) and not len(result.late)
+
+
+@pytest.mark.parametrize("how", ["sum", "mean", "last"])
+@pytest.mark.parametrize("begin", [0, 1, 2])
+def test_resample_leaves_out_the_first_step_when_its_rows_begin_late(how: str, begin: int) -> None:
+    times = minutes(4)[begin:]
+    result = resample(
+        keys=np.zeros(len(times), dtype=np.int64),
+        times=times,
+        values=np.ones(len(times)),
+        frequency=parse_step("5min", integer=False),
+        how=how,
+    )
+    in_first = result.times == result.times[0]
+    left_out = begin > 0 and how != "last"
+    assert np.isnan(result.values[in_first]).all() == left_out
+    assert not np.isnan(result.values[~in_first]).any()
+    assert result.late.tolist() == ([0] if left_out else []) and not len(result.early)
 
 
 def test_resample_keeps_the_last_step_when_few_others_tell_how_long_rows_last() -> None:
@@ -143,7 +161,7 @@ def test_resample_keeps_the_last_step_when_few_others_tell_how_long_rows_last() 
         frequency=parse_step("5min", integer=False),
         how="mean",
     )
-    assert not len(result.partial) and not np.isnan(result.values).any()
+    assert not len(result.late) and not len(result.early) and not np.isnan(result.values).any()
 
 
 def test_resample_judges_the_last_observed_step_when_rows_without_values_follow() -> None:
@@ -156,7 +174,7 @@ def test_resample_judges_the_last_observed_step_when_rows_without_values_follow(
         frequency=parse_step("5min", integer=False),
         how="mean",
     )
-    assert result.partial.tolist() == [4]
+    assert result.early.tolist() == [4] and not len(result.late)
     assert np.isnan(result.values[times >= 180 * MINUTE]).all()
     assert not np.isnan(result.values[times < 180 * MINUTE]).any()
 

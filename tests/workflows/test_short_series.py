@@ -152,3 +152,15 @@ def test_tell_of_short_warns_when_one_series_alone_is_scored() -> None:
     assert told.warnings == [
         "only series 's1' is long enough to hold the newest values out: metrics are of it alone"
     ]
+
+
+@pytest.mark.parametrize("lookback", [1, 2, 4])
+def test_with_typical_takes_longer_windows_when_the_lookback_is_too_short_to_vary(
+    lookback: int,
+) -> None:
+    panel = mixed_panel(0)
+    spreads = [
+        with_typical(configured(panel, lookback=length, horizon=3), panel).model.typical.spread
+        for length in (lookback, 5)
+    ]
+    assert spreads[0] == spreads[1] > 1
