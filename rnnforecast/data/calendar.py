@@ -121,6 +121,11 @@ class Frequency:
         """Whether steps count days or months that a clock shows, where that is of a zone."""
         return is_zone(self.offset) and (self.unit != "microsecond" or self.count % DAY == 0)
 
+    @property
+    def may_skip(self) -> bool:
+        """Whether times are of a clock that may skip some, but do not say of which zone."""
+        return not self.offset and self.unit == "microsecond" and self.count < DAY
+
     def counted(self, times: IntArray) -> IntArray:
         """Times of a table as `positions` counts them."""
         if not self.by_clock:

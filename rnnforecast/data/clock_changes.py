@@ -33,15 +33,15 @@ def zone_repeating(times: IntArray) -> str | None:
     return next((name for name in ZONES if all(_shift(t, name) < nothing for t in local)), None)
 
 
-def zone_skipping(times: IntArray) -> tuple[str, int] | None:
-    """The zone of whose clocks the most of these local times are skipped, and the first of them."""
+def zone_skipping(times: IntArray) -> tuple[str, list[int]] | None:
+    """The zone of whose clocks the most of these local times are skipped, and these, ascending."""
     inside = np.unique(times[(times >= FIRST) & (times <= LAST)])[:MOST_TIMES]
-    best: tuple[str, int] | None = None
+    best: tuple[str, list[int]] | None = None
     most, nothing = 0, timedelta(0)
     for name in ZONES:
         skipped = [int(time) for time in inside if _shift(_local(int(time)), name) > nothing]
         if len(skipped) > most:
-            best, most = (name, skipped[0]), len(skipped)
+            best, most = (name, skipped), len(skipped)
     return best
 
 

@@ -13,7 +13,6 @@ from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.faults import Fault
 from rnnforecast.data.profiling import CLASSES, Profile, gaps, runs
 from rnnforecast.data.reading import Rows, Table
-from rnnforecast.data.time_units import DAY
 
 # Interquartile ranges from the median, beyond which a value is an outlier.
 FAR = 10.0
@@ -86,11 +85,18 @@ def find_doubts(series: Series) -> Iterator[Fault]:
 
 def _mixed_offsets(series: Series) -> Iterator[Fault]:
     if series.rows.times.became_utc:
-        zone = series.rows.times.find_zone()
+        times = series.rows.times
+        zone, remedy = times.find_zone(), "pass --time-zone, such as Europe/Paris"
+        if zone is not None:
+            remedy = f"pass --time-zone {zone}"
+        elif times.written is not None:
+            remedy = (
+                "they are those of no zone: correct them, or pass --time-zone to count its days"
+            )
         yield Fault(
             None,
             "the times have offsets from UTC that vary, and are read as UTC",
-            f"pass --time-zone {zone}" if zone else "pass --time-zone, such as Europe/Paris",
+            remedy,
             series.rows.config.time_column,
             zone=zone,
         )
@@ -99,14 +105,13 @@ def _mixed_offsets(series: Series) -> Iterator[Fault]:
 def _clocks(series: Series) -> Iterator[Fault]:
     """Hours that naive times lack, as clocks that are set forward do not show them."""
     panel = series.table.panel
-    frequency = panel.frequency
-    if frequency.offset or frequency.unit != "microsecond" or frequency.count >= DAY:
+    if not panel.frequency.may_skip:
         return
     for index in np.flatnonzero(series.profile.missing).tolist()[:SHORT]:
         missing = np.flatnonzero(np.isnan(panel.series(index)))
         times = panel.times(np.full(len(missing), index), missing)
         if (found := zone_skipping(times)) is not None:
-            zone, time = found
+            zone, (time, *_) = found
             place = int(missing[np.argmax(times == time)])
             text = panel.frequency.format(np.array([time]))[0]
             problem = f"the time {text} is missing, as where clocks are set forward"

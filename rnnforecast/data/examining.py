@@ -147,10 +147,16 @@ class _Reading:
             for fault in faults
             if fault.row is not None and fault.column is not None and fault.row not in left_out
         }
-        if not left_out and not emptied:
+        spoilt = left_out | {row for row, _ in emptied}
+        # Without a row that is whole, what follows would be found of what was emptied here.
+        if not spoilt or (self.rows is None and len(spoilt) == self._count(separator)):
             return False
         self.parts = mend(self.parts, separator, left_out, emptied)
         return True
+
+    def _count(self, separator: str) -> int:
+        """Of the rows below the headers."""
+        return sum(1 for part in self.parts for _ in part.rows(separator)) - len(self.parts)
 
     def _without_empty(self, faults: Sequence[Fault]) -> dict[str, Any]:
         """In wide form, the columns that have a value, where some have none."""

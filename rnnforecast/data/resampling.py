@@ -201,13 +201,13 @@ def _partial(
         rows: Those with a value, in the order of series and times.
         keys: The series of each step, ascending [step].
     """
-    observed = np.unique(groups[rows])
-    if not len(observed):
-        return observed, observed
-    begins, stops = np.zeros((2, len(keys)), dtype=np.int64)
+    begins, stops = np.full((2, len(keys)), -1, dtype=np.int64)
     # Of an index that occurs again, the value assigned last stays.
     stops[groups[rows]] = phases[rows]
     begins[groups[rows[::-1]]] = phases[rows[::-1]]
+    observed = np.flatnonzero(stops >= 0)
+    if not len(observed):
+        return observed, observed
     between = np.diff(keys[observed]) != 0
     first, last = observed[np.append(True, between)], observed[np.append(between, True)]
     return _cut_short(first, observed, -begins, keys), _cut_short(last, observed, stops, keys)

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig, Settings
+from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
 from rnnforecast.errors import DataError
@@ -27,6 +28,7 @@ def read_series(
     table = with_sides(read_table(path, asked), sides, reporter)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
+    warn_of_clocks(table, reporter)
     return table
 
 
@@ -37,6 +39,23 @@ def warn_of_ignored(table: Table, reporter: Reporter) -> None:
     if table.ignored:
         shown = ", ".join(f"'{name}'" for name in table.ignored)
         reporter.warning(f"{table.name}: columns not used: {shown}")
+
+
+def warn_of_clocks(table: Table, reporter: Reporter) -> None:
+    """Name the zone whose clocks skip all the times that are missing."""
+    panel = table.panel
+    missing = np.flatnonzero(np.isnan(panel.values) & panel.frequency.may_skip)
+    if not len(missing):
+        return
+    series = np.searchsorted(panel.offsets, missing, side="right") - 1
+    times = np.unique(panel.times(series, missing - panel.offsets[series]))
+    found = zone_skipping(times)
+    if found is not None and found[1] == times.tolist():
+        first = panel.frequency.format(times[:1])[0]
+        reporter.warning(
+            f"{table.name}: the time {first} is missing, as where clocks are set forward: every "
+            f"one after it counts as an hour later; pass --time-zone {found[0]}"
+        )
 
 
 def check_logarithms(panel: Panel, settings: Settings, kept: bool = False) -> None:

@@ -46,7 +46,7 @@ from rnnforecast.workflows.forecast import read_as_trained
 from rnnforecast.workflows.identity import identity_of
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
 from rnnforecast.workflows.keeping import known_factors, records, score, write_run
-from rnnforecast.workflows.locking import locked_directory
+from rnnforecast.workflows.locking import LOCK, locked_directory
 from rnnforecast.workflows.news import (
     News,
     Stored,
@@ -108,7 +108,7 @@ def update(request: UpdateRequest, reporter: Reporter) -> Scored:
         DataError: The data cannot be read as those of training were, or not be used.
     """
     device = select_device(request.device)
-    if not (request.directory / MODEL_FILE).is_file():
+    if not any((request.directory / name).is_file() for name in (MODEL_FILE, LOCK)):
         load_artifact(request.directory, device)  # which says so before a directory is made
     with locked_directory(request.directory, request.control.if_locked, reporter) as held:
         if not held:

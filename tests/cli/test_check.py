@@ -333,6 +333,15 @@ def test_check_asks_for_a_zone_when_offsets_vary(tmp_path: Path) -> None:
     assert "offsets from UTC that vary" in problems(found) and "--time-zone" in problems(found)
 
 
+def test_check_says_so_when_offsets_are_those_of_no_zone(tmp_path: Path) -> None:
+    rows = [
+        f"{time:%Y-%m-%dT%H:%M}+0{place % 2 + 1}:00,{WAVE[place]}"
+        for place, time in enumerate(pd.date_range("2020-01-01", periods=200, freq="3h"))
+    ]
+    remedies = [each["remedy"] for each in told(tmp_path, "\n".join(["ds,y", *rows]))["findings"]]
+    assert any("they are those of no zone: correct them" in remedy for remedy in remedies)
+
+
 @pytest.mark.parametrize("table", [one(SKIPPED), OFFSETS], ids=["a skipped hour", "offsets"])
 def test_suggestion_has_the_zone_when_standard_input_is_checked(table: str, tmp_path: Path) -> None:
     words = shlex.split(told(tmp_path, table)["suggestion"])
@@ -340,6 +349,15 @@ def test_suggestion_has_the_zone_when_standard_input_is_checked(table: str, tmp_
     piped = shlex.split(json.loads(run.stdout)["suggestion"])
     assert "--time-zone" in piped
     assert [word if word != "data.csv" else "-" for word in words] == piped
+
+
+def test_findings_are_of_the_cells_alone_when_every_one_of_a_column_is_faulty(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{name};{day:%Y-%m-%d};5{k}.130,00" for name in "ab" for k, day in enumerate(DAYS)]
+    found = told(tmp_path, "\n".join(["unique_id;ds;y", *rows]) + "\n", code=3)
+    assert {each["column"] for each in found["findings"]} == {"y"}
+    assert len(found["findings"]) == 25
 
 
 def test_summary_keeps_what_was_found_when_it_is_asked(tmp_path: Path) -> None:

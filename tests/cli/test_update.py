@@ -194,3 +194,16 @@ def test_no_guard_and_retraining_are_taken_from_the_command_line(place: Path) ->
     assert run.code == 0 and "gru-before" in run.stdout and "gru-refused" not in run.stdout
     run = run_here(place, "update", "d", PASSENGERS, "--retrain-after", "1")
     assert "training from scratch: updated 1 times since the last time" in run.stderr
+
+
+@pytest.mark.parametrize(("if_locked", "code"), [("skip", 0), ("fail", 75)])
+def test_update_heeds_the_lock_when_the_first_training_is_not_over(
+    place: Path, if_locked: str, code: int
+) -> None:
+    (place / "d" / "model.safetensors").unlink()
+    with FileLock(place / "d" / ".lock"):
+        run = run_here(place, "update", "d", "now.csv", "--if-locked", if_locked)
+    assert run.code == code
+    assert "d: another run is writing here" in run.stderr
+    run = run_here(place, "update", "d", "now.csv", "--if-locked", if_locked)
+    assert run.code == 4 and "no such model" in run.stderr

@@ -217,3 +217,15 @@ def test_forecast_goes_on_at_midnight_when_the_only_row_is_of_a_day_without_one(
     assert run.code == 0, run.stderr
     times = list(pd.read_csv(StringIO(run.stdout))["ds"])
     assert times == ["2024-09-09T00:00:00-03:00", "2024-09-10T00:00:00-03:00"]
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_train_warns_of_a_zone_when_its_clocks_skip_all_that_is_missing(
+    tmp_path: Path, gap: bool
+) -> None:
+    hours = hours_until("2018-03-29", "Europe/Paris")
+    write(tmp_path / "data.csv", hours.delete(9) if gap else hours)
+    run = run_here(tmp_path, "train", "data.csv", *TINY, "--out", "d")
+    assert run.code == 0, run.stderr
+    assert ("2018-03-25T02:00:00 is missing, as where clocks" in run.stderr) != gap
+    assert ("pass --time-zone Europe/Paris\n" in run.stderr) != gap

@@ -40,7 +40,8 @@ def test_zone_is_the_one_whose_clocks_were_set_back(times: list[str], zone: str 
 def test_zone_is_the_one_whose_clocks_were_set_forward(
     times: list[str], zone: str, first: str
 ) -> None:
-    assert zone_skipping(local(*times)) == (zone, int(local(first)[0]))
+    found = zone_skipping(local(*times))
+    assert found is not None and (found[0], found[1][0]) == (zone, int(local(first)[0]))
 
 
 def test_no_zone_is_found_when_no_hour_is_skipped() -> None:
