@@ -35,7 +35,7 @@ USUAL = {
 }
 # The last step counts as whole unless it stops earlier than all but this share of the others, and
 # the first one unless it begins later; of the others there must be so many to say so.
-EARLIEST, OTHERS = 0.05, 20
+RARELY, OTHERS = 0.05, 20
 
 
 class Resampled(NamedTuple):
@@ -225,5 +225,5 @@ def _cut_short(edge: IntArray, observed: IntArray, reach: IntArray, keys: IntArr
     series = np.searchsorted(keys[edge], keys[observed])
     others = np.bincount(series) - 1
     shorter = np.bincount(series, weights=reach[observed] <= reach[edge][series]) - 1
-    cut: IntArray = edge[(others >= OTHERS) & (shorter < EARLIEST * others)]
+    cut: IntArray = edge[(others >= OTHERS) & (shorter < RARELY * others)]
     return cut

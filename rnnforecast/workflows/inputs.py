@@ -44,12 +44,13 @@ def warn_of_ignored(table: Table, reporter: Reporter) -> None:
 def warn_of_clocks(table: Table, reporter: Reporter) -> None:
     """Name the zone whose clocks skip all the times that are missing."""
     panel = table.panel
-    missing = np.flatnonzero(np.isnan(panel.values) & panel.frequency.may_skip)
-    if not len(missing):
+    missing = np.flatnonzero(np.isnan(panel.values))
+    if not panel.frequency.may_skip or not len(missing):
         return
     series = np.searchsorted(panel.offsets, missing, side="right") - 1
     times = np.unique(panel.times(series, missing - panel.offsets[series]))
-    found = zone_skipping(times)
+    # Mostly the first one tells, and other gaps may be many.
+    found = zone_skipping(times[:1]) and zone_skipping(times)
     if found is not None and found[1] == times.tolist():
         first = panel.frequency.format(times[:1])[0]
         reporter.warning(

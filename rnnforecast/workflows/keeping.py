@@ -14,6 +14,7 @@ import pandas as pd
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
 from rnnforecast.contenders import Calibrated, Contender
+from rnnforecast.data.covariates import CellValues
 from rnnforecast.data.files import write_files
 from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import WindowIndex
@@ -204,7 +205,7 @@ def digest_of(table: Table) -> str:
     return digest.hexdigest()
 
 
-def _covariates_of(table: Table, place: int) -> Iterator[FloatArray]:
+def _covariates_of(table: Table, place: int) -> Iterator[CellValues]:
     """What a series has beside its values, column by column."""
     covariates = table.covariates
     if covariates is None:

@@ -109,7 +109,8 @@ def update(request: UpdateRequest, reporter: Reporter) -> Scored:
     """
     device = select_device(request.device)
     if not any((request.directory / name).is_file() for name in (MODEL_FILE, LOCK)):
-        load_artifact(request.directory, device)  # which says so before a directory is made
+        # Which says so before a directory is made; a first training would hold a lock there.
+        load_artifact(request.directory, device)
     with locked_directory(request.directory, request.control.if_locked, reporter) as held:
         if not held:
             return Scored(pd.DataFrame(columns=["model"]))

@@ -198,7 +198,7 @@ def test_suggestion_is_without_a_zone_when_the_zone_settles_nothing(tmp_path: Pa
     assert asked["suggestion"].count("--time-zone") == 1
 
 
-def with_plans(directory: Path, rows: int = 70) -> list[str]:
+def with_plans(directory: Path) -> list[str]:
     """Files of a promotion ahead and of the size of each series; the options that read them."""
     ahead = pd.date_range(DAYS[-1], periods=15)[1:]
     plans = [f"{name},{day:%Y-%m-%d},{day.day % 2}" for name in "ab" for day in (*DAYS, *ahead)]

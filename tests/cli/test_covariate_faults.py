@@ -142,8 +142,8 @@ def test_train_keeps_the_past_when_side_tables_contradict_it(tmp_path: Path) -> 
     write(tmp_path / "sizes.csv", "a,1", "b,3", header="unique_id,size")
     written = []
     for future, static in (("plan.csv", ["--static-data", "sizes.csv"]), ("honest.csv", [])):
-        options = [*TRAIN, "--static", "size", "--future-data", future, *static, "--overwrite"]
-        run = run_here(tmp_path, "train", "data.csv", *options[:-1])
+        options = [*TRAIN, "--static", "size", "--future-data", future, *static]
+        run = run_here(tmp_path, "train", "data.csv", *options)
         assert run.code == 0, run.stderr
         written.append((tmp_path / "model" / "forecasts.csv").read_text())
         if static:
@@ -268,10 +268,10 @@ def test_column_is_called_what_it_is_when_it_is_asked_for_beside_the_target(
 
 
 def test_column_may_be_named_as_a_target_when_another_is_the_target(trained: Path) -> None:
-    options = [*TRAIN[:-1], "other", "--target-col", "price", "--past", "y"]
-    options = [each for each in options if each not in ("--future",)]
-    options.remove("price")
-    run = run_here(trained, "train", "data.csv", *options)
+    columns = ["--target-col", "price", "--past", "y"]
+    run = run_here(
+        trained, "train", "data.csv", "--horizon", "3", *TINY, *columns, "--out", "other"
+    )
     assert run.code == 0, run.stderr
 
 
