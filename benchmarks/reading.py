@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--files", default=",".join(FILES))
     given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in given.files.split(","):
         path = given.folder / f"{name}.csv"
