@@ -15,9 +15,8 @@ from rnnforecast.config import RunConfig
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
-from rnnforecast.estimation import batch_loss, newest_windows, training_windows
+from rnnforecast.estimation import batch_loss, newest_windows, prepared
 from rnnforecast.forecaster import Forecaster, gather_windows
-from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.normalisation import window_scale
 from rnnforecast.runtime import seed_everything
 from rnnforecast.training.augmentation import jitter
@@ -53,20 +52,12 @@ def median(forecaster: Forecaster, panel: Panel, index: WindowIndex) -> np.ndarr
     return forecaster.predict_at(panel, index)[..., levels.index(0.5)]
 
 
-def train(
-    known: Panel,
-    config: RunConfig,
-    augment: Augmentation | None = None,
-    start: Callable[[ForecastNetwork], None] = lambda network: None,
-) -> Forecaster:
+def train(known: Panel, config: RunConfig, augment: Augmentation | None = None) -> Forecaster:
     """`estimation.fit_forecaster`, but that training windows are augmented."""
     generator = seed_everything(config.training.seed)
     ends = training_ends(known.lengths, config.windows.horizon)
     seen = known if ends is None else known.before(ends)
-    index = training_windows(seen, config.windows)
-    network = ForecastNetwork(config.model, config.windows)
-    start(network)
-    windows = gather_windows(seen, index, config, device=CPU)
+    network, windows = prepared(known, config, CPU, ends)
     view = View(seen, windows, config) if augment else None
 
     def loss(places: Tensor, progress: float) -> Tensor:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from augmenting import median, train
 from scipy.optimize import minimize_scalar
 from scipy.special import boxcox, inv_boxcox
@@ -14,7 +13,6 @@ from scipy.special import boxcox, inv_boxcox
 from rnnforecast.config import RunConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
-from rnnforecast.models.network import ForecastNetwork
 
 
 def no_log(panel: Panel, known: Panel, index: WindowIndex, config: RunConfig) -> np.ndarray:
@@ -59,7 +57,7 @@ def guerrero(values: np.ndarray, season: int) -> float:
 
 
 def differencing(panel: Panel, known: Panel, index: WindowIndex, config: RunConfig) -> np.ndarray:
-    """What each value adds to that a season before, the skip started as no change of it."""
+    """What each value adds to that a season before."""
     season, log = config.windows.season, config.model.log
     config = without_log(config)
 
@@ -72,11 +70,7 @@ def differencing(panel: Panel, known: Panel, index: WindowIndex, config: RunConf
             series.append(own)
         return replace(part, values=np.concatenate(series))
 
-    def start(network: ForecastNetwork) -> None:
-        with torch.no_grad():
-            network.skip.weight.zero_()
-
-    steps = median(train(differenced(known), config, start=start), differenced(panel), index)
+    steps = median(train(differenced(known), config), differenced(panel), index)
     values = np.log(panel.values) if log else panel.values
     out = np.empty_like(steps)
     for row, (series, cutoff) in enumerate(zip(index.series, index.cutoffs, strict=True)):
