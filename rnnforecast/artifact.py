@@ -33,12 +33,12 @@ from rnnforecast.limits import (
     check_work,
     run_config,
 )
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.registry import find_model
 from rnnforecast.stored_panel import panel_shapes, panel_tensors, stored_panel
 
 MODEL_FILE = "model.safetensors"
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 UNREADABLE = (
     SafetensorError,
     ConfigError,
@@ -223,7 +223,7 @@ def _expected(
     return expected
 
 
-def _weights(prefix: str, network: ForecastNetwork) -> dict[str, Tensor]:
+def _weights(prefix: str, network: Ensemble) -> dict[str, Tensor]:
     """The weights of a network under names of their own."""
     return {
         f"{prefix}{name}": weights.detach().cpu().contiguous()
@@ -231,13 +231,14 @@ def _weights(prefix: str, network: ForecastNetwork) -> dict[str, Tensor]:
     }
 
 
-def _unfilled(config: RunConfig, tensors: int) -> ForecastNetwork:
+def _unfilled(config: RunConfig, tensors: int) -> Ensemble:
     """The network without any memory for its weights."""
     layers = config.model.num_layers if find_model(config.model.model).cell else 1
+    layers *= max(1, len(config.model.lookbacks))
     if layers > tensors:
         raise ValueError(f"{layers} layers in {tensors} tensors")
     with torch.device("meta"):
-        return ForecastNetwork(config.model, config.windows)
+        return Ensemble(config.model, config.windows)
 
 
 def _finite(stored: Container, name: str) -> Tensor:

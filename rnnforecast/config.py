@@ -22,6 +22,7 @@ Init = Literal["orthogonal", "chrono", "uniform"]
 Optimisation = Literal["adamw", "sgd"]
 ScheduleName = Literal["one-cycle", "cosine", "constant", "plateau"]
 TeacherForcing = Literal["scheduled", "always", "never"]
+PresetName = Literal["fast", "default", "best"]
 IfLocked = Literal["fail", "wait", "skip"]
 
 
@@ -35,13 +36,14 @@ def _require_levels(levels: tuple[float, ...]) -> None:
 
 def _require_optimisation(config: TrainConfig | Settings) -> None:
     rate = config.learning_rate
-    require(math.isfinite(rate) and rate > 0, "learning_rate", "positive", rate)
+    usable = rate is None or (math.isfinite(rate) and rate > 0)
+    require(usable, "learning_rate", "positive", rate)
     require(config.clip_norm >= 0, "clip_norm", "at least 0", config.clip_norm)
     require(config.clip_value >= 0, "clip_value", "at least 0", config.clip_value)
     percentile = config.clip_percentile
     require(0 < percentile <= 100, "clip_percentile", "above 0 and at most 100", percentile)
-    usable = 0 <= config.jitter < math.inf
-    require(usable, "jitter", "finite and at least 0", config.jitter)
+    finite = 0 <= config.jitter < math.inf
+    require(finite, "jitter", "finite and at least 0", config.jitter)
     require(0 <= config.seed < 2**63, "seed", "in [0, 2^63)", config.seed)
     require_one_of(Optimisation, "optimizer", config.optimizer)
     require_one_of(ScheduleName, "schedule", config.schedule)
@@ -116,6 +118,8 @@ class ModelSpec:
         inputs: What the network reads beside the series.
         nonnegative: Whether no forecast is below 0.
         typical: What the training series are like.
+        lookbacks: What each member of the ensemble reads, longest first; empty for one member that
+            reads the whole lookback.
     """
 
     model: str
@@ -131,9 +135,13 @@ class ModelSpec:
     inputs: InputSizes = InputSizes()
     nonnegative: bool = False
     typical: Typical = Typical()
+    lookbacks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         require_one_of(Init, "init", self.init)
+        descending = list(self.lookbacks) == sorted(self.lookbacks, reverse=True)
+        usable = descending and min(self.lookbacks, default=1) >= 1
+        require(usable, "lookbacks", "at least 1, longest first", list(self.lookbacks))
         require(self.tbptt is None or self.tbptt >= 1, "tbptt", "at least 1", self.tbptt)
         require(self.hidden_size >= 1, "hidden_size", "at least 1", self.hidden_size)
         require(self.num_layers >= 1, "num_layers", "at least 1", self.num_layers)
@@ -216,6 +224,10 @@ class RunConfig:
     training: TrainConfig
     encodings: tuple[Encoding, ...] = ()
 
+    def __post_init__(self) -> None:
+        longest = max(self.model.lookbacks, default=self.windows.lookback)
+        require(longest == self.windows.lookback, "lookback", "the longest member's", longest)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -226,6 +238,8 @@ class Settings:
 
     horizon: int
     model: str = "gru"
+    preset: str = "default"
+    members: int | None = None
     season: int | None = None
     lookback: int | None = None
     levels: tuple[float, ...] = (80.0, 95.0)
@@ -240,7 +254,7 @@ class Settings:
     tbptt: int | None = None
     epochs: int = 25
     batch_size: int | None = None
-    learning_rate: float = 2e-3
+    learning_rate: float | None = None
     clip_norm: float = 1.0
     clip_value: float = math.inf
     clip_percentile: float = 100.0
@@ -254,13 +268,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         sizes = ("horizon", "season", "lookback", "segment_length", "hidden_size", "batch_size")
-        for name in (*sizes, "num_layers", "tbptt", "epochs", "patience"):
+        for name in (*sizes, "num_layers", "tbptt", "epochs", "patience", "members"):
             value = getattr(self, name)
             require(value is None or value >= 1, name, "at least 1", value)
             require(value is None or value < LARGEST, name, f"below {LARGEST}", value)
         require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
         _require_optimisation(self)
         require_one_of(Init, "init", self.init)
+        require_one_of(PresetName, "preset", self.preset)
         _require_levels(self.levels)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,31 @@ from rnnforecast.models.distributions import find_head
 from rnnforecast.models.registry import ModelEntry, find_model
 
 LONGEST_LOOKBACK = 720
+LONGEST_WITHOUT_SEASON = 336
+# Windows that tell something of their own, as those of one horizon overlap, from which on steps are
+# long, from which on a network is no longer narrow, and from which on it is wide.
+SOME, ENOUGH, PLENTY = 1_000, 3_000, 5_000
+LEAST_STEPS, MOST_STEPS = 1_000, 1_500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What accuracy may cost.
+
+    Attributes:
+        members: Networks that forecast together.
+        effort: Gradient steps as a multiple of what the rule says.
+    """
+
+    members: int
+    effort: float
+
+
+PRESETS = {
+    "fast": Preset(members=1, effort=0.4),
+    "default": Preset(members=3, effort=1.0),
+    "best": Preset(members=9, effort=1.5),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +87,15 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     if head.counts and settings.log:
         raise ConfigError(f"head {head.name} is of counts, not of their logarithms; drop --log")
     windows, segment = _windows(settings, facts, model)
-    hidden_size = settings.hidden_size or _hidden_size(facts.windows)
+    lookbacks = _lookbacks(settings, facts, windows, segment)
+    windows = replace(windows, lookback=max(lookbacks))
+    own = facts.windows // settings.horizon
     return RunConfig(
         data=data,
         windows=windows,
         model=ModelSpec(
             model=settings.model,
-            hidden_size=hidden_size,
+            hidden_size=settings.hidden_size or _hidden_size(own),
             num_layers=settings.num_layers or model.num_layers,
             dropout=settings.dropout,
             segment_length=segment,
@@ -79,8 +106,9 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             init=settings.init,
             tbptt=settings.tbptt,
             nonnegative=settings.nonnegative,
+            lookbacks=lookbacks if len(lookbacks) > 1 else (),
         ),
-        training=_training(settings, facts.windows),
+        training=_training(settings, facts.windows, own),
     )
 
 
@@ -119,41 +147,69 @@ def _lookback(seasons: tuple[int, ...], horizon: int, typical_length: int) -> in
     of the main season.
     """
     if seasons == (1,):
-        wished = max(14, 8 * horizon)
+        wished = max(14, min(8 * horizon, LONGEST_WITHOUT_SEASON), 2 * horizon)
     else:
         wished = max(2 * seasons[-1], min(14 * seasons[0], 336), 2 * horizon)
     return max(2 * seasons[0], min(wished, typical_length // 2, LONGEST_LOOKBACK))
 
 
+def _lookbacks(
+    settings: Settings, facts: Facts, windows: WindowSpec, segment: int
+) -> tuple[int, ...]:
+    """What each member reads, longest first: the rule's lookback, half of it, twice, and again.
+
+    No one lookback suits all series, and networks that read more and less err apart. A half must
+    hold two seasons, and there must be many windows of twice as much. What the user asks for, all
+    members read.
+    """
+    lookback = windows.lookback
+    choices = [lookback]
+    if settings.lookback is None:
+        half = math.ceil(lookback / 2 / segment) * segment
+        if half >= max(2 * windows.season, windows.horizon):
+            choices.append(half)
+        longest = LONGEST_WITHOUT_SEASON if windows.season == 1 else LONGEST_LOOKBACK
+        if 2 * lookback <= min(facts.typical_length // 4, longest):
+            choices.append(2 * lookback)
+    members = settings.members or PRESETS[settings.preset].members
+    return tuple(sorted((choices[place % len(choices)] for place in range(members)), reverse=True))
+
+
 def _segment_length(model: ModelEntry, season: int, lookback: int) -> int:
-    """A season a recurrent step where seven or more fit, else a quarter; about 16 steps without.
+    """A season a recurrent step where seven or more fit, else a quarter; about 8 steps without.
 
     Few recurrent steps keep gradients alive and training fast, and one phase of the season always
     falls on the same input. A recurrence from season to season needs a whole number of steps in
     one, several if there can be.
     """
     if season == 1:
-        return 1 if model.skip_recurrence else max(1, lookback // 16)
+        return 1 if model.skip_recurrence else max(1, lookback // 8)
     quarter = max(1, season // 4)
     if model.skip_recurrence:
         return max(length for length in range(1, quarter + 1) if season % length == 0)
     return season if lookback >= 7 * season else quarter
 
 
-def _hidden_size(windows: int) -> int:
-    """Wider networks for more windows: few overfit a wide one, and a narrow one is faster."""
-    return 32 if windows < 5_000 else 64 if windows < 30_000 else 128
+def _hidden_size(own: int) -> int:
+    """Wider networks where more windows tell something of their own: few are learnt by heart.
+
+    Those that begin within one horizon overlap, so that a long horizon leaves few. A narrow network
+    is also faster.
+    """
+    return 32 if own < ENOUGH else 64 if own < PLENTY else 128
 
 
-def _training(settings: Settings, windows: int) -> TrainConfig:
-    """Four passes over the windows, but at least 400 and at most 1,500 steps in 25 epochs."""
-    batch_size = settings.batch_size or min(512, max(32, 2 ** round(math.log2(windows / 50))))
-    steps = min(1_500, max(400, 4 * windows // batch_size))
+def _training(settings: Settings, windows: int, own: int) -> TrainConfig:
+    """From 1,000 to 1,500 steps in 25 epochs, of short ones and small batches where windows tell
+    little: more would only see the same again."""
+    largest = 128 if own < ENOUGH else 256
+    batch_size = settings.batch_size or min(largest, max(32, 2 ** round(math.log2(windows / 50))))
+    steps = min(MOST_STEPS, max(LEAST_STEPS, own // 3)) * PRESETS[settings.preset].effort
     return TrainConfig(
         epochs=settings.epochs,
         batches_per_epoch=math.ceil(steps / Settings.epochs),
         batch_size=batch_size,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.learning_rate or (2e-3 if own < SOME else 4e-3),
         clip_norm=settings.clip_norm,
         clip_value=settings.clip_value,
         clip_percentile=settings.clip_percentile,

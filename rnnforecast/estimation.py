@@ -15,6 +15,8 @@ from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, windows
 from rnnforecast.errors import DataError
 from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch
 from rnnforecast.models.decoders import Truth
+from rnnforecast.models.ensemble import Ensemble
+from rnnforecast.models.linear_start import Sample, linear_start
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import seed_everything
@@ -24,6 +26,8 @@ from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
 from rnnforecast.training.state import Loss
 
 VALIDATION_WINDOWS = 4096
+# Windows that a skip's start is found by, and the share of each series whose windows judge it.
+START_WINDOWS, JUDGED_SHARE = 8192, 0.3
 # Values that all windows of a validation or calibration hold together, and the share of windows for
 # which a model that samples has the time.
 READ_VALUES, DRAWN_SHARE = 2**24, 1 / 32
@@ -42,7 +46,7 @@ def fit_forecaster(
     *,
     device: torch.device,
     ends: IntArray | None = None,
-    initial: ForecastNetwork | None = None,
+    initial: Ensemble | None = None,
     stop_after: int | None = None,
     on_epoch: Progress | None = None,
     watch: Watch = UNWATCHED,
@@ -65,9 +69,7 @@ def fit_forecaster(
         TrainingError: Training diverged.
     """
     generator = seed_everything(config.training.seed)
-    network, train = _prepared(panel, config, device, ends)
-    if initial is not None:
-        network.load_state_dict(initial.state_dict())
+    network, train = prepared(panel, config, device, ends, initial)
     validate = None
     if ends is not None:
         newest = newest_windows(panel, config, ends)
@@ -106,7 +108,7 @@ def find_rate(
         TrainingError: The loss is not finite from the start.
     """
     generator = seed_everything(config.training.seed)
-    network, train = _prepared(panel, config, device, ends)
+    network, train = prepared(panel, config, device, ends)
     return find_learning_rate(
         network,
         config.training,
@@ -116,19 +118,56 @@ def find_rate(
     )
 
 
-def _prepared(
-    panel: Panel, config: RunConfig, device: torch.device, ends: IntArray | None
-) -> tuple[ForecastNetwork, WindowGatherer]:
-    """A new network, and the windows to fit it to."""
+def prepared(
+    panel: Panel,
+    config: RunConfig,
+    device: torch.device,
+    ends: IntArray | None,
+    initial: Ensemble | None = None,
+) -> tuple[Ensemble, WindowGatherer]:
+    """A network with these weights or new ones, and the windows to fit it to."""
     seen = panel if ends is None else panel.before(ends)
     index = training_windows(seen, config.windows)
     if not len(index):
         raise DataError("no series has two values to learn from; pass longer series")
-    network = ForecastNetwork(config.model, config.windows).to(device)
+    network = Ensemble(config.model, config.windows)
+    if initial is None:
+        _start_skips(network, seen, index, config)
+    else:
+        network.load_state_dict(initial.state_dict())
+    network.to(device)
     return network, gather_windows(seen, index, config, device=device)
 
 
-def _training_loss(network: ForecastNetwork, train: WindowGatherer, config: RunConfig) -> Loss:
+def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: RunConfig) -> None:
+    """Start the skip of each member at what serves the training windows of `index` best.
+
+    Of these it is found by those that have two of the longest season before them, or half of their
+    series, at most 8,192 of them. Those of the newest values judge.
+    """
+    device = torch.device("cpu")  # a GPU may lack the double precision of a decomposition
+    enough = np.minimum(2 * max(config.windows.seasons), panel.lengths // 2)
+    told = np.flatnonzero(index.cutoffs >= enough[index.series])
+    sample = WindowIndex(series=index.series[told], cutoffs=index.cutoffs[told])
+    sample = sample.thinned(min(START_WINDOWS, affordable_windows(config)))
+    batch = gather_windows(panel, sample, config, device=device).gather(torch.arange(len(sample)))
+    judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
+    left = torch.from_numpy(judged[sample.series] - sample.cutoffs)
+    older = torch.arange(config.windows.horizon) < left[:, None]
+    for member in network.members:
+        values, mask, _ = member.newest(batch.values, batch.mask)
+        read, scale = member.normalise(values, mask)
+        parts = Sample(
+            read=read[:, -member.skip.read :],
+            target=torch.where(batch.target_mask, scale.apply(batch.target), 0.0).to(read),
+            mask=batch.target_mask,
+            older=batch.target_mask & older,
+            newer=left <= 0,
+        )
+        member.skip.start_at(linear_start(parts, config.windows.seasons))
+
+
+def _training_loss(network: Ensemble, train: WindowGatherer, config: RunConfig) -> Loss:
     """The loss of training windows; what a network that learns reads of them is jittered."""
     season, share = config.windows.season, config.training.jitter
     teaching = TEACHING[config.training.teacher_forcing]
@@ -142,11 +181,12 @@ def _training_loss(network: ForecastNetwork, train: WindowGatherer, config: RunC
     return loss
 
 
-def batch_loss(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+def batch_loss(
+    network: Ensemble | ForecastNetwork, batch: Batch, teacher_share: float = 0.0
+) -> Tensor:
     """The mean loss of some windows; a decoder that is fed back reads this share of the truth."""
     truth = Truth(batch.target, batch.target_mask, teacher_share)
-    parameters, scale = network(batch.values, batch.mask, truth, batch.inputs)
-    return network.head.loss(parameters, scale, batch.target, batch.target_mask)
+    return network.loss(batch.values, batch.mask, truth, batch.inputs)
 
 
 def affordable_windows(config: RunConfig) -> int:

@@ -16,8 +16,8 @@ from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.models.distributions import find_head
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.filling import POLICIES
-from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.runtime import panel_dtype
 
 PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**19
@@ -37,7 +37,7 @@ class Forecaster:
     """
 
     config: RunConfig
-    network: ForecastNetwork
+    network: Ensemble
     factors: FloatArray | None = None
 
     @property

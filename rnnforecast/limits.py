@@ -101,7 +101,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     windows, model, training = config.windows, config.model, config.training
     sizes = (
         *(windows.lookback, windows.horizon, *windows.seasons),
-        *(model.hidden_size, model.segment_length, model.tbptt or 1),
+        *(model.hidden_size, model.segment_length, model.tbptt or 1, *model.lookbacks),
         *(training.epochs, training.batches_per_epoch, training.batch_size, training.patience),
     )
     _limit(max(sizes) < LARGEST, f"a size of {max(sizes)}")
@@ -224,11 +224,12 @@ def check_work(config: RunConfig, panel: Panel) -> None:
     )
     features, inputs = panel.features, spec.inputs
     beside = 0 if features is None else features.past.size + features.future.size
-    read = len(panel) * reach * (1 + inputs.past + inputs.future)
+    members = max(1, len(spec.lookbacks))
+    read = members * len(panel) * reach * (1 + inputs.past + inputs.future)
     told = len(panel.values) + beside
     _limit(read <= max(FREE_VALUES, VALUES_SHARE * told), f"{read} values to read")
     cells = len(panel) * windows.horizon * len(spec.quantile_levels)
-    cost = cells * (DRAWN_COST if entry.samples else 1)
+    cost = cells * (DRAWN_COST if entry.samples else 1) * members
     kept = len(panel.values) + SERIES_SHARE * len(panel)
     _limit(cost <= max(FREE_CELLS, CELLS_SHARE * kept), f"{cells} cells to forecast")
     drawn = windows.horizon if entry.samples else 1

@@ -20,7 +20,7 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.files import write_files
 from rnnforecast.data.panel import Panel
 from rnnforecast.forecaster import Forecaster
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.runtime import seed_everything
 from tests.short_training import short_training
 
@@ -41,7 +41,7 @@ def make_artifact(lookback: int = 6, **changed: Any) -> Artifact:
         training=TRAINING,
     )
     seed_everything(3)
-    network = ForecastNetwork(config.model, config.windows)
+    network = Ensemble(config.model, config.windows)
     with torch.no_grad():
         for weights in network.parameters():
             weights.add_(torch.randn_like(weights) / 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from safetensors.torch import load_file, save
 from rnnforecast.artifact import MODEL_FILE, load_artifact, pack_artifact
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.registry import MODELS
 from tests.model_files import (
     KEY,
@@ -37,6 +38,7 @@ from tests.model_files import (
 CPU = torch.device("cpu")
 DAY = 86_400_000_000
 DAYS = np.zeros(1, dtype=np.int64)
+SKIP = "network.members.0.skip"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +155,7 @@ def test_model_file_loads_with_safetensors_alone_when_saved(tmp_path: Path) -> N
         assert torch.equal(tensors[f"network.{name}"], value)
     with safe_open(tmp_path / MODEL_FILE, framework="np") as file:
         header = json.loads(file.metadata()[KEY])
-    assert header["schema_version"] == 5
+    assert header["schema_version"] == 6
     assert header["ids"] == list(artifact.panel.ids)
     assert set(header["versions"]) >= {"rnnforecast", "torch"}
 
@@ -368,6 +370,14 @@ CHANGES = {
             (("config", "model", "levels"), [n / 20 for n in range(1, 1002)]),
             (("config", "model", "tbptt"), 2**31),
             (("config", "model", "tbptt"), "1"),
+            (("config", "model", "lookbacks"), None),
+            (("config", "model", "lookbacks"), 6),
+            (("config", "model", "lookbacks"), [6, 6]),
+            (("config", "model", "lookbacks"), [7]),
+            (("config", "model", "lookbacks"), [6, 0]),
+            (("config", "model", "lookbacks"), [6, 3.0]),
+            (("config", "model", "lookbacks"), [3, 6]),
+            (("config", "model", "lookbacks"), [2**31, 6]),
             (("config", "model", "num_layers"), 1000),
             (("config", "model", "log"), 1),
             (("config", "model", "init"), "zero"),
@@ -407,10 +417,11 @@ CHANGES = {
     **{
         f"{name} is {what}": set_tensor(name, value)
         for name, what, value in (
-            ("network.decoder.projection.location.bias", "absent", None),
-            ("network.decoder.projection.location.bias", "too long", torch.zeros(4)),
-            ("network.decoder.projection.location.bias", "a matrix", torch.zeros(3, 1)),
-            ("network.skip.weight", "transposed", torch.zeros(6, 3)),
+            ("network.members.0.decoder.projection.location.bias", "absent", None),
+            ("network.members.0.decoder.projection.location.bias", "too long", torch.zeros(4)),
+            ("network.members.0.decoder.projection.location.bias", "a matrix", torch.zeros(3, 1)),
+            (f"{SKIP}.start", "transposed", torch.zeros(6, 3)),
+            (f"{SKIP}.change", "transposed", torch.zeros(6, 3)),
             ("lookback.values", "absent", None),
             ("lookback.values", "too short", torch.zeros(6, dtype=torch.float64)),
             ("lookback.values", "too long", torch.zeros(8, dtype=torch.float64)),
@@ -432,9 +443,13 @@ CHANGES = {
             ("lookback.values", "too large", torch.full((7,), 1e200, dtype=torch.float64)),
             ("lookback.starts", "first of all", torch.tensor([0, -(2**63)])),
             ("lookback.starts", "last of all", torch.tensor([0, 2**63 - 1])),
-            ("network.skip.weight", "double", torch.zeros(3, 6, dtype=torch.float64)),
-            ("network.skip.weight", "unknown", torch.full((3, 6), torch.nan)),
-            ("network.skip.weight", "infinite", torch.full((3, 6), torch.inf)),
+            (f"{SKIP}.change", "double", torch.zeros(3, 6, dtype=torch.float64)),
+            (f"{SKIP}.change", "unknown", torch.full((3, 6), torch.nan)),
+            (f"{SKIP}.change", "infinite", torch.full((3, 6), torch.inf)),
+            (f"{SKIP}.start", "double", torch.zeros(3, 6, dtype=torch.float64)),
+            (f"{SKIP}.start", "unknown", torch.full((3, 6), torch.nan)),
+            (f"{SKIP}.start", "infinite", torch.full((3, 6), torch.inf)),
+            (f"{SKIP}.start", "absent", None),
             ("lookback.starts", "absent", None),
             ("lookback.starts", "too short", torch.tensor([0])),
             ("lookback.starts", "of floats", torch.tensor([0.0, 1.0])),
@@ -617,6 +632,53 @@ def test_pack_artifact_raises_when_the_file_could_not_be_loaded() -> None:
         pack_artifact(make_artifact(lookback=2049))
 
 
+@pytest.mark.parametrize("name", ["gru", "linear"])
+def test_load_artifact_raises_before_any_network_when_a_file_claims_very_many_members(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_artifact(make_artifact(model=name, lookbacks=(6, 6)), tmp_path)
+    header, tensors = unpacked(tmp_path / MODEL_FILE)
+
+    def build(*arguments: object) -> None:
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr("rnnforecast.artifact.Ensemble", build)
+    for count in (len(tensors) + 1, 10**4, 10**6):
+        header["config"]["model"]["lookbacks"] = [6] * count
+        begun = time.perf_counter()
+        message = load_damaged(packed(header, tensors), tmp_path)
+        assert time.perf_counter() - begun < 5
+        assert f"{count} layers in {len(tensors)} tensors" in message
+
+
+def test_load_artifact_raises_when_members_read_other_lookbacks_than_their_weights(
+    tmp_path: Path,
+) -> None:
+    save_artifact(make_artifact(lookbacks=(6, 4)), tmp_path)
+    header, tensors = unpacked(tmp_path / MODEL_FILE)
+    for lookbacks in ([6, 3], [6, 6], [6, 4, 4], [6], []):
+        header["config"]["model"]["lookbacks"] = lookbacks
+        assert "no model this version can read" in load_damaged(packed(header, tensors), tmp_path)
+
+
+def test_pack_artifact_counts_every_member_when_it_bounds_what_is_read() -> None:
+    ids = 700
+    for members, fits in ((2, True), (3, False)):
+        artifact = make_artifact(lookback=2048, segment_length=1, lookbacks=(2048,) * members)
+        panel = replace(
+            artifact.panel,
+            ids=tuple(map(str, range(ids))),
+            values=np.ones(ids),
+            offsets=np.arange(ids + 1),
+            starts=np.repeat(DAYS, ids),
+        )
+        if fits:
+            pack_artifact(replace(artifact, panel=panel))
+        else:
+            with pytest.raises(ConfigError, match=f"^{3 * ids * 2048} values to read: more than"):
+                pack_artifact(replace(artifact, panel=panel))
+
+
 def test_load_artifact_raises_when_layers_skip_far_more_than_there_is(tmp_path: Path) -> None:
     save_artifact(make_artifact(model="dilated-gru", num_layers=12), tmp_path)
     load_artifact(tmp_path, CPU)
@@ -639,7 +701,7 @@ def test_pack_artifact_raises_when_a_forecast_would_be_far_larger_than_the_file(
             offsets=np.arange(count + 1),
             starts=np.repeat(DAYS, count),
         )
-        network = ForecastNetwork(config.model, config.windows)
+        network = Ensemble(config.model, config.windows)
         whole = replace(artifact, panel=panel, forecaster=Forecaster(config, network))
         if fits:
             pack_artifact(whole)
@@ -652,7 +714,7 @@ def test_load_artifact_raises_when_a_path_is_far_too_long(tmp_path: Path) -> Non
     artifact = make_artifact(lookback=1, model="deepar", head="normal")
     config = artifact.forecaster.config
     config = replace(config, windows=replace(config.windows, horizon=2**14 + 1))
-    network = ForecastNetwork(config.model, config.windows)
+    network = Ensemble(config.model, config.windows)
     with pytest.raises(ConfigError, match="paths of 16385 steps"):
         pack_artifact(replace(artifact, forecaster=Forecaster(config, network)))
 

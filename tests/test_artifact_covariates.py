@@ -18,7 +18,7 @@ from rnnforecast.data.calendar_features import calendar_encodings
 from rnnforecast.data.panel import Features
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from tests.model_files import Header, Tensors, make_artifact, packed, save_artifact, unpacked
 
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ def with_covariates(columns: tuple[Encoding, ...] = COLUMNS, lookback: int = 6) 
         static=rng.normal(size=(len(panel), sizes.static)).astype(np.float32),
     )
     return Artifact(
-        forecaster=Forecaster(config, ForecastNetwork(config.model, config.windows)),
+        forecaster=Forecaster(config, Ensemble(config.model, config.windows)),
         panel=replace(panel, features=features),
         record=plain.record,
     )
@@ -203,7 +203,7 @@ def test_load_artifact_raises_before_the_network_when_a_file_claims_many_categor
     def build(*arguments: object) -> None:
         raise AssertionError("a network was built")
 
-    monkeypatch.setattr("rnnforecast.artifact.ForecastNetwork", build)
+    monkeypatch.setattr("rnnforecast.artifact.Ensemble", build)
     monkeypatch.setattr("rnnforecast.artifact.stored_panel", build)
     for change in (with_many(1, categories=[str(k) for k in range(10**5)]), with_many(10**4)):
         changed(content, tmp_path, change)

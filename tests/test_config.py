@@ -53,6 +53,7 @@ AT_LEAST_1 = [
     (Settings, "batch_size"),
     (Settings, "num_layers"),
     (Settings, "tbptt"),
+    (Settings, "members"),
 ]
 # What is chosen by name, each in two specifications.
 NAMED = [
@@ -89,6 +90,10 @@ CASES: list[tuple[type[Any], str, Any, str]] = [
     (TrainConfig, "seed", -1, "in [0, 2^63)"),
     (TrainConfig, "seed", 2**63, "in [0, 2^63)"),
     (ModelSpec, "dropout", 1.0, "in [0, 1)"),
+    *[
+        (ModelSpec, "lookbacks", lookbacks, "at least 1, longest first")
+        for lookbacks in ((0,), (5, -1), (5, 7), (7, 5, 6))
+    ],
     *[(Typical, "share", value, "at least 0") for value in (-0.1, math.nan, math.inf)],
     *[(Typical, "spread", value, "positive") for value in (0.0, math.nan, math.inf)],
     *[(Typical, "lasting", value, "in [0, 1]") for value in (-0.1, 1.1, math.nan)],
@@ -237,6 +242,30 @@ def test_quantile_levels_ascend_symmetrically_when_levels_are_any(levels: list[f
 def test_season_is_the_first_when_seasons_are_several() -> None:
     assert WindowSpec(lookback=1, horizon=1, seasons=(24, 168)).season == 24
     assert WindowSpec(lookback=1, horizon=1).season == 1
+
+
+@pytest.mark.parametrize("lookbacks", [(11,), (13, 12), (6, 3)])
+def test_run_config_says_what_it_received_when_members_read_another_lookback(
+    lookbacks: tuple[int, ...],
+) -> None:
+    parts = {
+        "data": DataConfig(),
+        "windows": WindowSpec(lookback=12, horizon=3),
+        "training": TrainConfig(**VALID[TrainConfig]),
+    }
+    message = f"lookback must be the longest member's, got {lookbacks[0]}"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        RunConfig(**parts, model=ModelSpec(model="gru", lookbacks=lookbacks))
+    for fitting in ((), (12,), (12, 12, 5)):
+        spec = ModelSpec(model="gru", lookbacks=fitting)
+        assert RunConfig(**parts, model=spec).model.lookbacks == fitting
+
+
+@pytest.mark.parametrize("preset", ["", "Fast", "slow"])
+def test_settings_list_the_presets_when_one_is_unknown(preset: str) -> None:
+    message = f"preset must be one of fast, default, best, got '{preset}'"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Settings(horizon=3, preset=preset)
 
 
 def test_run_config_holds_the_specifications_and_encodings_when_built() -> None:

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig, Settings
-from rnnforecast.defaults import LONGEST_LOOKBACK, Facts, find_facts, resolve
+from rnnforecast.defaults import (
+    ENOUGH,
+    LEAST_STEPS,
+    LONGEST_LOOKBACK,
+    MOST_STEPS,
+    PLENTY,
+    PRESETS,
+    Facts,
+    find_facts,
+    resolve,
+)
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.registry import MODELS
 from tests.panels import make_panel
@@ -92,10 +102,13 @@ def test_resolve_takes_whole_segments_when_their_length_is_asked(
 
 @limits(max_examples=300, deadline=None)
 @given(known=facts())
-def test_resolve_trains_400_to_1500_steps_when_nothing_else_is_asked(known: Facts) -> None:
+def test_resolve_trains_within_the_bounds_of_steps_when_nothing_else_is_asked(
+    known: Facts,
+) -> None:
     training = resolved(known).training
-    assert 400 <= training.epochs * training.batches_per_epoch <= 1500
-    assert 32 <= training.batch_size <= 512
+    steps = training.epochs * training.batches_per_epoch
+    assert LEAST_STEPS <= steps < MOST_STEPS + training.epochs
+    assert 32 <= training.batch_size <= 256
     assert math.log2(training.batch_size).is_integer()
 
 
@@ -126,6 +139,8 @@ ASKED = {
     "patience": st.integers(1, 50),
     "seed": st.integers(0, 2**63 - 1),
 }
+# What is heeded by what it leads to.
+INDIRECT = {"horizon", "refit", "preset", "members"}
 
 
 @limits(max_examples=200, deadline=None)
@@ -148,7 +163,7 @@ def test_resolve_takes_the_users_value_when_one_is_given(
 
 
 def test_resolve_is_tested_with_every_setting_when_settings_grow() -> None:
-    assert {field.name for field in fields(Settings)} == {"horizon", "refit", *ASKED}
+    assert {field.name for field in fields(Settings)} == INDIRECT | set(ASKED)
 
 
 @pytest.mark.parametrize("name", ["season", "lookback"])
@@ -166,7 +181,9 @@ def test_resolve_keeps_the_data_configuration_when_given() -> None:
 @pytest.mark.parametrize(
     ("known", "horizon", "lookback", "segment"),
     [
-        pytest.param(some_facts(typical_length=1000), 4, 32, 2, id="no season: eight horizons"),
+        pytest.param(some_facts(typical_length=1000), 4, 32, 4, id="no season: eight horizons"),
+        pytest.param(some_facts(typical_length=2000), 60, 336, 42, id="no season: a cap"),
+        pytest.param(some_facts(typical_length=2000), 200, 400, 50, id="no season: two horizons"),
         pytest.param(some_facts(typical_length=1000), 1, 14, 1, id="no season: at least 14"),
         pytest.param(some_facts(seasons=(24,), typical_length=900), 48, 336, 24, id="hours"),
         pytest.param(
@@ -182,19 +199,139 @@ def test_resolve_keeps_the_data_configuration_when_given() -> None:
 def test_resolve_follows_the_rules_when_data_are_as_described(
     known: Facts, horizon: int, lookback: int, segment: int
 ) -> None:
-    config = resolved(known, horizon=horizon)
+    config = resolved(known, horizon=horizon, members=1)
     assert (config.windows.lookback, config.model.segment_length) == (lookback, segment)
+    assert config.model.lookbacks == ()
 
 
 @pytest.mark.parametrize(
-    ("windows", "hidden_size", "batch_size"),
-    [(2, 32, 32), (4_999, 32, 128), (5_000, 64, 128), (30_000, 128, 512), (10**11, 128, 512)],
+    ("known", "horizon", "lookbacks"),
+    [
+        pytest.param(some_facts(typical_length=1000), 4, (64, 32, 16), id="no season"),
+        pytest.param(some_facts(typical_length=255), 4, (32, 32, 16), id="too short for twice"),
+        pytest.param(some_facts(typical_length=256), 4, (64, 32, 16), id="just enough for twice"),
+        pytest.param(some_facts(typical_length=5000), 168, (336, 336, 168), id="half: a horizon"),
+        pytest.param(
+            some_facts(seasons=(24,), typical_length=5000), 24, (672, 336, 168), id="hours"
+        ),
+        pytest.param(
+            some_facts(seasons=(24,), typical_length=5000), 200, (408, 408, 216), id="the cap"
+        ),
+        pytest.param(
+            some_facts(seasons=(12,), typical_length=60), 18, (30,) * 3, id="no half: horizon"
+        ),
+        pytest.param(
+            some_facts(seasons=(12,), typical_length=90), 2, (45, 45, 24), id="two seasons"
+        ),
+        pytest.param(
+            some_facts(seasons=(12,), typical_length=72), 2, (36,) * 3, id="no half: seasons"
+        ),
+    ],
 )
-def test_resolve_widens_network_and_batches_when_windows_grow(
-    windows: int, hidden_size: int, batch_size: int
+def test_resolve_halves_and_doubles_the_lookback_when_members_are_three(
+    known: Facts, horizon: int, lookbacks: tuple[int, ...]
 ) -> None:
-    config = resolved(some_facts(windows=windows))
-    assert (config.model.hidden_size, config.training.batch_size) == (hidden_size, batch_size)
+    config = resolved(known, horizon=horizon, members=3)
+    assert config.model.lookbacks == lookbacks
+    assert config.windows.lookback == lookbacks[0]
+
+
+@limits(max_examples=300, deadline=None)
+@given(known=facts(), horizon=horizons, members=st.integers(2, 12), data=st.data())
+def test_resolve_gives_members_usable_lookbacks_when_nothing_else_is_asked(
+    known: Facts, horizon: int, members: int, data: st.DataObject
+) -> None:
+    """Three at most, each as often as another or once more or less, in whole segments."""
+    season = data.draw(st.none() | st.integers(1, min(400, known.longest)), label="season")
+    alone = resolved(known, horizon=horizon, season=season, members=1)
+    config = resolved(known, horizon=horizon, season=season, members=members)
+    lookbacks, usual = config.model.lookbacks, alone.windows.lookback
+    assert len(lookbacks) == members and config.windows.lookback == lookbacks[0]
+    assert list(lookbacks) == sorted(lookbacks, reverse=True)
+    counts = [lookbacks.count(each) for each in set(lookbacks)]
+    assert max(counts) - min(counts) <= 1 and len(counts) <= 3
+    for each in set(lookbacks) - {usual}:
+        assert each % config.model.segment_length == 0
+        assert each >= 2 * config.windows.season
+        if each > usual:
+            assert each == 2 * usual <= min(known.typical_length // 4, LONGEST_LOOKBACK)
+        else:
+            assert horizon <= each < usual / 2 + config.model.segment_length
+    assert usual in lookbacks
+    assert alone.model.segment_length == config.model.segment_length
+
+
+@pytest.mark.parametrize("lookback", [5, 32, 100])
+def test_resolve_lets_all_members_read_the_lookback_when_one_is_asked(lookback: int) -> None:
+    known = some_facts(typical_length=1000)
+    config = resolved(known, horizon=4, lookback=lookback, members=3)
+    assert config.model.lookbacks == (lookback,) * 3
+    assert config.windows.lookback == lookback
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_resolve_follows_the_preset_when_one_is_named(name: str) -> None:
+    known, preset = some_facts(typical_length=1000, windows=1000), PRESETS[name]
+    config = resolved(known, horizon=4, preset=name)
+    assert max(1, len(config.model.lookbacks)) == preset.members
+    expected = math.ceil(preset.effort * LEAST_STEPS / Settings.epochs)
+    assert config.training.batches_per_epoch == expected
+
+
+def test_resolve_takes_the_users_members_when_a_preset_says_another_number() -> None:
+    known = some_facts(typical_length=1000)
+    for name in PRESETS:
+        assert len(resolved(known, horizon=4, preset=name, members=5).model.lookbacks) == 5
+        assert resolved(known, horizon=4, preset=name, members=1).model.lookbacks == ()
+
+
+def test_presets_cost_more_and_more_when_they_promise_more() -> None:
+    fast, usual, best = (PRESETS[name] for name in ("fast", "default", "best"))
+    assert list(PRESETS) == ["fast", "default", "best"] and Settings.preset == "default"
+    assert fast.members < usual.members < best.members
+    assert fast.effort < usual.effort < best.effort
+    assert all(preset.members % 2 == 1 for preset in PRESETS.values())
+
+
+@pytest.mark.parametrize("horizon", [1, 7])
+@pytest.mark.parametrize(
+    ("own", "hidden_size", "largest"),
+    [
+        (2, 32, 128),
+        (ENOUGH - 1, 32, 128),
+        (ENOUGH, 64, 256),
+        (PLENTY - 1, 64, 256),
+        (PLENTY, 128, 256),
+        (10**11, 128, 256),
+    ],
+)
+def test_resolve_widens_network_and_batches_when_windows_of_their_own_grow(
+    own: int, hidden_size: int, largest: int, horizon: int
+) -> None:
+    """Windows that begin within one horizon overlap; a batch is about a fiftieth of them all."""
+    windows = own * horizon + horizon - 1
+    config = resolved(some_facts(windows=windows), horizon=horizon)
+    nearest = min(
+        (2**power for power in range(5, 40)), key=lambda b: abs(math.log2(50 * b / windows))
+    )
+    assert config.model.hidden_size == hidden_size
+    assert config.training.batch_size == min(largest, nearest)
+
+
+@pytest.mark.parametrize(
+    ("own", "steps"),
+    [
+        (2, LEAST_STEPS),
+        (3 * LEAST_STEPS, LEAST_STEPS),
+        (3 * LEAST_STEPS + 300, LEAST_STEPS + 100),
+        (3 * MOST_STEPS, MOST_STEPS),
+        (10**9, MOST_STEPS),
+    ],
+)
+def test_resolve_trains_longer_when_windows_of_their_own_grow(own: int, steps: int) -> None:
+    for horizon in (1, 10):
+        config = resolved(some_facts(windows=own * horizon), horizon=horizon)
+        assert config.training.batches_per_epoch == math.ceil(steps / Settings.epochs)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.forecaster import Forecaster, continued, without_logarithm
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS
 from tests.panels import make_panel
@@ -29,13 +30,13 @@ def forecaster(*, log: bool) -> Forecaster:
         model=ModelSpec(model="gru", hidden_size=3, log=log),
         training=short_training(),
     )
-    return Forecaster(config, ForecastNetwork(config.model, config.windows))
+    return Forecaster(config, Ensemble(config.model, config.windows))
 
 
 def test_predict_raises_with_series_when_a_forecast_is_infinite() -> None:
     diverged = forecaster(log=True)
     with torch.no_grad():
-        diverged.network.skip.bias.fill_(1e6)
+        diverged.network.members[0].skip.bias.fill_(1e6)
     with pytest.raises(TrainingError, match="^series 's0': the forecast is infinite, as of a netw"):
         diverged.predict(make_panel([1, 2, 3, 4], [5, 6, 7, 8]))
 
@@ -103,7 +104,7 @@ def of_typical(lasting: float, *, log: bool, future: int = 0) -> Forecaster:
     typical = Typical(share=0.5, spread=2.0, lasting=lasting)
     spec = replace(plain.config.model, typical=typical, inputs=InputSizes(future=future))
     config = replace(plain.config, model=spec)
-    return Forecaster(config, ForecastNetwork(spec, config.windows))
+    return Forecaster(config, Ensemble(spec, config.windows))
 
 
 CONSTANTS = ([7.0, 7, 7, 7], [5.0, 7, 7, 7, 7], [1e9, 1e9, 1e9], [3.0, np.nan, 3, 3], [0.0] * 9)
@@ -167,7 +168,7 @@ def test_predict_is_never_below_zero_when_nothing_negative_is_held_possible(boun
     spec = replace(plain.config.model, nonnegative=bound, log=False)
     config = replace(plain.config, model=spec)
     torch.manual_seed(0)
-    network = ForecastNetwork(spec, config.windows)
+    network = Ensemble(spec, config.windows)
     model = Forecaster(config, network, np.full((2, 2), 3.0))
     free = replace(model, config=replace(config, model=replace(spec, nonnegative=False)))
     quantiles, unbound = model.predict(panel), free.predict(panel)
@@ -252,7 +253,7 @@ def test_predict_raises_with_series_when_a_model_of_counts_reads_none(value: flo
     of_counts = forecaster(log=False)
     spec = replace(of_counts.config.model, head="negative-binomial")
     config = replace(of_counts.config, model=spec)
-    of_counts = Forecaster(config, ForecastNetwork(spec, config.windows))
+    of_counts = Forecaster(config, Ensemble(spec, config.windows))
     message = (
         rf"^series 's1' has the value {value:g}, which is no count, and the model is of counts"
     )

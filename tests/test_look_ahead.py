@@ -18,7 +18,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnforecast import estimation
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.backtest import Origins, held_out_origins
 from rnnforecast.columns import DataConfig
@@ -30,6 +29,7 @@ from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
 from rnnforecast.evaluation.baselines import BASELINES, PointAndDeviation, naive
 from rnnforecast.evaluation.intervals import AdaptiveFactors
 from rnnforecast.forecaster import Forecaster
+from rnnforecast.models import ensemble
 from rnnforecast.models.decoders import Memory
 from rnnforecast.models.network import Covariates, ForecastNetwork
 from rnnforecast.models.normalisation import WindowScale
@@ -113,6 +113,8 @@ def run(panel: Panel, directory: Path, model: str, **asked: Any) -> Run:
         horizon=HORIZON,
         model=model,
         season=asked.pop("season", None),
+        preset="fast",
+        members=2 if model == "gru" else 1,
         hidden_size=4,
         epochs=3,
         batch_size=16,
@@ -249,7 +251,7 @@ def leaking_network(monkeypatch: pytest.MonkeyPatch) -> None:
             return memory, skip + 1e-6 * scale.apply(future[0]), scale
 
     monkeypatch.setattr(WindowGatherer, "gather", gather_and_tell)
-    monkeypatch.setattr(estimation, "ForecastNetwork", LeakingNetwork)
+    monkeypatch.setattr(ensemble, "ForecastNetwork", LeakingNetwork)
 
 
 def lookback_past_cutoff(monkeypatch: pytest.MonkeyPatch) -> None:

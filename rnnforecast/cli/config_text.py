@@ -38,15 +38,18 @@ def settled_options(config: RunConfig, directory: Path) -> dict[str, tuple[Any, 
     """What the options of `train` that may be left open come to, and what has settled that."""
     data, windows, model, training = config.data, config.windows, config.model, config.training
     season = windows.season if len(windows.seasons) == 1 else windows.seasons
+    # A lookback that is given is that of all members.
+    lookback = None if len(set(model.lookbacks)) > 1 else windows.lookback
     return {
         "season": (season, DATA),
-        "lookback": (windows.lookback, DATA),
+        "lookback": (lookback, DATA),
         "hidden_size": (model.hidden_size, DATA),
         "num_layers": (model.num_layers, MODEL),
         "segment_length": (model.segment_length, DATA),
         "head": (model.head, MODEL),
         "log": (model.log, DATA),
         "batch_size": (training.batch_size, DATA),
+        "learning_rate": (training.learning_rate, DATA),
         "id_col": (data.id_column, DATA),
         "time_col": (data.time_column, DATA),
         "target_col": (data.target_columns, DATA),

@@ -8,7 +8,14 @@ from typing import Annotated, get_args
 
 import typer
 
-from rnnforecast.config import Init, Optimisation, ScheduleName, Settings, TeacherForcing
+from rnnforecast.config import (
+    Init,
+    Optimisation,
+    PresetName,
+    ScheduleName,
+    Settings,
+    TeacherForcing,
+)
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.distributions import HEADS, find_head
 from rnnforecast.models.registry import find_model
@@ -48,6 +55,17 @@ class FitOptions:
 
     season: Annotated[
         int | None, typer.Option(help="Steps in a season.", show_default="found from the data")
+    ] = None
+    preset: Annotated[
+        str, _one_of(PresetName, "What accuracy may cost, seconds to a quarter of an hour", NETWORK)
+    ] = Settings.preset
+    members: Annotated[
+        int | None,
+        typer.Option(
+            help="Networks whose median is the forecast.",
+            show_default="the preset's",
+            rich_help_panel=NETWORK,
+        ),
     ] = None
     levels: Annotated[str, typer.Option(help="Coverages of the intervals, in percent.")] = "80,95"
     lookback: Annotated[
@@ -123,7 +141,7 @@ class FitOptions:
         float | None,
         typer.Option(
             help="Peak of the schedule.",
-            show_default=f"{Settings.learning_rate:g}",
+            show_default="by the number of windows",
             rich_help_panel=TRAINING,
         ),
     ] = None
@@ -177,10 +195,11 @@ class FitOptions:
         Raises:
             ConfigError: A value cannot be used, or there is no such model or head.
         """
-        rate = Settings.learning_rate if self.learning_rate is None else self.learning_rate
         return Settings(
             horizon=horizon,
             model=find_model(model).name,
+            preset=self.preset,
+            members=self.members,
             season=self.season,
             lookback=self.lookback,
             levels=_parse_levels(self.levels),
@@ -196,7 +215,7 @@ class FitOptions:
             epochs=self.epochs,
             batch_size=self.batch_size,
             optimizer=self.optimizer,
-            learning_rate=rate,
+            learning_rate=self.learning_rate,
             schedule=self.schedule,
             clip_norm=self.clip_norm,
             clip_value=self.clip_value,

@@ -17,37 +17,12 @@ from rnnforecast.models.frontends import CHANNELS, FrontEnd, Pointwise, Segments
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale, window_scale
 from rnnforecast.models.registry import ModelEntry, find_model, load_class
+from rnnforecast.models.skip import LinearSkip
 from rnnforecast.models.summaries import AttentivePooling, FinalState, Summary
-
-# Values that the linear skip reads, where no season asks for more: each of ten thousand weights
-# would move as far in a step of the optimizer as each of a hundred, and their sum far too far.
-SKIP_LOOKBACK = 1024
-
 
 # Of each window: known up to the cutoff [batch, lookback, feature], known ahead
 # [batch, lookback + horizon, feature], and of the series [batch, feature].
 Covariates = tuple[Tensor, Tensor, Tensor]
-
-
-class LinearSkip(nn.Linear):
-    """A linear map from lookback to horizon (Zeng et al. 2023), started as the seasonal naive.
-
-    Of a long lookback it reads the newest values.
-    """
-
-    def __init__(self, lookback: int, horizon: int, season: int) -> None:
-        season = min(season, lookback)
-        read = min(lookback, max(SKIP_LOOKBACK, season))
-        super().__init__(read, horizon)
-        nn.init.zeros_(self.bias)
-        step = torch.arange(horizon)
-        with torch.no_grad():
-            self.weight.zero_()
-            self.weight[step, read - season + step % season] = 1.0
-
-    def forward(self, values: Tensor) -> Tensor:
-        """From values [batch, lookback] to [batch, horizon]."""
-        return super().forward(values[:, -self.in_features :])
 
 
 class ForecastNetwork(nn.Module):
@@ -61,6 +36,7 @@ class ForecastNetwork(nn.Module):
         super().__init__()
         entry, head = find_model(spec.model), find_head(spec.head)
         check_parts(entry, head, spec.tbptt)
+        self.lookback, self.horizon = windows.lookback, windows.horizon
         self.season, self.seasons = windows.season, windows.seasons
         self.log = spec.log
         self.typical = spec.typical
@@ -98,7 +74,7 @@ class ForecastNetwork(nn.Module):
         truth: Truth | None = None,
         inputs: Covariates | None = None,
     ) -> tuple[Tensor, WindowScale]:
-        """Read values and mask [batch, lookback]; values are 0 where the mask is False.
+        """Read values and mask [batch, lookback or more]; values are 0 where the mask is False.
 
         Args:
             values: In units of the windows.
@@ -115,6 +91,17 @@ class ForecastNetwork(nn.Module):
             truth = truth._replace(values=scale.apply(truth.values).to(skip))
         return self.head(*self.decoder(memory, skip, truth)), scale
 
+    def loss(
+        self, values: Tensor, mask: Tensor, truth: Truth, inputs: Covariates | None = None
+    ) -> Tensor:
+        """How far the forecast of windows is from what came after, which decoders may be fed.
+
+        The arguments are those of `forward`.
+        """
+        parameters, scale = self(values, mask, truth, inputs)
+        loss: Tensor = self.head.loss(parameters, scale, truth.values, truth.mask)
+        return loss
+
     def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
         """The forecast after each window, from values and mask [batch, lookback] and covariates.
 
@@ -123,6 +110,23 @@ class ForecastNetwork(nn.Module):
         """
         memory, skip, scale = self.read(values, mask, inputs)
         return self.decoder.quantiles(memory, skip, self.head, scale)
+
+    def newest(
+        self, values: Tensor, mask: Tensor, inputs: Covariates | None = None
+    ) -> tuple[Tensor, Tensor, Covariates | None]:
+        """Of longer windows what this network reads: its lookback before the cutoff."""
+        values, mask = values[:, -self.lookback :], mask[:, -self.lookback :]
+        if inputs is None:
+            return values, mask, None
+        past, future, static = inputs
+        ahead = self.lookback + self.horizon
+        return values, mask, (past[:, -self.lookback :], future[:, -ahead:], static)
+
+    def normalise(self, values: Tensor, mask: Tensor) -> tuple[Tensor, WindowScale]:
+        """Values and mask [batch, lookback] as the network reads them, gaps filled, and scales."""
+        scale = window_scale(values, mask, self.season, self.log, self.typical)
+        normalised = torch.where(mask, scale.apply(values), 0.0).to(self.skip.start)
+        return seasonal(normalised, mask, self.seasons), scale
 
     def read(
         self, values: Tensor, mask: Tensor, inputs: Covariates | None = None
@@ -133,9 +137,8 @@ class ForecastNetwork(nn.Module):
             What the encoder has read, the forecast [batch, horizon] of the linear skip and of what
             is known ahead, and the scales of the windows that both are on.
         """
-        scale = window_scale(values, mask, self.season, self.log, self.typical)
-        normalised = torch.where(mask, scale.apply(values), 0.0).to(self.skip.weight)
-        normalised = seasonal(normalised, mask, self.seasons)
+        values, mask, inputs = self.newest(values, mask, inputs)
+        normalised, scale = self.normalise(values, mask)
         beside = None
         if inputs is not None:
             past, future, static = (part.to(normalised) for part in inputs)

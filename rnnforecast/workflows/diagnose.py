@@ -115,8 +115,8 @@ def _diagnosis(
     if read < config.windows.lookback:
         told += f" of {config.windows.lookback}; pass longer DATA for whole ones"
     reporter.note(told)
-    # Summed, so that a gradient is that of a window.
-    traces = trace_layers(forecaster.network, lambda it: windows * batch_loss(it, batch))
+    # Summed, so that a gradient is that of a window; the first member reads the whole lookback.
+    traces = trace_layers(forecaster.network.members[0], lambda it: windows * batch_loss(it, batch))
     if by_lag:
         table = pd.concat([_lags(trace) for trace in traces], ignore_index=True)
     else:
@@ -179,7 +179,7 @@ def _attention_table(forecaster: Forecaster, panel: Panel) -> pd.DataFrame:
     check_names([key, "query", "lag", "weight"])
     index = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
     windows = gather_windows(panel, index, config, device=CPU)
-    network = forecaster.network.eval()
+    network = forecaster.network.eval().members[0]
     ids, tables = np.asarray(panel.ids, dtype=object), []
     for places in torch.split(torch.arange(len(index)), prediction_batch(config.windows)):
         batch = windows.gather(places)

@@ -25,7 +25,7 @@ from rnnforecast.estimation import (
 from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
 from rnnforecast.evaluation.statistical import STATISTICAL
 from rnnforecast.forecaster import Forecaster, without_logarithm
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch
 from rnnforecast.workflows.reporting import Reporter
 
@@ -82,7 +82,7 @@ def refit(
     reporter: Reporter,
     best_epoch: int,
     *,
-    initial: ForecastNetwork | None = None,
+    initial: Ensemble | None = None,
     watching: Watching = UNWATCHED_FIT,
     otherwise: Forecaster | None = None,
 ) -> Forecaster:

@@ -20,7 +20,7 @@ from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import to_csv
 from rnnforecast.forecaster import Forecaster
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.scoreboard import Scoreboard
 from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows.checkpoints import Checkpoints
@@ -117,7 +117,7 @@ def fit_to_all(
     checkpoints: Checkpoints,
     reporter: Reporter,
     *,
-    initial: ForecastNetwork | None = None,
+    initial: Ensemble | None = None,
 ) -> Forecaster:
     """A model fitted once more, to everything; the scored one where time runs out.
 

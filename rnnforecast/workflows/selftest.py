@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,11 +62,17 @@ def _series() -> pd.DataFrame:
 
 
 def _forecasts(series: pd.DataFrame, models: tuple[str, ...], device: str) -> pd.DataFrame:
-    """Every forecast of a backtest of small networks, as text."""
-    settings = tuple(
-        Settings(horizon=HORIZON, model=model, season=4, hidden_size=4, epochs=2, batch_size=16)
-        for model in models
+    """Every forecast of a backtest of small networks, two members each, as text."""
+    small = Settings(
+        horizon=HORIZON,
+        preset="fast",
+        members=2,
+        season=4,
+        hidden_size=4,
+        epochs=2,
+        batch_size=16,
     )
+    settings = tuple(replace(small, model=model) for model in models)
     with TemporaryDirectory() as directory:
         path, output = Path(directory) / "series.csv", Path(directory) / "forecasts.csv"
         series.to_csv(path, index=False)

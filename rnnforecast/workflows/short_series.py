@@ -29,17 +29,21 @@ def with_typical(config: RunConfig, panel: Panel) -> RunConfig:
     if not len(index):
         return config
     # A lookback of one value has no spread, and of a few hardly one.
-    enough = replace(config.windows, lookback=max(config.windows.lookback, ENOUGH))
-    share, spread = _typical_spread(
-        _gathered(panel, index, replace(config, windows=enough)), config
-    )
-    lasting = _lasting(_gathered(panel, index, config))
+    enough = max(config.windows.lookback, ENOUGH)
+    share, spread = _typical_spread(_gathered(panel, index, config, enough), config)
+    lasting = _lasting(_gathered(panel, index, config, config.windows.lookback))
     typical = Typical(share=share, spread=spread, lasting=lasting)
     return replace(config, model=replace(config.model, typical=typical))
 
 
-def _gathered(panel: Panel, index: WindowIndex, config: RunConfig) -> Batch:
-    windows = gather_windows(panel, index, config, device=torch.device("cpu"))
+def _gathered(panel: Panel, index: WindowIndex, config: RunConfig, lookback: int) -> Batch:
+    """The windows that one network of this lookback would read."""
+    alone = replace(
+        config,
+        windows=replace(config.windows, lookback=lookback),
+        model=replace(config.model, lookbacks=()),
+    )
+    windows = gather_windows(panel, index, alone, device=torch.device("cpu"))
     return windows.gather(torch.arange(len(index)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import pty
 import signal
@@ -19,10 +20,14 @@ import pytest
 
 from rnnforecast.cli.app import main
 from rnnforecast.cli.events import choose_form
+from rnnforecast.config import Settings
+from rnnforecast.defaults import LEAST_STEPS, PRESETS
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 # A network and a training as small as can be.
-TINY = ["--epochs", "1", "--hidden-size", "4"]
+TINY = ["--preset", "fast", "--epochs", "1", "--hidden-size", "4"]
+# The gradient steps of its epochs.
+TINY_BATCHES = math.ceil(PRESETS["fast"].effort * LEAST_STEPS / Settings.epochs)
 
 
 def rnnforecast(

@@ -113,8 +113,8 @@ def test_table_of_a_command_goes_before_the_top_of_the_file(directory: Path) -> 
 def test_train_is_the_same_from_a_file_as_from_flags(directory: Path) -> None:
     flags = [PASSENGERS, "--horizon", "12", *TINY, "--levels", "90", "--no-log", "--out", "flags"]
     by_flags = run_here(directory, "train", *flags)
-    text = f"{BASE}[train]\nepochs = 1\nhidden-size = 4\nlevels = [90]\nlog = false\nout = 'file'"
-    by_file = configured(directory, text)
+    text = f"{BASE}[train]\npreset = 'fast'\nepochs = 1\nhidden-size = 4\nlevels = [90]\n"
+    by_file = configured(directory, text + "log = false\nout = 'file'")
     assert by_flags.code == by_file.code == 0
     assert by_flags.stdout == by_file.stdout
     models = [directory / name / "model.safetensors" for name in ("flags", "file")]

@@ -18,7 +18,18 @@ from rnnforecast.data import encoding
 from tests.cli.command import run_here
 
 LENGTH, HORIZON, LOOKBACK = 60, 3, 8
-TINY = ["--epochs", "2", "--hidden-size", "4", "--batch-size", "8", "--levels", "80"]
+TINY = [
+    "--preset",
+    "fast",
+    "--epochs",
+    "2",
+    "--hidden-size",
+    "4",
+    "--batch-size",
+    "8",
+    "--levels",
+    "80",
+]
 FIT = ["--horizon", str(HORIZON), "--lookback", str(LOOKBACK), "--season", "1", "--no-log"]
 COLUMNS = ["--id-col", "shop", "--target-col", "sold"]
 ROLES = ["--past", "seen", "--future", "plan", "--static", "size"]

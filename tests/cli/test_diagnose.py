@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -13,15 +14,18 @@ import torch
 
 from rnnforecast.artifact import Artifact, load_artifact
 from rnnforecast.cli.diagnose import UNJUDGED
+from rnnforecast.forecaster import Forecaster
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.registry import MODELS
 from tests.cli.command import SAMPLES, rnnforecast, run_here
+from tests.model_files import make_artifact, save_artifact
 
 PASSENGERS = SAMPLES / "passengers.csv"
 COLUMNS = ["part", "measure", "value", "verdict", "advice"]
 RECURRENT = [name for name, row in MODELS.items() if row.cell is not None]
 ATTENTIVE = [name for name, row in MODELS.items() if row.pooling or row.attentive]
-SMALL = ["--horizon", "6", "--lookback", "30", "--season", "12", "--epochs", "2"]
-SMALL += ["--hidden-size", "8", "--batch-size", "16", "--quiet"]
+SMALL = ["--horizon", "6", "--lookback", "30", "--season", "12", "--preset", "fast"]
+SMALL += ["--epochs", "2", "--hidden-size", "8", "--batch-size", "16", "--quiet"]
 
 
 def train(directory: Path, model: str, *options: str) -> None:
@@ -84,6 +88,32 @@ def test_diagnose_reads_the_newest_windows_when_data_are_given(folder: Path) -> 
     np.testing.assert_allclose(found["share"], found["gradient"] / found["gradient"].max())
     piped = rnnforecast("diagnose", "gru", "-", "--by", "lag", cwd=folder, stdin=PASSENGERS)
     assert piped.stdout == run.stdout
+
+
+def test_diagnose_looks_at_the_member_that_reads_most_when_they_are_several(
+    tmp_path: Path,
+) -> None:
+    """It tells of an ensemble what it tells of its first member alone."""
+    artifact = make_artifact(model="attention-gru", lookback=9, lookbacks=(9, 9, 5))
+    forecaster = artifact.forecaster
+    spec = replace(forecaster.config.model, lookbacks=())
+    config = replace(forecaster.config, model=spec)
+    for kept in (0, 1):
+        alone = Ensemble(spec, config.windows)
+        alone.members[0].load_state_dict(forecaster.network.members[kept].state_dict())
+        one = replace(artifact, forecaster=Forecaster(config, alone, forecaster.factors))
+        (tmp_path / f"{kept}").mkdir()
+        save_artifact(one, tmp_path / f"{kept}")
+    (tmp_path / "several").mkdir()
+    save_artifact(artifact, tmp_path / "several")
+    for flags in ([], ["--by", "lag"], ["--attention", "weights.csv"]):
+        told = []
+        for name in ("several", "0", "1"):
+            run = run_here(tmp_path, "diagnose", name, *flags, "--quiet")
+            assert run.code == 0, run.stderr
+            weights = tmp_path / "weights.csv"
+            told.append((run.stdout, weights.read_bytes() if weights.exists() else b""))
+        assert told[0] == told[1] != told[2]
 
 
 def test_diagnose_takes_the_last_value_as_target_when_the_lookback_is_no_longer_than_the_horizon(

@@ -21,7 +21,7 @@ DATES = pd.date_range("2020-01-24", periods=40)
 DAYS = list(DATES.strftime("%Y-%m-%d"))
 VALUES = [f"{50 + 10 * np.sin(k) + k / 7:.2f}" for k in range(40)]
 HEADER = "unique_id,ds,y"
-OPTIONS = ["--horizon", "3", "--epochs", "1", "--out", "out"]
+OPTIONS = ["--horizon", "3", "--preset", "fast", "--epochs", "1", "--out", "out"]
 
 
 def series(name: str, days: Sequence[object] = DAYS, values: Sequence[str] = VALUES) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import tempfile
 import tomllib
 from io import StringIO
@@ -22,7 +23,7 @@ from rnnforecast.cli.fit_options import FitOptions
 from rnnforecast.config import Init, Optimisation, ScheduleName, Settings, TeacherForcing
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.registry import MODELS
-from tests.cli.command import SAMPLES, TINY, run_here
+from tests.cli.command import SAMPLES, TINY, TINY_BATCHES, run_here
 
 PASSENGERS = SAMPLES / "passengers.csv"
 MODEL = "model.safetensors"
@@ -78,17 +79,26 @@ def test_write_config_tells_in_comments_what_is_settled_by_the_data(tmp_path: Pa
         '# out = "passengers-gru"  # settled by the names of data and model',
     ):
         assert line in lines
+    assert any(re.fullmatch(r"# learning_rate = \S+  # settled by the data", it) for it in lines)
     run = run_here(
         tmp_path, "train", PASSENGERS, "--horizon", "12", "--lookback", "24", "--write-config"
     )
     assert "lookback = 24" in run.stdout.splitlines()
 
 
+def test_write_config_offers_a_lookback_only_when_all_members_read_it(tmp_path: Path) -> None:
+    """Given back, it is what all of them read."""
+    flags = ["train", PASSENGERS, "--horizon", "12", "--write-config", "--members"]
+    alone, several = (run_here(tmp_path, *flags, number).stdout for number in ("1", "2"))
+    assert re.search(r"^# lookback = \d+  # settled by the data$", alone, re.MULTILINE)
+    assert "members = 2\n" in several and "lookback" not in several
+
+
 def test_write_config_uncommented_gives_the_same_run_when_there_is_one_season(
     tmp_path: Path,
 ) -> None:
     """Each comment is a setting of its own: only the record of what was asked may differ."""
-    flags = [PASSENGERS, "--horizon", "12", "--epochs", "1"]
+    flags = [PASSENGERS, "--horizon", "12", "--epochs", "1", "--members", "2"]
     written = run_here(tmp_path, "train", *flags, "--write-config").stdout
     lines = [line.removeprefix("# ") for line in written.splitlines()]
     (tmp_path / "job.toml").write_text("\n".join(lines))
@@ -175,7 +185,7 @@ def planned(directory: Path, *arguments: str | Path) -> dict[str, str]:
 
 
 def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
-    flags = [PASSENGERS, "--horizon", "12", "--epochs", "2", "--hidden-size", "4", "--out", "d"]
+    flags = [PASSENGERS, "--horizon", "12", *TINY, "--epochs", "2", "--out", "d"]
     found = planned(tmp_path, *flags)
     assert list(tmp_path.iterdir()) == []
     run = run_here(tmp_path, "train", *flags, "-q", "--summary", "s.json")
@@ -189,15 +199,17 @@ def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
     assert (found["model"], found["horizon"], found["device"]) == ("gru", "12", "cpu")
     files = {path.name for path in (tmp_path / found["directory"]).iterdir()}
     assert files - {".lock"} == set(found["files"].split())
-    assert int(found["gradient steps at most"]) == 2 * 2 * 16
+    assert int(found["gradient steps at most"]) == 2 * 2 * TINY_BATCHES
     assert int(found["seconds at most"]) >= 1
     assert int(found["peak memory in MiB"]) > 100
 
 
 def test_dry_run_counts_fewer_steps_when_nothing_is_refitted(tmp_path: Path) -> None:
-    flags = [PASSENGERS, "--horizon", "12", "--epochs", "2", "--hidden-size", "4"]
-    assert planned(tmp_path, *flags, "--no-refit")["gradient steps at most"] == "32"
-    assert planned(tmp_path, *flags, "--find-lr")["gradient steps at most"] == "164"
+    flags = [PASSENGERS, "--horizon", "12", *TINY, "--epochs", "2"]
+    steps = planned(tmp_path, *flags, "--no-refit")["gradient steps at most"]
+    assert steps == str(2 * TINY_BATCHES)
+    searched = planned(tmp_path, *flags, "--find-lr")["gradient steps at most"]
+    assert searched == str(4 * TINY_BATCHES + 100)
 
 
 def test_dry_run_leaves_the_directory_as_it_is_when_there_is_one(tmp_path: Path) -> None:

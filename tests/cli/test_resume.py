@@ -24,11 +24,13 @@ from rnnforecast.signals import Interrupted
 from rnnforecast.workflows import checkpoints
 from rnnforecast.workflows import train as workflow
 from rnnforecast.workflows.checkpoints import Checkpoints, drop_checkpoint
-from tests.cli.command import SAMPLES, Run, run_here
+from tests.cli.command import SAMPLES, TINY, TINY_BATCHES, Run, run_here
 from tests.model_files import packed, unpacked
 
 PASSENGERS = SAMPLES / "passengers.csv"
-SHORT = ["train", PASSENGERS, "--horizon", "12", "--epochs", "3", "--hidden-size", "4"]
+SHORT = ["train", PASSENGERS, "--horizon", "12", *TINY, "--epochs", "3"]
+# A step of the second one, and one of the second fit.
+SECOND, REFIT = TINY_BATCHES + 7, 3 * TINY_BATCHES + 7
 KEPT = ["model.safetensors", "forecasts.csv", "metrics.csv"]
 CHECKPOINT = "checkpoint.safetensors"
 WITH = "the same command with --resume goes on"
@@ -47,6 +49,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     assert run.code == 0, run.stderr
     assert sorted(os.listdir(directory / "d")) == sorted([".lock", "history.csv", *KEPT])
     return contents(directory / "d")
+
+
+@pytest.fixture(scope="module")
+def steps(whole: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many gradient steps that run takes: its epochs, and anew as many as were best."""
+    path = tmp_path_factory.mktemp("best") / KEPT[0]
+    path.write_bytes(whole[KEPT[0]])
+    best: int = unpacked(path)[0]["record"]["best_epoch"]
+    return (3 + best) * TINY_BATCHES
 
 
 def ended(
@@ -74,7 +85,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What a run leaves that was ended in its second epoch."""
     directory = tmp_path_factory.mktemp("checkpoint")
     with pytest.MonkeyPatch.context() as patch:
-        assert ended(directory, patch, 30).code == 143
+        assert ended(directory, patch, SECOND).code == 143
     return (directory / "d" / CHECKPOINT).read_bytes()
 
 
@@ -91,23 +102,24 @@ def with_checkpoint(directory: Path, content: bytes) -> Path:
     [
         (signal.SIGINT, 130, 1, "after epoch 0, step 1"),
         (signal.SIGTERM, 143, 7, "after epoch 0, step 7"),
-        (signal.SIGINT, 130, 16, "after epoch 1, step 0"),
-        (signal.SIGTERM, 143, 29, "after epoch 1, step 13"),
-        (signal.SIGINT, 130, 48, "between two fits"),
-        (signal.SIGTERM, 143, 49, "after epoch 0, step 1"),
-        (signal.SIGTERM, 143, 64, "between two fits"),
+        (signal.SIGINT, 130, TINY_BATCHES, "after epoch 1, step 0"),
+        (signal.SIGTERM, 143, TINY_BATCHES + 5, "after epoch 1, step 5"),
+        (signal.SIGINT, 130, 3 * TINY_BATCHES, "between two fits"),
+        (signal.SIGTERM, 143, 3 * TINY_BATCHES + 1, "after epoch 0, step 1"),
+        (signal.SIGTERM, 143, None, "between two fits"),
     ],
 )
 def test_train_ends_as_if_never_stopped_when_it_goes_on_after_a_signal(
     number: signal.Signals,
     code: int,
-    step: int,
+    step: int | None,
     place: str,
     whole: dict[str, bytes],
+    steps: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = ended(tmp_path, monkeypatch, step, number=number)
+    run = ended(tmp_path, monkeypatch, steps if step is None else step, number=number)
     assert (run.code, run.stdout) == (code, "")
     assert run.stderr.splitlines()[-2:] == [f"stopped {place}; {WITH}", "interrupted"]
     assert sorted(os.listdir(tmp_path / "d")) == [".lock", CHECKPOINT]
@@ -136,14 +148,14 @@ def test_train_keeps_the_older_model_when_it_is_ended(
 ) -> None:
     run_here(tmp_path, *SHORT, "--out", "d", "--seed", "1")
     older = contents(tmp_path / "d")
-    assert ended(tmp_path, monkeypatch, 30).code == 143
+    assert ended(tmp_path, monkeypatch, SECOND).code == 143
     assert contents(tmp_path / "d") == older
     assert run_here(tmp_path, *SHORT, "--out", "d", "--resume").code == 0
     assert contents(tmp_path / "d") == whole
 
 
 def test_train_goes_on_from_finished_fits_when_a_signal_came_in_scoring(
-    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: dict[str, bytes], steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*given: Any, **more: Any) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -152,18 +164,18 @@ def test_train_goes_on_from_finished_fits_when_a_signal_came_in_scoring(
         patch.setattr("rnnforecast.workflows.train.score", interrupt)
         run = run_here(tmp_path, *SHORT, "--out", "d")
     assert (run.code, run.stderr.splitlines()[-2]) == (130, f"stopped between two fits; {WITH}")
-    steps: list[Checkpoints] = []
-    monkeypatch.setattr(Checkpoints, "write_when_due", lambda self: steps.append(self))
+    taken: list[Checkpoints] = []
+    monkeypatch.setattr(Checkpoints, "write_when_due", lambda self: taken.append(self))
     assert run_here(tmp_path, *SHORT, "--out", "d", "--resume").code == 0
     assert contents(tmp_path / "d") == whole
-    assert len(steps) == 16  # those of the second fit
+    assert len(taken) == steps - 3 * TINY_BATCHES  # those of the second fit
 
 
 def test_train_does_not_search_again_when_a_learning_rate_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_here(tmp_path, *SHORT, "--find-lr", "--out", "whole").code == 0
-    run = ended(tmp_path, monkeypatch, 30, "--find-lr")
+    run = ended(tmp_path, monkeypatch, SECOND, "--find-lr")
     assert run.stderr.count("learning rate") == 1
     run = run_here(tmp_path, *SHORT, "--find-lr", "--out", "d", "--resume")
     assert (run.code, "learning rate" in run.stderr) == (0, False)
@@ -171,7 +183,7 @@ def test_train_does_not_search_again_when_a_learning_rate_was_found(
 
 
 def test_train_writes_checkpoints_as_it_goes_when_they_are_due(
-    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: dict[str, bytes], steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "INTERVAL", 0.0)
     monkeypatch.setattr(checkpoints, "SPACING", 0.0)
@@ -185,8 +197,8 @@ def test_train_writes_checkpoints_as_it_goes_when_they_are_due(
     monkeypatch.setattr(checkpoints, "write_files", recorded)
     assert run_here(tmp_path, *SHORT, "--out", "d").code == 0
     monkeypatch.undo()
-    assert len(seen) == len(set(seen)) == 64
-    for content in (seen[0], seen[47], seen[63]):
+    assert len(seen) == len(set(seen)) == steps
+    for content in (seen[0], seen[3 * TINY_BATCHES - 1], seen[-1]):
         (tmp_path / "d" / CHECKPOINT).write_bytes(content)
         assert run_here(tmp_path, *SHORT, "--out", "d", "--resume").code == 0
         assert contents(tmp_path / "d") == whole
@@ -306,7 +318,7 @@ def test_train_starts_anew_when_it_shall_not_resume(
         lambda content: b"\xff" * 8 + content[8:],
         lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
         lambda content: content.replace(b'best_epoch\\": 1', b'best_epoch\\": 2'),
-        lambda content: content.replace(b'checkpoint_schema\\": 2', b'checkpoint_schema\\": 9'),
+        lambda content: content.replace(b'checkpoint_schema\\": 3', b'checkpoint_schema\\": 9'),
     ],
 )
 def test_train_warns_and_starts_anew_when_the_checkpoint_is_damaged(
@@ -384,7 +396,7 @@ def test_train_warns_and_starts_anew_when_a_signed_checkpoint_has_another_tensor
 def test_train_fits_anew_to_all_data_when_that_part_of_the_checkpoint_is_of_no_use(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ended(tmp_path, monkeypatch, 55).code == 143
+    assert ended(tmp_path, monkeypatch, REFIT).code == 143
     place = tmp_path / "d" / CHECKPOINT
     header, tensors = unpacked(place)
     place.write_bytes(packed(header, {**tensors, "1.order": torch.zeros(7)}))
@@ -435,7 +447,7 @@ def test_train_starts_anew_when_machine_or_programs_are_others(
 def test_train_searches_its_own_rate_when_the_checkpoint_is_of_other_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ended(tmp_path, monkeypatch, 30, "--find-lr").code == 143
+    assert ended(tmp_path, monkeypatch, SECOND, "--find-lr").code == 143
     place = tmp_path / "d" / CHECKPOINT
     header, tensors = unpacked(place)
     header["identity"]["given"]["sha256 of the data"] = "0" * 64

@@ -36,7 +36,7 @@ def test_show_tells_what_the_model_is_when_it_was_trained(trained: Path) -> None
     told = shown(trained)
     expected = {
         "model": "gru",
-        "schema": "5",
+        "schema": "6",
         "horizon": "3",
         "seasons": "12",
         "levels": "80",
@@ -51,7 +51,7 @@ def test_show_tells_what_the_model_is_when_it_was_trained(trained: Path) -> None
         "last time": "1960-12-01",
         "time column": "month",
         "values": "144",
-        "settings given": "levels=80.0, hidden_size=4, epochs=1, seed=7",
+        "settings given": "preset=fast, levels=80.0, hidden_size=4, epochs=1, seed=7",
         "seed": "7",
         "epochs run": "1",
         "best epoch": "1",

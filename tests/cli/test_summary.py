@@ -39,7 +39,9 @@ def summary_of(directory: Path) -> dict[str, Any]:
 
 
 def test_summary_tells_what_a_training_was_and_found(tmp_path: Path) -> None:
-    run = run_here(tmp_path, *TRAIN, "--seed", "3", "--summary", "s.json", "--format", "json")
+    # A network that reads one value knows no season, and is warned of.
+    flags = ["--lookback", "1", "--seed", "3", "--summary", "s.json", "--format", "json"]
+    run = run_here(tmp_path, *TRAIN, *flags)
     found = summary_of(tmp_path)
     assert (run.code, found["exit_code"], found["error"]) == (0, 0, None)
     (warning,) = found["warnings"]

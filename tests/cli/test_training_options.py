@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,7 +18,10 @@ import pytest
 from safetensors import safe_open
 
 from rnnforecast.artifact import MODEL_FILE
+from rnnforecast.config import Settings
+from rnnforecast.defaults import LEAST_STEPS, PRESETS
 from tests.cli.command import SAMPLES, TINY, rnnforecast, run_here
+from tests.model_files import unpacked
 
 PASSENGERS = SAMPLES / "passengers.csv"
 DIVERGENT = ["--horizon", "12", "--model", "rnn-relu", "--optimizer", "sgd"]
@@ -107,6 +112,62 @@ def test_train_stores_and_heeds_an_option_when_it_is_given(
     assert losses[0].item() != losses[1].item()
 
 
+@pytest.mark.parametrize(
+    ("flags", "preset", "members"),
+    [
+        ([], "default", PRESETS["default"].members),
+        (["--preset", "fast"], "fast", 1),
+        (["--preset", "best", "--members", "2"], "best", 2),
+        (["--preset", "fast", "--members", "3"], "fast", 3),
+        (["--members", "1"], "default", 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_train_fits_members_in_steps_as_preset_and_members_say(
+    flags: list[str], preset: str, members: int, tmp_path: Path
+) -> None:
+    trained(tmp_path, "--epochs", "1", "--hidden-size", "4", *flags)
+    header, tensors = unpacked(tmp_path / "d" / MODEL_FILE)
+    places = {name.split(".")[2] for name in tensors if name.startswith("network.members.")}
+    assert places == set(map(str, range(members)))
+    steps = PRESETS[preset].effort * LEAST_STEPS
+    config = header["config"]
+    assert config["training"]["batches_per_epoch"] == math.ceil(steps / Settings.epochs)
+    lookbacks = config["model"]["lookbacks"]
+    assert len(lookbacks) == (members if members > 1 else 0)
+    assert max(lookbacks, default=config["windows"]["lookback"]) == config["windows"]["lookback"]
+    run = run_here(tmp_path, "forecast", "d")
+    assert (run.code, run.stderr) == (0, "")
+    assert run.stdout == (tmp_path / "d" / "forecasts.csv").read_text()
+
+
+def test_train_forecasts_something_else_when_it_has_more_members(tmp_path: Path) -> None:
+    """Each joins in: the median moves from one to two and from two to three."""
+    forecasts = []
+    for members in ("1", "2", "3"):
+        trained(tmp_path, *TINY, "--lookback", "24", "--members", members)
+        forecasts.append(pd.read_csv(tmp_path / "d" / "forecasts.csv")["gru"])
+    for one, other in itertools.combinations(forecasts, 2):
+        assert (one != other).any()
+        np.testing.assert_allclose(one, other, rtol=0.3)
+
+
+def test_train_forecasts_the_same_bytes_when_members_are_fitted_again(tmp_path: Path) -> None:
+    contents = []
+    for _ in range(2):
+        trained(tmp_path, *TINY, "--members", "3")
+        contents.append((tmp_path / "d" / MODEL_FILE).read_bytes())
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("lookback", ["1", "4"])
+def test_train_fits_several_members_when_the_lookback_is_too_short_to_tell_a_spread(
+    lookback: str, tmp_path: Path
+) -> None:
+    trained(tmp_path, *TINY, "--members", "2", "--lookback", lookback, "--season", "1")
+    assert header_of(tmp_path / "d")["config"]["model"]["lookbacks"] == [int(lookback)] * 2
+
+
 def test_train_takes_layers_and_head_of_the_model_when_none_are_given(tmp_path: Path) -> None:
     for model, layers, head in (("gru", 1, "quantile"), ("deepar", 2, "student-t")):
         trained(tmp_path, *TINY, "--model", model)
@@ -126,6 +187,8 @@ def test_train_takes_layers_and_head_of_the_model_when_none_are_given(tmp_path: 
         (["--teacher-forcing", "no"],
          "teacher_forcing must be one of scheduled, always, never, got 'no'"),
         (["--head", "x"], "head must be one of "),
+        (["--preset", "slow"], "preset must be one of fast, default, best, got 'slow'"),
+        (["--members", "0"], "members must be at least 1, got 0"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["train", "backtest"])
@@ -186,6 +249,7 @@ def test_train_refuses_a_learning_rate_when_it_is_to_find_one(tmp_path: Path) ->
         ("train --init ''", {"orthogonal", "chrono", "uniform"}),
         ("train --teacher-forcing a", {"always"}),
         ("train --head q", {"quantile"}),
+        ("train --preset ''", {"fast", "default", "best"}),
     ],
 )
 def test_shell_completes_names_when_an_option_has_choices(

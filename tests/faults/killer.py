@@ -93,7 +93,7 @@ def _serve() -> None:
 
 def _warm_up() -> None:
     """Let all be loaded that is loaded on its first use, once and for every child."""
-    settings = Settings(horizon=12, hidden_size=2, epochs=1)
+    settings = Settings(horizon=12, preset="fast", hidden_size=2, epochs=1)
     data = SAMPLES / "passengers.csv"
     with TemporaryDirectory() as name:
         rows = data.read_text().splitlines(keepends=True)

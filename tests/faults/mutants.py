@@ -29,7 +29,7 @@ from torch import Tensor
 from rnnforecast.artifact import MODEL_FILE, Artifact, load_artifact
 from rnnforecast.data.files import write_files
 from rnnforecast.data.writing import to_csv
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.workflows.outputs import end_forecasts
 from tests.cli.command import run_here
 from tests.model_files import Header, Tensors, make_artifact, packed, save_artifact, unpacked
@@ -45,6 +45,7 @@ MODELS: tuple[dict[str, Any], ...] = (
     {"model": "seq2seq-lstm", "tbptt": 2, "head": "normal"},
     {"model": "gru", "lookback": 1030, "segment_length": 1},
     {"model": "linear", "lookback": 1030},
+    {"model": "gru", "lookbacks": (6, 6, 3)},
 )
 VALUES: tuple[Any, ...] = (
     *(None, True, False, -1, 0, 1, 2, 3, 4, 5, 6, 7, 12, 100, 1000, 1001, 3.5, -0.5, 1e-300, 1e308),
@@ -251,18 +252,24 @@ def grown(path: Path, rng: random.Random) -> bytes:
     lookback = rng.choice([1, 5, 1030, 2048, 2049, 100_000])
     windows = replace(config.windows, lookback=lookback, horizon=rng.choice([1, 100, 3000]))
     deeper = rng.choice([1, 1, 3, 12]) if config.model.tbptt is None else 1
-    model = replace(config.model, num_layers=deeper, hidden_size=rng.choice([1, 4]))
-    config = replace(config, windows=windows, model=model)
+    several = rng.choice([(), (), (lookback,) * 3, (lookback, 1)])
+    model = replace(
+        config.model, num_layers=deeper, hidden_size=rng.choice([1, 4]), lookbacks=several
+    )
     header, tensors = unpacked(path)
     for name in [name for name in tensors if not name.startswith("lookback.")]:
         del tensors[name]
-    weights = ForecastNetwork(model, windows).state_dict()
+    weights = Ensemble(model, windows).state_dict()
     tensors |= {f"network.{name}": value for name, value in weights.items()}
     length = rng.choice([1, 1, min(lookback, 100)])
     tensors |= lookbacks(count, length)
     header["ids"] = [str(place) for place in range(count)]
     header["config"]["windows"] |= {"lookback": lookback, "horizon": windows.horizon}
-    header["config"]["model"] |= {"num_layers": deeper, "hidden_size": model.hidden_size}
+    header["config"]["model"] |= {
+        "num_layers": deeper,
+        "hidden_size": model.hidden_size,
+        "lookbacks": several,
+    }
     return packed(header, tensors)
 
 

@@ -19,7 +19,7 @@ import pytest
 from rnnforecast.artifact import MODEL_FILE
 from rnnforecast.container import opened
 from rnnforecast.workflows.outputs import TABLES
-from tests.cli.command import SAMPLES, run_here
+from tests.cli.command import SAMPLES, TINY, run_here
 from tests.faults.killer import Killer
 
 pytestmark = [
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
 ]
 PASSENGERS = SAMPLES / "passengers.csv"
-SHAPE = ["--horizon", "12", "--hidden-size", "4", "--patience", "30", "--out", "d"]
+SHAPE = ["--horizon", "12", *TINY, "--patience", "30", "--out", "d"]
 # What wrote the model that was there, and what is killed while it replaces this.
 COMMANDS = {
     "train": (

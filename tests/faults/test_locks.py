@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
 ]
-TRAIN = ["train", SAMPLES / "passengers.csv", "--horizon", "2", "--hidden-size", "4", "--out", "d"]
+TRAIN = ["train", SAMPLES / "passengers.csv", "--horizon", "2", *TINY, "--out", "d"]
 # Longer than all others take to find the directory held.
 LONG = ["--epochs", "20", "--patience", "20"]
 FILES = ["forecasts.csv", "history.csv", "metrics.csv", "model.safetensors"]

@@ -18,7 +18,7 @@ from rnnforecast.errors import ConfigError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.evaluation.baselines import seasonal_naive
 from rnnforecast.models.distributions import HEADS
-from rnnforecast.models.network import ForecastNetwork, LinearSkip
+from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import MODELS
 from tests.short_training import short_training
 from tests.toy_cell import ROW, ToyCell
@@ -45,30 +45,6 @@ def forecast(network: ForecastNetwork, values: Tensor, mask: Tensor) -> Tensor:
 def naive_season(history: np.ndarray, horizon: int, season: int) -> np.ndarray:
     """What the seasonal naive forecasts after the history [step]."""
     return seasonal_naive(history, np.array([len(history)]), horizon, season).point[0]
-
-
-@pytest.mark.parametrize(
-    ("lookback", "horizon", "season"),
-    [
-        *((8, 3, 4), (8, 11, 4), (8, 3, 1), (8, 5, 8), (9, 20, 7), (1, 4, 1)),
-        *((2000, 30, 24), (2000, 5, 1500)),
-    ],
-)
-def test_linear_skip_is_seasonal_naive_exactly_when_new(
-    lookback: int, horizon: int, season: int
-) -> None:
-    values = torch.randn(5, lookback, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        actual = LinearSkip(lookback, horizon, season)(values).numpy()
-    for row in range(5):
-        expected = naive_season(values[row].double().numpy(), horizon, season)
-        np.testing.assert_array_equal(actual[row], expected)
-
-
-def test_linear_skip_repeats_lookback_when_season_is_longer() -> None:
-    with torch.no_grad():
-        actual = LinearSkip(3, 7, 5)(torch.tensor([[1.0, 2.0, 3.0]]))
-    assert actual.tolist() == [[1, 2, 3, 1, 2, 3, 1]]
 
 
 @pytest.mark.parametrize("season", [1, SEASON, LOOKBACK])
@@ -174,7 +150,7 @@ def test_network_trains_and_forecasts_when_cell_is_new(
     )
     device = torch.device("cpu")
     forecaster, result = fit_forecaster(panel, config, device=device)
-    assert isinstance(forecaster.network.encoder.forward_layers[0], ToyCell)
+    assert isinstance(forecaster.network.members[0].encoder.forward_layers[0], ToyCell)
     assert result.history[-1].train_loss < 0.9 * result.history[0].train_loss
     forecasts = forecaster.predict(panel)
     assert forecasts.shape == (2, HORIZON, 5)

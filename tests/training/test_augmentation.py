@@ -17,7 +17,7 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.windows import Batch
 from rnnforecast.estimation import batch_loss, find_rate
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.augmentation import jitter
 from tests.panels import make_panel
 from tests.short_training import short_training
@@ -114,7 +114,7 @@ def test_jitter_is_off_when_a_search_of_the_rate_judges_weights(
     panel = make_panel((50 + np.random.default_rng(0).normal(size=60)).tolist())
     observed, seen = torch.from_numpy(panel.values), {True: set[bool](), False: set[bool]()}
 
-    def spy(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+    def spy(network: Ensemble, batch: Batch, teacher_share: float = 0.0) -> Tensor:
         rough = batch.mask.sum(1) > 4
         plain = torch.isin(batch.values[rough], observed) | ~batch.mask[rough]
         seen[network.training].add(bool(plain.all()))

@@ -24,7 +24,7 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch
 from rnnforecast.errors import TrainingError
 from rnnforecast.estimation import batch_loss, fit_forecaster
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch, fit, run_epoch, train_step
@@ -613,7 +613,7 @@ def test_fit_forecaster_jitters_what_is_read_and_nothing_else_when_it_trains(
     panel.values[30] = math.nan
     known = torch.from_numpy(panel.values)
 
-    def spy(network: ForecastNetwork, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+    def spy(network: Ensemble, batch: Batch, teacher_share: float = 0.0) -> Tensor:
         same = torch.isin(batch.values, known)[batch.mask].double().mean().item()
         assert not batch.values[~batch.mask].any()
         assert torch.isin(batch.target[batch.target_mask], known).all()

@@ -98,7 +98,7 @@ def assert_not_fitted_to(calibration: Calibration) -> None:
 
 
 def settings(model: str) -> Settings:
-    return Settings(horizon=HORIZON, model=model, hidden_size=4, epochs=2)
+    return Settings(horizon=HORIZON, model=model, preset="fast", hidden_size=4, epochs=2)
 
 
 def two_series(directory: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunControl, Settings
-from rnnforecast.models.network import ForecastNetwork
+from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.workflows import planning
 from rnnforecast.workflows.planning import plan
 from rnnforecast.workflows.reporting import Mute
@@ -70,7 +70,7 @@ def test_plan_counts_fewer_validation_windows_when_not_all_can_be_afforded(
 
 def test_plan_counts_parameters_as_the_network_has_them(request_of_three: TrainRequest) -> None:
     config = resolve_request(request_of_three, Mute()).config
-    network = ForecastNetwork(config.model, config.windows)
+    network = Ensemble(config.model, config.windows)
     expected = sum(int(np.prod(weights.shape)) for weights in network.parameters())
     assert plan(request_of_three, Mute())["parameters"] == expected
 

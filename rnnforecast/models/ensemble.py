@@ -1,0 +1,60 @@
+"""An ensemble: networks of one configuration that start apart and read lookbacks of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from rnnforecast.config import ModelSpec, WindowSpec
+from rnnforecast.models.decoders import Truth
+from rnnforecast.models.network import Covariates, ForecastNetwork
+
+
+class Ensemble(nn.Module):
+    """Networks that are fitted together and forecast the median of their quantiles.
+
+    One member is an ensemble, too. Several that read more and less of the past err in different
+    ways, and the median of their quantiles heeds none that is far off (Lichtendahl et al. 2013 on
+    averaging quantiles; Oreshkin et al. 2020 on lookbacks). Each has its own first weights; all are
+    fitted to the same windows.
+
+    Attributes:
+        members: Those that read most come first.
+    """
+
+    def __init__(self, spec: ModelSpec, windows: WindowSpec) -> None:
+        super().__init__()
+        lookbacks = spec.lookbacks or (windows.lookback,)
+        networks = (
+            ForecastNetwork(spec, replace(windows, lookback=lookback)) for lookback in lookbacks
+        )
+        self.members: list[ForecastNetwork] = nn.ModuleList(networks)  # type: ignore[assignment]
+
+    def loss(
+        self, values: Tensor, mask: Tensor, truth: Truth, inputs: Covariates | None = None
+    ) -> Tensor:
+        """The mean over the members of their loss; the arguments are those of a member."""
+        losses = [member.loss(values, mask, truth, inputs) for member in self.members]
+        return torch.stack(losses).mean()
+
+    def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
+        """The median over the members of each quantile, so that they stay in order.
+
+        Of an even number of members it is the mean of the middle two, rounded for counts.
+
+        Args:
+            values: In units of the windows, 0 where missing [batch, lookback].
+            mask: Which values were observed.
+            inputs: Covariates, of networks that read any.
+
+        Returns:
+            In units of the windows, levels ascending [batch, horizon, quantile].
+        """
+        forecasts = [member.quantiles(values, mask, inputs) for member in self.members]
+        if len(forecasts) == 1:
+            return forecasts[0]
+        ordered = torch.stack(forecasts).sort(0).values
+        middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+        return middle.round() if self.members[0].head.counts else middle

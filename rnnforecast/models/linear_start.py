@@ -1,0 +1,140 @@
+"""Where the linear skip starts: simple forecasters combined, then corrected by ridge regression.
+
+The naive, the seasonal naive, averages over seasons and their drifts are linear in what they read.
+Their convex combination that errs least on training windows (Bates & Granger 1969) is the prior of
+a ridge regression (Hoerl & Kennard 1970), whose strength is chosen on newer windows than it was
+fitted to. So a short series starts from what serves short series best, and a long one from what
+its own past tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Seasons over which a drift is taken, beside all that are read.
+DRIFTS = (1, 4, 8)
+# Steps, rate and errors of the descent that finds the weights of a combination.
+DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
+# Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
+PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+# The strongest penalty is taken whose error is within this share of the smallest, as the smallest
+# of several errors is smaller than it will be (the one-standard-error rule, Breiman et al. 1984).
+TOLERANCE = 0.01
+
+
+class Sample(NamedTuple):
+    """Training windows on their own scale.
+
+    Attributes:
+        read: What the skip reads [window, read].
+        target: What it is to forecast, 0 where missing [window, horizon].
+        mask: Which targets are known [window, horizon].
+        older: Which of these lie before what the newer windows are to forecast [window, horizon].
+        newer: Which windows judge a penalty [window].
+    """
+
+    read: Tensor
+    target: Tensor
+    mask: Tensor
+    older: Tensor
+    newer: Tensor
+
+
+def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
+    """The map [horizon, read] that a skip over these windows starts as."""
+    prior = combined(sample, seasons)
+    judged = sample.mask & sample.newer[:, None]
+    if not (judged.any() and sample.older.any()):
+        return prior
+    correct = _Ridge(sample, prior, sample.older)
+    errors = [_error(prior, sample, judged)]
+    errors += [_error(prior + correct(penalty), sample, judged) for penalty in PENALTIES]
+    chosen = next(i for i, error in enumerate(errors) if error <= min(errors) * (1 + TOLERANCE))
+    if chosen == 0:
+        return prior
+    return prior + _Ridge(sample, prior, sample.mask)(PENALTIES[chosen - 1])
+
+
+def simple_maps(read: int, horizon: int, seasons: Sequence[int]) -> Tensor:
+    """The maps of simple forecasters that read so many values [forecaster, horizon, read].
+
+    For each season, and for none: the last season again; the same with the drift of its mean over
+    some seasons, or that of its last quarter over one; the mean of all seasons, phase by phase; and
+    this at the level of the last one.
+    """
+    maps = []
+    values = torch.eye(read)  # the map of a linear function is what it makes of unit vectors
+    step = torch.arange(horizon)
+    for season in sorted({1, *seasons}):
+        cycles = read // season
+        if not cycles:
+            continue
+        whole = values[:, read - cycles * season :].reshape(read, cycles, season)
+        means, ahead = whole.mean(2), step // season + 1
+        last = whole[:, -1, step % season]
+        maps.append(last)
+        drifts = [
+            (means[:, -1] - means[:, -1 - back]) / back
+            for back in sorted({*DRIFTS, cycles - 1})
+            if 0 < back < cycles
+        ]
+        if cycles > 1 and season > 1:
+            newest = -max(1, season // 4)
+            drifts.append((whole[:, -1, newest:] - whole[:, -2, newest:]).mean(1))
+        maps += [last + drift[:, None] * ahead for drift in drifts]
+        if cycles > 1:
+            average = whole.mean(1)[:, step % season]
+            maps.append(average)
+            maps.append(average + (means[:, -1] - means.mean(1))[:, None])
+    return torch.stack(maps).transpose(1, 2)
+
+
+def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
+    """The convex combination [horizon, read] of simple maps that has the least absolute error."""
+    windows, horizon = sample.target.shape
+    maps = simple_maps(sample.read.shape[1], horizon, seasons).to(sample.read)
+    kept = max(1, min(windows, DESCENT_ERRORS // (horizon * len(maps))))
+    rows = torch.linspace(0, windows - 1, kept, device=maps.device).round().long()
+    forecasts = torch.stack([sample.read[rows] @ each.T for each in maps])
+    target, mask = sample.target[rows], sample.mask[rows]
+    logits = torch.zeros(len(maps), device=maps.device, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=DESCENT_RATE)
+    for _ in range(DESCENT_STEPS):
+        optimizer.zero_grad()
+        errors = torch.tensordot(logits.softmax(0), forecasts, 1) - target
+        ((errors.abs() * mask).sum() / mask.sum().clamp(min=1)).backward()
+        optimizer.step()
+    found: Tensor = torch.tensordot(logits.detach().softmax(0), maps, 1)
+    return found
+
+
+class _Ridge:
+    """The correction of a prior [horizon, read] by any penalty, from one decomposition.
+
+    Targets that are not known count as what the prior forecasts.
+    """
+
+    def __init__(self, sample: Sample, prior: Tensor, known: Tensor) -> None:
+        rows = known.any(1)
+        read = sample.read[rows].double()
+        rest = (sample.target - sample.read @ prior.T)[rows] * known[rows]
+        powers, self.vectors = torch.linalg.eigh(read.T @ read)
+        self.powers = powers.clamp(min=0)
+        self.projected = self.vectors.T @ (read.T @ rest.double())
+        self.dtype = prior.dtype
+
+    def __call__(self, penalty: float) -> Tensor:
+        floor = penalty * self.powers.mean().clamp(min=torch.finfo(torch.float32).tiny)
+        solved: Tensor = self.vectors @ (self.projected / (self.powers + floor)[:, None])
+        return solved.T.to(self.dtype)
+
+
+def _error(start: Tensor, sample: Sample, judged: Tensor) -> float:
+    """The mean absolute error of a map at the steps that count [window, horizon]."""
+    rows = judged.any(1)
+    errors = (sample.read[rows] @ start.T - sample.target[rows]).abs()
+    return float((errors * judged[rows]).sum() / judged.sum())

@@ -1,0 +1,117 @@
+"""The linear skip: where it starts, how far it moves, and how much it reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rnnforecast.evaluation.baselines import seasonal_naive
+from rnnforecast.models.skip import SKIP_LOOKBACK, STEP_SHARE, LinearSkip
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    """Normal numbers of this shape."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def by_loops(skip: LinearSkip, values: Tensor) -> np.ndarray:
+    """What the skip forecasts [batch, horizon], weight by weight in double precision."""
+    start, change = skip.start.tolist(), skip.change.tolist()
+    bias, expected = skip.bias.tolist(), []
+    for row in values.tolist():
+        read = row[len(row) - skip.read :]
+        expected.append(
+            [
+                sum((s + 0.1 * c) * value for s, c, value in zip(*weights, read, strict=True))
+                + 0.1 * bias[step]
+                for step, weights in enumerate(zip(start, change, strict=True))
+            ]
+        )
+    return np.array(expected)
+
+
+@pytest.mark.parametrize(
+    ("lookback", "horizon", "season"),
+    [
+        *((8, 3, 4), (8, 11, 4), (8, 3, 1), (8, 5, 8), (9, 20, 7), (1, 4, 1)),
+        *((2000, 30, 24), (2000, 5, 1500)),
+    ],
+)
+def test_linear_skip_is_seasonal_naive_exactly_when_new(
+    lookback: int, horizon: int, season: int
+) -> None:
+    values = drawn(5, lookback)
+    with torch.no_grad():
+        actual = LinearSkip(lookback, horizon, season)(values).numpy()
+    for row in range(5):
+        history = values[row].double().numpy()
+        expected = seasonal_naive(history, np.array([lookback]), horizon, season).point[0]
+        np.testing.assert_array_equal(actual[row], expected)
+
+
+def test_linear_skip_repeats_lookback_when_season_is_longer() -> None:
+    with torch.no_grad():
+        actual = LinearSkip(3, 7, 5)(torch.tensor([[1.0, 2.0, 3.0]]))
+    assert actual.tolist() == [[1, 2, 3, 1, 2, 3, 1]]
+
+
+def test_linear_skip_is_the_map_when_it_starts_at_one() -> None:
+    skip, start, values = LinearSkip(7, 3, 2), drawn(3, 7), drawn(4, 7, seed=1)
+    skip.start_at(start)
+    with torch.no_grad():
+        assert torch.equal(skip(values), values @ start.T)
+    start.zero_()
+    assert skip.start.any()
+
+
+@pytest.mark.parametrize(("lookback", "read"), [(5, 5), (SKIP_LOOKBACK + 6, SKIP_LOOKBACK)])
+def test_linear_skip_adds_a_tenth_of_what_is_learned_when_it_has_learned(
+    lookback: int, read: int
+) -> None:
+    skip, values = LinearSkip(lookback, 2, 3), drawn(4, lookback, seed=3)
+    assert (skip.read, STEP_SHARE) == (read, 0.1)
+    with torch.no_grad():
+        for seed, part in enumerate((skip.start, skip.change, skip.bias)):
+            part.copy_(drawn(*part.shape, seed=seed))
+        actual = skip(values).numpy()
+    np.testing.assert_allclose(actual, by_loops(skip, values), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("season", "read"), [(4, SKIP_LOOKBACK), (1500, 1500)])
+def test_linear_skip_ignores_older_values_when_the_lookback_is_long(season: int, read: int) -> None:
+    skip, values = LinearSkip(2000, 3, season), drawn(2, 2000)
+    with torch.no_grad():
+        skip.change.fill_(0.5)
+        before = skip(values)
+        assert torch.equal(skip(torch.where(torch.arange(2000) < 2000 - read, 1e9, values)), before)
+        values[:, -read] += 1
+        assert not torch.equal(skip(values), before)
+
+
+def test_linear_skip_moves_a_tenth_of_the_gradient_when_it_learns() -> None:
+    """The start itself is none of what the optimizer moves."""
+    skip, values = LinearSkip(6, 2, 3), drawn(5, 6)
+    assert dict(skip.named_parameters()).keys() == {"change", "bias"}
+    assert skip.state_dict().keys() == {"start", "change", "bias"}
+    skip(values).sum().backward()
+    assert skip.change.grad is not None and skip.bias.grad is not None
+    torch.testing.assert_close(skip.change.grad, 0.1 * values.sum(0).expand(2, 6))
+    torch.testing.assert_close(skip.bias.grad, torch.full((2,), 0.5))
+
+
+def test_linear_skip_returns_to_its_start_when_only_weight_decay_acts() -> None:
+    skip, start, values = LinearSkip(6, 2, 3), drawn(2, 6), drawn(5, 6, seed=1)
+    skip.start_at(start)
+    with torch.no_grad():
+        skip.change.fill_(3.0)
+        skip.bias.fill_(3.0)
+    optimizer = torch.optim.AdamW(skip.parameters(), lr=0.1, weight_decay=1.0)
+    for _ in range(200):
+        optimizer.zero_grad()
+        (0 * skip(values).sum()).backward()
+        optimizer.step()
+    with torch.no_grad():
+        torch.testing.assert_close(skip(values), values @ start.T)
+    assert torch.equal(skip.start, start)

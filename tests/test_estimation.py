@@ -1,0 +1,191 @@
+"""What a fit starts from: which windows tell the skip of each member where to start."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rnnforecast import estimation
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
+from rnnforecast.data.panel import Panel
+from rnnforecast.estimation import find_rate, fit_forecaster
+from rnnforecast.models.ensemble import Ensemble
+from rnnforecast.models.linear_start import Sample, linear_start
+from rnnforecast.models.normalisation import window_scale
+from tests.panels import make_panel
+from tests.short_training import short_training
+
+CPU = torch.device("cpu")
+LOOKBACK, HORIZON, SEASONS = 9, 3, (2, 4)
+
+
+def run_config(lookbacks: tuple[int, ...] = (), **changed: Any) -> RunConfig:
+    return RunConfig(
+        data=DataConfig(),
+        windows=WindowSpec(lookback=LOOKBACK, horizon=HORIZON, seasons=SEASONS),
+        model=ModelSpec(**{"model": "gru", "hidden_size": 3, "lookbacks": lookbacks, **changed}),
+        training=short_training(learning_rate=1e-12),
+    )
+
+
+def ragged(last: int = 41) -> Panel:
+    """Three series of unequal length, none without a gap but the one of two values."""
+    rng = np.random.default_rng(0)
+    long, short = 20 + rng.normal(size=last), 5 + rng.normal(size=13)
+    long[[7, 25, 26]], short[6] = np.nan, np.nan
+    return make_panel(long.tolist(), [3.0, 4.0], short.tolist())
+
+
+@pytest.fixture
+def samples(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
+    """What the start of every skip was found by."""
+    found: list[Sample] = []
+
+    def spy(sample: Sample, seasons: tuple[int, ...]) -> Tensor:
+        assert seasons == SEASONS
+        found.append(sample)
+        return linear_start(sample, seasons)
+
+    monkeypatch.setattr(estimation, "linear_start", spy)
+    return found
+
+
+def cutoffs_of(panel: Panel) -> list[tuple[int, int]]:
+    """Series and cutoff of all that have two long seasons, or half their series, before them."""
+    pairs = []
+    for series, length in enumerate(panel.lengths.tolist()):
+        for cutoff in range(1, length):
+            if cutoff >= min(2 * max(SEASONS), length // 2) and cutoff >= min(2, length - 1):
+                pairs.append((series, cutoff))
+    return pairs
+
+
+def at(panel: Panel, series: int, position: int) -> float:
+    """A value of a series, NaN where there is none."""
+    inside = 0 <= position < panel.lengths[series]
+    return float(panel.values[panel.offsets[series] + position]) if inside else math.nan
+
+
+def assert_windows(sample: Sample, panel: Panel, lookback: int) -> None:
+    """Raise AssertionError where a sample is not what a loop makes of the panel."""
+    pairs = cutoffs_of(panel)
+    assert len(sample.read) == len(pairs) and sample.read.shape[1] == lookback
+    for row, (series, cutoff) in enumerate(pairs):
+        past = np.array([at(panel, series, cutoff - lookback + step) for step in range(lookback)])
+        ahead = np.array([at(panel, series, cutoff + step) for step in range(HORIZON)])
+        judged = math.ceil(0.7 * panel.lengths[series])
+        seen, known = ~np.isnan(past), ~np.isnan(ahead)
+        older = [cutoff + step < judged for step in range(HORIZON)]
+        assert sample.mask[row].tolist() == known.tolist()
+        assert sample.older[row].tolist() == (known & older).tolist()
+        assert bool(sample.newer[row]) == (cutoff >= judged)
+        scale = window_scale(
+            torch.from_numpy(np.nan_to_num(past))[None], torch.from_numpy(seen)[None], SEASONS[0]
+        )
+        shift, spread = scale.shift.item(), scale.scale.item()
+        target = np.where(known, (np.nan_to_num(ahead) - shift) / spread, 0.0)
+        np.testing.assert_allclose(sample.target[row].numpy(), target, rtol=1e-5, atol=1e-5)
+        read = sample.read[row].numpy()[seen]
+        np.testing.assert_allclose(read, (past[seen] - shift) / spread, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("lookbacks", [(), (9, 9), (9, 5, 4)], ids=str)
+def test_fit_forecaster_starts_each_skip_by_the_windows_of_a_loop_when_series_differ(
+    lookbacks: tuple[int, ...], samples: list[Sample]
+) -> None:
+    panel = ragged()
+    forecaster, _ = fit_forecaster(panel, run_config(lookbacks), device=CPU)
+    members = forecaster.network.members
+    for sample, member in zip(samples, members, strict=True):
+        assert_windows(sample, panel, member.lookback)
+        assert torch.equal(member.skip.start, linear_start(sample, SEASONS))
+
+
+def test_fit_forecaster_starts_skips_before_the_ends_when_what_follows_validates(
+    samples: list[Sample],
+) -> None:
+    panel, ends = ragged(), np.array([35, 2, 10])
+    known = panel.before(ends)
+    fit_forecaster(panel, run_config(), device=CPU, ends=ends)
+    assert_windows(samples[0], known, LOOKBACK)
+    find_rate(panel, run_config(), device=CPU, ends=ends)
+    assert_windows(samples[1], known, LOOKBACK)
+
+
+def test_fit_forecaster_starts_bit_equal_when_values_after_the_ends_change() -> None:
+    starts = []
+    for other in (7.0, 1e9):
+        panel, ends = ragged(), np.array([35, 2, 10])
+        panel.values[35:41] = panel.values[-3:] = other
+        network = fit_forecaster(panel, run_config((9, 5)), device=CPU, ends=ends)[0].network
+        starts.append([member.skip.start for member in network.members])
+    for one, another in zip(*starts, strict=True):
+        assert torch.equal(one, another)
+
+
+def test_fit_forecaster_starts_skips_by_fewer_windows_when_there_are_many(
+    samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = ragged()
+    fit_forecaster(panel, run_config(), device=CPU)
+    monkeypatch.setattr(estimation, "START_WINDOWS", 5)
+    fit_forecaster(panel, run_config(), device=CPU)
+    monkeypatch.setattr(estimation, "READ_VALUES", 3 * (LOOKBACK + HORIZON))
+    fit_forecaster(panel, run_config(), device=CPU)
+    whole, *thinned = samples
+    for sample, count in zip(thinned, (5, 3), strict=True):
+        kept = np.linspace(0, len(whole.read) - 1, count).round().astype(int)
+        for part, every in zip(sample, whole, strict=True):
+            assert torch.equal(part, every[kept])
+
+
+def test_fit_forecaster_starts_skips_on_logarithms_when_the_model_is_of_them(
+    samples: list[Sample],
+) -> None:
+    logarithms = make_panel(ragged().values[:41].tolist())
+    panel = replace(logarithms, values=np.exp(logarithms.values / 10))
+    fit_forecaster(panel, run_config(log=True), device=CPU)
+    fit_forecaster(logarithms, run_config(), device=CPU)
+    for one, other in zip(*samples, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_fit_forecaster_goes_on_from_where_a_network_is_when_one_is_given(
+    samples: list[Sample],
+) -> None:
+    torch.manual_seed(1)
+    config = run_config((9, 5))
+    initial = Ensemble(config.model, config.windows)
+    for member in initial.members:
+        member.skip.start_at(torch.randn(member.skip.start.shape))
+    network = fit_forecaster(ragged(), config, device=CPU, initial=initial)[0].network
+    assert not samples
+    for name, weights in initial.state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], weights, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["gru", "linear"])
+def test_fit_forecaster_forecasts_a_season_on_a_line_when_it_has_hardly_learned(
+    model: str,
+) -> None:
+    """The start alone tells it."""
+    step = np.arange(90)
+    values = np.tile([1.0, 4.0, 2.0, 3.0, 5.0, 2.5], 15) + step / 8
+    panel = make_panel(values[:84].tolist())
+    windows = WindowSpec(lookback=24, horizon=6, seasons=(6,))
+    config = RunConfig(
+        data=DataConfig(),
+        windows=windows,
+        model=ModelSpec(model=model, hidden_size=3, lookbacks=(24, 12)),
+        training=short_training(learning_rate=1e-12),
+    )
+    forecaster, _ = fit_forecaster(panel, config, device=CPU)
+    median = forecaster.predict(panel)[0, :, 2]
+    np.testing.assert_allclose(median, values[84:], rtol=0, atol=0.02)
