@@ -217,9 +217,7 @@ def test_resolve_follows_the_rules_when_data_are_as_described(
         pytest.param(
             some_facts(seasons=(24,), typical_length=5000), 200, (408, 408, 216), id="the cap"
         ),
-        pytest.param(
-            some_facts(seasons=(12,), typical_length=60), 18, (30,) * 3, id="no half: horizon"
-        ),
+        pytest.param(some_facts(typical_length=60), 28, (30,) * 3, id="no half: horizon"),
         pytest.param(
             some_facts(seasons=(12,), typical_length=90), 2, (45, 45, 24), id="two seasons"
         ),
