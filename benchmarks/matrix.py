@@ -19,12 +19,8 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -33,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from peers import Task
-from processes import CommandError, Run, count_parameters, markdown
+from processes import CommandError, Run, count_parameters, markdown, measured, run
 from sets import SETS, prepare, score
 
 PEERS = Path(__file__).with_name("peers.py")
@@ -192,7 +188,7 @@ def own(case: Case, directory: Path) -> tuple[Run, int]:
     chosen, model = SETS[case.set], directory / "model"
     words = ["train", str(directory / "known.csv"), "--horizon", str(chosen.horizon)]
     words += ["--out", str(model), "--seed", str(case.seed), *case.options, *chosen.roles()]
-    trained = measured([sys.executable, "-m", "rnnforecast", *words])
+    trained = run(*words)
     apart(forecast, directory)
     return trained, count_parameters(model)
 
@@ -228,28 +224,8 @@ def peer(case: Case, directory: Path, python: str) -> tuple[Run, int]:
     words = [case.program, case.settings, json.dumps(case.options), str(case.seed), str(directory)]
     # -P, for `coverage.py` here is not the package of that name, which numba looks for.
     start = [python, "-P", str(PEERS)]
-    trained, _ = (measured([*start, stage, *words]) for stage in ("train", "forecast"))
+    trained, _ = (measured([*start, stage, *words], stage) for stage in ("train", "forecast"))
     return trained, int((directory / "parameters").read_text())
-
-
-def measured(command: list[str]) -> Run:
-    """Run a command quietly.
-
-    Raises:
-        CommandError: It ended with another code than 0.
-    """
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        for file in (output, errors):
-            file.seek(0)
-        if process.returncode:
-            lines = errors.read().decode().splitlines() or [""]
-            raise CommandError(f"{command[3]} ended with {process.returncode}: {lines[-1]}")
-        return Run(output.read().decode(), seconds, usage.ru_maxrss // 1024)
 
 
 def read(path: Path) -> pd.DataFrame:

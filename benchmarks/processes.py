@@ -35,14 +35,22 @@ class Run:
 
 
 def run(*words: str) -> Run:
-    """Run `rnnforecast` with these words, quietly.
+    """Run `rnnforecast` with these words, as `measured` does.
+
+    Raises:
+        CommandError: It ended with another code than 0.
+    """
+    return measured([sys.executable, "-m", "rnnforecast", *words], words[0])
+
+
+def measured(command: list[str], name: str) -> Run:
+    """Run a command quietly, which errors call `name`.
 
     The peak counts from that of the calling process on, which therefore is to stay small.
 
     Raises:
         CommandError: It ended with another code than 0.
     """
-    command = [sys.executable, "-m", "rnnforecast", *words]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         process = subprocess.Popen(command, stdout=output, stderr=errors)
@@ -53,7 +61,7 @@ def run(*words: str) -> Run:
             file.seek(0)
         if process.returncode:
             lines = errors.read().decode().splitlines() or [""]
-            raise CommandError(f"{words[0]} ended with {process.returncode}: {lines[-1]}")
+            raise CommandError(f"{name} ended with {process.returncode}: {lines[-1]}")
         return Run(output.read().decode(), seconds, usage.ru_maxrss // 1024)
 
 

@@ -40,7 +40,7 @@ class Preset:
 PRESETS = {
     "fast": Preset(members=1, effort=0.4),
     "default": Preset(members=3, effort=1.0),
-    "best": Preset(members=9, effort=1.5),
+    "best": Preset(members=7, effort=1.25),
 }
 
 
