@@ -2,7 +2,7 @@
 
     python benchmarks/augmentation.py FOLDER --seeds 3
 
-FOLDER holds m4_hourly_train.csv.gz and m4_weekly_train.csv.gz (see m4.py), ETTh1.csv (see
+FOLDER holds m4_hourly_train.csv.gz and m4_weekly_train.csv.gz (see sets.py), ETTh1.csv (see
 coverage.py), vic_electricity.csv.gz and bike_sharing.csv (skforecast/skforecast-datasets, there
 `bike_sharing_dataset_clean`), and oj_sales.csv.gz (`orangeJuice` of the R package bayesm). Each set
 is some of a training part, small enough for a training to take seconds; test parts are never read.
@@ -20,16 +20,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from augmenting import AUGMENTATIONS, Set, median, train
+from augmenting import AUGMENTATIONS, Set, mase, median, split, train
 from processes import markdown
 from transforming import TRANSFORMS
 
-from rnnforecast.backtest import held_out_origins, panel_before
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import Settings
-from rnnforecast.data.windows import actual_values
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.evaluation.metrics import seasonal_scale
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 
@@ -61,23 +58,15 @@ def main() -> None:
 
 def measure(chosen: Set, method: str, seed: int) -> float:
     """The mean MASE from the last cutoffs."""
-    panel = chosen.panel()
-    origins = held_out_origins(panel, chosen.horizon, chosen.cutoffs, chosen.stride)
-    known = panel_before(panel, origins)
+    panel, known, index = split(chosen)
     asked = Settings(horizon=chosen.horizon, season=chosen.season, seed=seed, jitter=0.0)
     config = resolve(asked, find_facts(known), DataConfig())
-    index = origins.windows(np.arange(len(origins)))
     if method in TRANSFORMS:
         forecasts = TRANSFORMS[method](panel, known, index, config)
     else:
         augment = AUGMENTATIONS[method] if method != "none" else None
         forecasts = median(train(known, config, augment), panel, index)
-    actual = actual_values(panel, index, chosen.horizon)
-    scales = [
-        seasonal_scale(panel.series(i)[:cutoff], chosen.season)
-        for i, cutoff in zip(index.series, index.cutoffs, strict=True)
-    ]
-    return float(np.nanmean(np.nanmean(np.abs(forecasts - actual), axis=1) / scales))
+    return mase(forecasts, chosen, panel, index)
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from rnnforecast.backtest import training_ends
+from rnnforecast.backtest import held_out_origins, panel_before, training_ends
 from rnnforecast.config import RunConfig
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
+from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, actual_values
 from rnnforecast.estimation import batch_loss, newest_windows, prepared
+from rnnforecast.evaluation.metrics import seasonal_scale
 from rnnforecast.forecaster import Forecaster, gather_windows
 from rnnforecast.models.normalisation import window_scale
 from rnnforecast.runtime import seed_everything
@@ -44,6 +45,23 @@ class Set:
             starts=np.zeros(len(self.series), dtype=np.int64),
             frequency=Frequency(unit="step"),
         )
+
+
+def split(chosen: Set) -> tuple[Panel, Panel, WindowIndex]:
+    """All series, what is known before the first cutoff, and the windows that are scored."""
+    panel = chosen.panel()
+    origins = held_out_origins(panel, chosen.horizon, chosen.cutoffs, chosen.stride)
+    return panel, panel_before(panel, origins), origins.windows(np.arange(len(origins)))
+
+
+def mase(forecasts: np.ndarray, chosen: Set, panel: Panel, index: WindowIndex) -> float:
+    """The mean over windows of that of forecasts [window, step], scaled by what lies before."""
+    errors = np.abs(forecasts - actual_values(panel, index, chosen.horizon))
+    scales = [
+        seasonal_scale(panel.series(i)[:cutoff], chosen.season)
+        for i, cutoff in zip(index.series, index.cutoffs, strict=True)
+    ]
+    return float(np.nanmean(np.nanmean(errors, axis=1) / scales))
 
 
 def median(forecaster: Forecaster, panel: Panel, index: WindowIndex) -> np.ndarray:
@@ -109,7 +127,7 @@ class View:
 Augmentation = Callable[[Batch, Tensor, View], Batch]
 
 
-def split(batch: Batch, values: Tensor, mask: Tensor, shift: Tensor, scale: Tensor) -> Batch:
+def apart(batch: Batch, values: Tensor, mask: Tensor, shift: Tensor, scale: Tensor) -> Batch:
     """A batch again of what `View.joint` has joined."""
     values = torch.where(mask, values * scale + shift, 0.0)
     cut = batch.values.shape[1]
@@ -123,7 +141,7 @@ def noise(deviation: float) -> Augmentation:
         values, mask, shift, scale = view.joint(batch)
         drawn = deviation * torch.randn_like(values)
         drawn[:, batch.values.shape[1] :] = 0
-        return split(batch, values + drawn, mask, shift, scale)
+        return apart(batch, values + drawn, mask, shift, scale)
 
     return augment
 
@@ -146,7 +164,7 @@ def magnitude_warping(batch: Batch, places: Tensor, view: View) -> Batch:
     values, mask, shift, scale = view.joint(batch)
     knots = 1 + 0.2 * torch.randn(len(values), 1, 5, dtype=values.dtype)
     curve = interpolate(knots, values.shape[1], mode="linear", align_corners=True)[:, 0]
-    return split(batch, values * curve, mask, shift, scale)
+    return apart(batch, values * curve, mask, shift, scale)
 
 
 def window_warping(batch: Batch, places: Tensor, view: View) -> Batch:
@@ -165,7 +183,7 @@ def window_warping(batch: Batch, places: Tensor, view: View) -> Batch:
     share = (place - low).to(values)
     warped = values.gather(1, low) * (1 - share) + values.gather(1, high) * share
     known = mask.gather(1, low) & mask.gather(1, high)
-    return split(batch, warped, known, shift, scale)
+    return apart(batch, warped, known, shift, scale)
 
 
 def block_bootstrap(batch: Batch, places: Tensor, view: View) -> Batch:
@@ -182,7 +200,7 @@ def block_bootstrap(batch: Batch, places: Tensor, view: View) -> Batch:
     inside = first[:, :, None] + torch.arange(block)
     other = torch.minimum(inside.flatten(1)[:, :length], lengths - 1) + starts
     change = (view.remainders[other] - view.remainders[own]) / scale
-    return split(batch, values + change, mask, shift, scale)
+    return apart(batch, values + change, mask, shift, scale)
 
 
 def masking(batch: Batch, places: Tensor, view: View) -> Batch:
@@ -203,7 +221,7 @@ def mixing(batch: Batch, places: Tensor, view: View) -> Batch:
     share = torch.where(torch.rand(len(values), 1) < 0.5, share, 0.0)
     # What is missing in the other stays as it is.
     share = torch.where(mask[other], share, 0.0)
-    return split(batch, (1 - share) * values + share * values[other], mask, shift, scale)
+    return apart(batch, (1 - share) * values + share * values[other], mask, shift, scale)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {

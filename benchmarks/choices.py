@@ -22,17 +22,15 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
-from augmenting import CPU, Set, median
+from augmenting import CPU, Set, mase, median, split
 from processes import markdown
 from validation import SETS
 
-from rnnforecast.backtest import held_out_origins, panel_before, training_ends
+from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig, Settings
-from rnnforecast.data.windows import actual_values
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.estimation import fit_forecaster
-from rnnforecast.evaluation.metrics import seasonal_scale
 from rnnforecast.models import linear_start
 from rnnforecast.models.linear_start import Sample
 from rnnforecast.workflows.short_series import with_typical
@@ -75,7 +73,8 @@ def main() -> None:
                 reference = reference or error
                 percent, seconds = 100 * (error / reference - 1), time.perf_counter() - began
                 rows.append((name, change, seed, error, percent))
-                print(name, change, seed, f"{error:.5f},{percent:.2f},{seconds:.1f}", sep=",")
+                row = f"{name},{change},{seed},{error:.5f},{percent:.2f},{seconds:.1f}"
+                print(row, flush=True)
     columns = ["set", "change", "seed", "mase", "percent"]
     print(f"\n{markdown(summary(pd.DataFrame(rows, columns=columns)))}")
 
@@ -84,21 +83,13 @@ def measure(chosen: Set | list[Set], change: Change, seed: int) -> float:
     """The mean MASE from the last cutoffs, over several sets the mean of theirs."""
     if isinstance(chosen, list):
         return float(np.mean([measure(each, change, seed) for each in chosen]))
-    panel = chosen.panel()
-    origins = held_out_origins(panel, chosen.horizon, chosen.cutoffs, chosen.stride)
-    known = panel_before(panel, origins)
+    panel, known, index = split(chosen)
     settings = Settings(horizon=chosen.horizon, seed=seed, **change.settings)
     config = change.config(resolve(settings, find_facts(known), DataConfig()))
     ends = training_ends(known.lengths, chosen.horizon)
     with change.code():
         forecaster, _ = fit_forecaster(known, with_typical(config, known), device=CPU, ends=ends)
-    index = origins.windows(np.arange(len(origins)))
-    errors = np.abs(median(forecaster, panel, index) - actual_values(panel, index, chosen.horizon))
-    scales = [
-        seasonal_scale(panel.series(i)[:cutoff], chosen.season)
-        for i, cutoff in zip(index.series, index.cutoffs, strict=True)
-    ]
-    return float(np.nanmean(np.nanmean(errors, axis=1) / scales))
+    return mase(median(forecaster, panel, index), chosen, panel, index)
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +143,7 @@ CHANGES: dict[str, Change] = {
     "nine members": Change(settings={"members": 9}),
     "one lookback": Change(config=of_one_lookback),
     "start naive": starting(_naive),
-    "start without ridge": starting(lambda sample, seasons: linear_start.combined(sample, seasons)),
+    "start without ridge": starting(linear_start.combined),
     "skip at full rate": skipping(1.0),
     "skip fixed": skipping(0.0),
     "width 128": Change(settings={"hidden_size": 128}),

@@ -2,7 +2,7 @@
 
     python benchmarks/coverage.py FOLDER
 
-FOLDER holds m4_hourly_train.csv.gz, m4_hourly_test.csv and the weekly ones (see m4.py); ETTh1.csv
+FOLDER holds m4_hourly_train.csv.gz, m4_hourly_test.csv and the weekly ones (see sets.py); ETTh1.csv
 (`ETT-small/ETTh1.csv` of zhouhaoyi/ETDataset), whose test part is the last 2,880 of the first
 14,400 rows; and exchange_rate.csv (laiguokun/multivariate-time-series-data with a `date` column),
 whose test part is the last fifth. On M4, `rnnforecast train` forecasts the one test window of each

@@ -2,7 +2,7 @@
 
     python benchmarks/networks.py FOLDER --epochs 10
 
-FOLDER holds m4_hourly_train.csv.gz and m4_hourly_test.csv (see m4.py) and ETTh1.csv (see
+FOLDER holds m4_hourly_train.csv.gz and m4_hourly_test.csv (see sets.py) and ETTh1.csv (see
 coverage.py). Each network is trained by one `rnnforecast train` with nothing given but the data,
 the horizon, the epochs and --no-refit. On M4 its forecasts are scored on the official test part. On
 ETTh1 it learns from the first 8,640 hours and forecasts 96 steps from every cutoff of the last

@@ -15,8 +15,8 @@ from rnnforecast.columns import DataConfig, Encoding, InputSizes, require, requi
 
 # No size is larger, so that none overflows where torch counts.
 LARGEST = 2**31
-# Layers that nobody stacks, as a file may claim.
-DEEPEST = 1000
+# Layers that nobody stacks and members that nobody waits for, as a file may claim.
+DEEPEST, MOST_MEMBERS = 1000, 100
 
 Init = Literal["orthogonal", "chrono", "uniform"]
 Optimisation = Literal["adamw", "sgd"]
@@ -42,8 +42,7 @@ def _require_optimisation(config: TrainConfig | Settings) -> None:
     require(config.clip_value >= 0, "clip_value", "at least 0", config.clip_value)
     percentile = config.clip_percentile
     require(0 < percentile <= 100, "clip_percentile", "above 0 and at most 100", percentile)
-    finite = 0 <= config.jitter < math.inf
-    require(finite, "jitter", "finite and at least 0", config.jitter)
+    require(0 <= config.jitter < math.inf, "jitter", "finite and at least 0", config.jitter)
     require(0 <= config.seed < 2**63, "seed", "in [0, 2^63)", config.seed)
     require_one_of(Optimisation, "optimizer", config.optimizer)
     require_one_of(ScheduleName, "schedule", config.schedule)
@@ -68,8 +67,7 @@ class WindowSpec:
     def __post_init__(self) -> None:
         require(self.lookback >= 1, "lookback", "at least 1", self.lookback)
         require(self.horizon >= 1, "horizon", "at least 1", self.horizon)
-        usable = bool(self.seasons) and min(self.seasons) >= 1
-        require(usable, "season", "at least 1", list(self.seasons))
+        require(min(self.seasons, default=0) >= 1, "season", "at least 1", list(self.seasons))
 
     @property
     def season(self) -> int:
@@ -139,9 +137,10 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         require_one_of(Init, "init", self.init)
-        descending = list(self.lookbacks) == sorted(self.lookbacks, reverse=True)
-        usable = descending and min(self.lookbacks, default=1) >= 1
-        require(usable, "lookbacks", "at least 1, longest first", list(self.lookbacks))
+        ordered = [*self.lookbacks, 1]
+        usable = ordered == sorted(ordered, reverse=True) and len(ordered) <= MOST_MEMBERS + 1
+        allowed = f"at least 1, longest first, {MOST_MEMBERS} at most"
+        require(usable, "lookbacks", allowed, ordered[:-1])
         require(self.tbptt is None or self.tbptt >= 1, "tbptt", "at least 1", self.tbptt)
         require(self.hidden_size >= 1, "hidden_size", "at least 1", self.hidden_size)
         require(self.num_layers >= 1, "num_layers", "at least 1", self.num_layers)
@@ -276,6 +275,8 @@ class Settings:
         _require_optimisation(self)
         require_one_of(Init, "init", self.init)
         require_one_of(PresetName, "preset", self.preset)
+        few = (self.members or 1) <= MOST_MEMBERS
+        require(few, "members", f"at most {MOST_MEMBERS}", self.members)
         _require_levels(self.levels)
 
 

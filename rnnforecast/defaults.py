@@ -18,8 +18,8 @@ from rnnforecast.models.registry import ModelEntry, find_model
 
 LONGEST_LOOKBACK = 720
 LONGEST_WITHOUT_SEASON = 336
-# Windows that tell something of their own, as those of one horizon overlap, from which on steps are
-# long, from which on a network is no longer narrow, and from which on it is wide.
+# Disjoint windows (values over horizon) from which on the learning rate is high, from which on a
+# network is no longer narrow and batches are large, and from which on it is wide.
 SOME, ENOUGH, PLENTY = 1_000, 3_000, 5_000
 LEAST_STEPS, MOST_STEPS = 1_000, 1_500
 
@@ -89,13 +89,13 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     windows, segment = _windows(settings, facts, model)
     lookbacks = _lookbacks(settings, facts, windows, segment)
     windows = replace(windows, lookback=max(lookbacks))
-    own = facts.windows // settings.horizon
+    disjoint = facts.windows // settings.horizon
     return RunConfig(
         data=data,
         windows=windows,
         model=ModelSpec(
             model=settings.model,
-            hidden_size=settings.hidden_size or _hidden_size(own),
+            hidden_size=settings.hidden_size or _hidden_size(disjoint),
             num_layers=settings.num_layers or model.num_layers,
             dropout=settings.dropout,
             segment_length=segment,
@@ -108,7 +108,7 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             nonnegative=settings.nonnegative,
             lookbacks=lookbacks if len(lookbacks) > 1 else (),
         ),
-        training=_training(settings, facts.windows, own),
+        training=_training(settings, facts.windows, disjoint),
     )
 
 
@@ -156,11 +156,11 @@ def _lookback(seasons: tuple[int, ...], horizon: int, typical_length: int) -> in
 def _lookbacks(
     settings: Settings, facts: Facts, windows: WindowSpec, segment: int
 ) -> tuple[int, ...]:
-    """What each member reads, longest first: the rule's lookback, half of it, twice, and again.
+    """What each member reads, longest first: in turn the rule's lookback, half of it and twice it.
 
     No one lookback suits all series, and networks that read more and less err apart. A half must
-    hold two seasons, and there must be many windows of twice as much. What the user asks for, all
-    members read.
+    hold two seasons and a horizon, and twice as much a quarter of a series at most. A lookback that
+    the user asks for, all members read.
     """
     lookback = windows.lookback
     choices = [lookback]
@@ -190,26 +190,25 @@ def _segment_length(model: ModelEntry, season: int, lookback: int) -> int:
     return season if lookback >= 7 * season else quarter
 
 
-def _hidden_size(own: int) -> int:
-    """Wider networks where more windows tell something of their own: few are learnt by heart.
+def _hidden_size(disjoint: int) -> int:
+    """Wider networks for more disjoint windows: few are learnt by heart, however many overlap.
 
-    Those that begin within one horizon overlap, so that a long horizon leaves few. A narrow network
-    is also faster.
+    A narrow network is also faster.
     """
-    return 32 if own < ENOUGH else 64 if own < PLENTY else 128
+    return 32 if disjoint < ENOUGH else 64 if disjoint < PLENTY else 128
 
 
-def _training(settings: Settings, windows: int, own: int) -> TrainConfig:
-    """From 1,000 to 1,500 steps in 25 epochs, of short ones and small batches where windows tell
-    little: more would only see the same again."""
-    largest = 128 if own < ENOUGH else 256
+def _training(settings: Settings, windows: int, disjoint: int) -> TrainConfig:
+    """From 1,000 to 1,500 steps in 25 epochs, at a low rate and of small batches where few windows
+    are disjoint: more would only see the same again."""
+    largest = 128 if disjoint < ENOUGH else 256
     batch_size = settings.batch_size or min(largest, max(32, 2 ** round(math.log2(windows / 50))))
-    steps = min(MOST_STEPS, max(LEAST_STEPS, own // 3)) * PRESETS[settings.preset].effort
+    steps = min(MOST_STEPS, max(LEAST_STEPS, disjoint // 3)) * PRESETS[settings.preset].effort
     return TrainConfig(
         epochs=settings.epochs,
         batches_per_epoch=math.ceil(steps / Settings.epochs),
         batch_size=batch_size,
-        learning_rate=settings.learning_rate or (2e-3 if own < SOME else 4e-3),
+        learning_rate=settings.learning_rate or (2e-3 if disjoint < SOME else 4e-3),
         clip_norm=settings.clip_norm,
         clip_value=settings.clip_value,
         clip_percentile=settings.clip_percentile,

@@ -145,12 +145,13 @@ def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Ru
     Of these it is found by those that have two of the longest season before them, or half of their
     series, at most 8,192 of them. Those of the newest values judge.
     """
-    device = torch.device("cpu")  # a GPU may lack the double precision of a decomposition
     enough = np.minimum(2 * max(config.windows.seasons), panel.lengths // 2)
     told = np.flatnonzero(index.cutoffs >= enough[index.series])
     sample = WindowIndex(series=index.series[told], cutoffs=index.cutoffs[told])
     sample = sample.thinned(min(START_WINDOWS, affordable_windows(config)))
-    batch = gather_windows(panel, sample, config, device=device).gather(torch.arange(len(sample)))
+    # On the CPU, as a GPU may lack the double precision of a decomposition.
+    windows = gather_windows(panel, sample, config, device=torch.device("cpu"))
+    batch = windows.gather(torch.arange(len(sample)))
     judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
     left = torch.from_numpy(judged[sample.series] - sample.cutoffs)
     older = torch.arange(config.windows.horizon) < left[:, None]

@@ -101,7 +101,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     windows, model, training = config.windows, config.model, config.training
     sizes = (
         *(windows.lookback, windows.horizon, *windows.seasons),
-        *(model.hidden_size, model.segment_length, model.tbptt or 1, *model.lookbacks),
+        *(model.hidden_size, model.segment_length, model.tbptt or 1),
         *(training.epochs, training.batches_per_epoch, training.batch_size, training.patience),
     )
     _limit(max(sizes) < LARGEST, f"a size of {max(sizes)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -643,12 +642,11 @@ def test_load_artifact_raises_before_any_network_when_a_file_claims_very_many_me
         raise AssertionError("a network was built")
 
     monkeypatch.setattr("rnnforecast.artifact.Ensemble", build)
-    for count in (len(tensors) + 1, 10**4, 10**6):
+    few = len(tensors) + 1
+    claims = {few: f"{few} layers in {len(tensors)} tensors", 101: "100 at most", 10**6: "at most"}
+    for count, reason in claims.items():
         header["config"]["model"]["lookbacks"] = [6] * count
-        begun = time.perf_counter()
-        message = load_damaged(packed(header, tensors), tmp_path)
-        assert time.perf_counter() - begun < 5
-        assert f"{count} layers in {len(tensors)} tensors" in message
+        assert reason in load_damaged(packed(header, tensors), tmp_path)
 
 
 def test_load_artifact_raises_when_members_read_other_lookbacks_than_their_weights(

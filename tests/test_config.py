@@ -91,8 +91,8 @@ CASES: list[tuple[type[Any], str, Any, str]] = [
     (TrainConfig, "seed", 2**63, "in [0, 2^63)"),
     (ModelSpec, "dropout", 1.0, "in [0, 1)"),
     *[
-        (ModelSpec, "lookbacks", lookbacks, "at least 1, longest first")
-        for lookbacks in ((0,), (5, -1), (5, 7), (7, 5, 6))
+        (ModelSpec, "lookbacks", lookbacks, "at least 1, longest first, 100 at most")
+        for lookbacks in ((0,), (5, -1), (5, 7), (7, 5, 6), (1,) * 101)
     ],
     *[(Typical, "share", value, "at least 0") for value in (-0.1, math.nan, math.inf)],
     *[(Typical, "spread", value, "positive") for value in (0.0, math.nan, math.inf)],

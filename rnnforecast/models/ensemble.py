@@ -53,8 +53,6 @@ class Ensemble(nn.Module):
             In units of the windows, levels ascending [batch, horizon, quantile].
         """
         forecasts = [member.quantiles(values, mask, inputs) for member in self.members]
-        if len(forecasts) == 1:
-            return forecasts[0]
         ordered = torch.stack(forecasts).sort(0).values
         middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
         return middle.round() if self.members[0].head.counts else middle

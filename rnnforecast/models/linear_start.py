@@ -98,10 +98,10 @@ def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     windows, horizon = sample.target.shape
     maps = simple_maps(sample.read.shape[1], horizon, seasons).to(sample.read)
     kept = max(1, min(windows, DESCENT_ERRORS // (horizon * len(maps))))
-    rows = torch.linspace(0, windows - 1, kept, device=maps.device).round().long()
+    rows = torch.linspace(0, windows - 1, kept).round().long()
     forecasts = torch.stack([sample.read[rows] @ each.T for each in maps])
     target, mask = sample.target[rows], sample.mask[rows]
-    logits = torch.zeros(len(maps), device=maps.device, requires_grad=True)
+    logits = torch.zeros(len(maps), requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=DESCENT_RATE)
     for _ in range(DESCENT_STEPS):
         optimizer.zero_grad()

@@ -125,4 +125,5 @@ def describe_config(config: RunConfig) -> str:
         steps = "step by step" if one_by_one else f"in segments of {model.segment_length}"
         reads = f"with {model.hidden_size} units {reads} {steps}"
     log = ", on logarithms" if model.log else ""
-    return f"{season}; {model.model} {reads}{log}"
+    members = f", median of {len(model.lookbacks)} members" if model.lookbacks else ""
+    return f"{season}; {model.model} {reads}{log}{members}"

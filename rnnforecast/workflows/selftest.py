@@ -62,17 +62,13 @@ def _series() -> pd.DataFrame:
 
 
 def _forecasts(series: pd.DataFrame, models: tuple[str, ...], device: str) -> pd.DataFrame:
-    """Every forecast of a backtest of small networks, two members each, as text."""
+    """Every forecast of a backtest of small networks, the default one in an ensemble, as text."""
     small = Settings(
-        horizon=HORIZON,
-        preset="fast",
-        members=2,
-        season=4,
-        hidden_size=4,
-        epochs=2,
-        batch_size=16,
+        horizon=HORIZON, preset="fast", season=4, hidden_size=4, epochs=2, batch_size=16
     )
-    settings = tuple(replace(small, model=model) for model in models)
+    settings = tuple(
+        replace(small, model=model, members=2 if model == small.model else 1) for model in models
+    )
     with TemporaryDirectory() as directory:
         path, output = Path(directory) / "series.csv", Path(directory) / "forecasts.csv"
         series.to_csv(path, index=False)

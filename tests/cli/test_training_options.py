@@ -188,6 +188,7 @@ def test_train_takes_layers_and_head_of_the_model_when_none_are_given(tmp_path: 
          "teacher_forcing must be one of scheduled, always, never, got 'no'"),
         (["--head", "x"], "head must be one of "),
         (["--preset", "slow"], "preset must be one of fast, default, best, got 'slow'"),
+        (["--members", "101"], "members must be at most 100, got 101"),
         (["--members", "0"], "members must be at least 1, got 0"),
     ],
 )  # fmt: skip
