@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from rnnforecast.config import RunConfig
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, actual_values
-from rnnforecast.estimation import batch_loss, newest_windows, prepared
+from rnnforecast.estimation import batch_losses, newest_windows, prepared
 from rnnforecast.evaluation.metrics import seasonal_scale
 from rnnforecast.forecaster import Forecaster, gather_windows
 from rnnforecast.models.normalisation import window_scale
@@ -78,25 +79,26 @@ def train(known: Panel, config: RunConfig, augment: Augmentation | None = None) 
     network, windows = prepared(known, config, CPU, ends)
     view = View(seen, windows, config) if augment else None
 
-    def loss(places: Tensor, progress: float) -> Tensor:
+    def losses(places: Tensor, progress: float) -> list[Tensor]:
         batch = windows.gather(places)
         if augment is not None and view is not None:
             batch = augment(batch, places, view)
-        return batch_loss(network, batch)
+        return batch_losses(network, batch)
 
     validate = None
     if ends is not None:
-        newest = newest_windows(known, config, ends)
-        held_out = gather_windows(known, newest, config, device=CPU)
+        index = newest_windows(known, config, ends)
+        held_out = gather_windows(known, index, config, device=CPU)
 
         def validate() -> float:
             with torch.inference_mode():
-                return float(batch_loss(network, held_out.gather(torch.arange(len(held_out)))))
+                newest = held_out.gather(torch.arange(len(held_out)))
+                return fmean(map(float, batch_losses(network, newest)))
 
     fit(
         network,
         config.training,
-        loss=loss,
+        loss=losses,
         windows=len(windows),
         validate=validate,
         generator=generator,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample, linear_start
-from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import seed_everything
 from rnnforecast.training.augmentation import jitter
@@ -79,7 +79,7 @@ def fit_forecaster(
             batches = torch.split(torch.arange(len(held_out)), prediction_batch(config.windows))
             with torch.inference_mode():
                 losses = (
-                    float(batch_loss(network, held_out.gather(rows))) * len(rows)
+                    fmean(map(float, batch_losses(network, held_out.gather(rows)))) * len(rows)
                     for rows in batches
                 )
                 return sum(losses) / len(held_out)
@@ -169,25 +169,26 @@ def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Ru
 
 
 def _training_loss(network: Ensemble, train: WindowGatherer, config: RunConfig) -> Loss:
-    """The loss of training windows; what a network that learns reads of them is jittered."""
+    """The losses of training windows; what a network that learns reads of them is jittered."""
     season, share = config.windows.season, config.training.jitter
     teaching = TEACHING[config.training.teacher_forcing]
 
-    def loss(places: Tensor, progress: float) -> Tensor:
+    def losses(places: Tensor, progress: float) -> list[Tensor]:
         batch = train.gather(places)
         noise = share if network.training else 0.0
         values = jitter(batch.values, batch.mask, season, noise)
-        return batch_loss(network, batch._replace(values=values), teaching(progress))
+        return batch_losses(network, batch._replace(values=values), teaching(progress))
 
-    return loss
+    return losses
 
 
-def batch_loss(
-    network: Ensemble | ForecastNetwork, batch: Batch, teacher_share: float = 0.0
-) -> Tensor:
-    """The mean loss of some windows; a decoder that is fed back reads this share of the truth."""
+def batch_losses(network: Ensemble, batch: Batch, teacher_share: float = 0.0) -> list[Tensor]:
+    """The mean loss of some windows by each member.
+
+    A decoder that is fed back reads this share of the truth.
+    """
     truth = Truth(batch.target, batch.target_mask, teacher_share)
-    return network.loss(batch.values, batch.mask, truth, batch.inputs)
+    return network.losses(batch.values, batch.mask, truth, batch.inputs)
 
 
 def affordable_windows(config: RunConfig) -> int:

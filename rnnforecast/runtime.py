@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from typing import TypeVar
+
 import torch
 
 from rnnforecast.errors import ConfigError
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Options of mallopt, see malloc.h of glibc.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+THREADS = torch.get_num_threads()
+_at_once = 1
+
 # Units of a layer times windows of a batch up to which one thread was as fast as two.
 ONE_THREAD = 64 * 128
+# Values of a batch from which on networks are faster in threads of their own: with less to read,
+# what Python has to do for each operation takes longer, and that is done for one at a time.
+WORTH_A_THREAD = 2**14
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -29,14 +47,55 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def limit_threads(units: int, batch_size: int) -> None:
-    """One thread for small networks: more would only wait for each other, long on a busy machine.
+def limit_threads(networks: int, units: int, batch_size: int, lookback: int) -> None:
+    """Divide the threads that torch finds, or OMP_NUM_THREADS allows, among networks.
 
-    Larger ones take the threads that torch finds or OMP_NUM_THREADS allows. Called alike before
-    training and forecasting, as the last bits of a sum depend on the number of threads.
+    A small network gets one: more would only wait for each other, long on a busy machine. Called
+    alike before training and forecasting, as the last bits of a sum depend on the number of threads
+    of a network; not on how many networks run at once.
+
+    Args:
+        networks: How many are trained and asked together.
+        units: Of a layer of each.
+        batch_size: Windows that it reads at once.
+        lookback: Values that it reads of each.
     """
-    if units * batch_size <= ONE_THREAD:
-        torch.set_num_threads(1)
+    global _at_once
+    _at_once = min(networks, THREADS) if batch_size * lookback >= WORTH_A_THREAD else 1
+    torch.set_num_threads(1 if units * batch_size <= ONE_THREAD else THREADS // _at_once)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed, where it is the allocator: each step asks for the same again.
+
+    Else it maps and clears large arrays anew at every step, a fifth of a step of a large network.
+    """
+    with suppress(OSError, AttributeError):
+        options = ctypes.CDLL(None).mallopt
+        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26)):
+            options(option, value)
+
+
+def together(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What `function` makes of each item, as many at once as `limit_threads` has been told of.
+
+    For what draws no random numbers: they are drawn from one generator, in any order.
+    """
+    if min(_at_once, len(items)) <= 1:
+        return [function(item) for item in items]
+    gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def run(item: Item) -> Result:
+        # What a thread of torch's does not take over from the one that asks it.
+        with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
+            return function(item)
+
+    return list(_pool(_at_once).map(run, items))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
 
 
 def panel_dtype(device: torch.device) -> torch.dtype:

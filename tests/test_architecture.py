@@ -10,7 +10,7 @@
     5       backtest, forecaster, defaults, verdicts,   where data, models and metrics meet;
             limits, stored_panel                        what may be in a model file
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
-    7       config, runtime, arrays, signals,           settings that check themselves; the machine;
+    7       config, runtime, native, arrays, signals,   settings that check themselves; the machine;
             container                                   a file of tensors
     8       columns                                     which columns are read, and what for
     9       errors                                      failures and their exit codes
@@ -53,7 +53,7 @@ LAYERS = (
     {"artifact", "contenders", "diagnostics", "estimation", "scoreboard"},
     {"backtest", "forecaster", "defaults", "limits", "stored_panel", "verdicts"},
     {"data", "models", "training", "evaluation"},
-    {"config", "container", "runtime", "arrays", "signals"},
+    {"config", "container", "runtime", "native", "arrays", "signals"},
     {"columns"},
     {"errors"},
     {""},

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import pytest
 import torch
 
+from rnnforecast import runtime
 from rnnforecast.errors import ConfigError
-from rnnforecast.runtime import panel_dtype, seed_everything, select_device
+from rnnforecast.runtime import (
+    keep_freed_memory,
+    limit_threads,
+    panel_dtype,
+    seed_everything,
+    select_device,
+    together,
+)
+
+
+@pytest.fixture
+def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine of four; what a test makes of it is undone."""
+    monkeypatch.setattr(runtime, "THREADS", 4)
+    monkeypatch.setattr(runtime, "_at_once", 1)
+    yield
+    torch.set_num_threads(1)
 
 
 def have(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, mps: bool) -> None:
@@ -85,3 +105,63 @@ def test_seed_everything_keeps_order_and_weights_apart_when_one_is_drawn_from() 
 @pytest.mark.parametrize("seed", (0, 2**63 - 1))
 def test_seed_everything_takes_the_seed_when_it_lies_on_the_bound(seed: int) -> None:
     assert seed_everything(seed).initial_seed() == seed
+
+
+@pytest.mark.parametrize(
+    ("networks", "units", "batch_size", "lookback", "each", "at_once"),
+    [
+        pytest.param(1, 128, 256, 336, 4, 1, id="one that is large"),
+        pytest.param(1, 32, 256, 336, 1, 1, id="one that is small"),
+        pytest.param(3, 32, 64, 66, 1, 1, id="small ones"),
+        pytest.param(3, 32, 128, 672, 1, 3, id="narrow ones that read much"),
+        pytest.param(2, 128, 256, 672, 2, 2, id="two that are large"),
+        pytest.param(7, 128, 256, 672, 1, 4, id="more than there are threads"),
+        pytest.param(3, 128, 128, 24, 4, 1, id="wide ones that read little"),
+    ],
+)
+@pytest.mark.usefixtures("four_threads")
+def test_limit_threads_divides_them_when_networks_are_worth_it(
+    networks: int, units: int, batch_size: int, lookback: int, each: int, at_once: int
+) -> None:
+    limit_threads(networks, units, batch_size, lookback)
+    assert torch.get_num_threads() == each
+    names = together(lambda _: threading.get_ident(), range(networks))
+    assert len(names) == networks and len(set(names)) <= at_once
+    assert (threading.get_ident() in names) == (at_once == 1)
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_together_is_in_order_when_the_first_takes_longest() -> None:
+    limit_threads(3, 128, 256, 672)
+    done = threading.Barrier(3, timeout=60)
+
+    def wait(item: int) -> int:
+        done.wait()
+        return item
+
+    assert together(wait, [3, 1, 2]) == [3, 1, 2]
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.usefixtures("four_threads")
+def test_together_has_gradients_as_the_one_that_asks(mode: type) -> None:
+    limit_threads(2, 128, 256, 672)
+    with mode():
+        expected = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        found = together(
+            lambda _: (torch.is_grad_enabled(), torch.is_inference_mode_enabled()), range(2)
+        )
+    assert found == [expected, expected]
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_together_raises_when_one_fails() -> None:
+    limit_threads(2, 128, 256, 672)
+    with pytest.raises(ZeroDivisionError):
+        together(lambda item: 1 // item, [1, 0])
+
+
+def test_memory_is_kept_or_left_when_asked_twice() -> None:
+    keep_freed_memory()
+    keep_freed_memory()
+    assert torch.zeros(2**22).sum() == 0

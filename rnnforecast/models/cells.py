@@ -1,4 +1,4 @@
-"""Recurrent layers: torch's fused kernels, started so that gradients neither vanish nor explode.
+"""Recurrent layers: fused kernels, started so that gradients neither vanish nor explode.
 
 Recurrent matrices are orthogonal (Saxe et al. 2014), or the identity under ReLU (Le et al. 2015);
 input matrices follow Glorot & Bengio 2010; an LSTM's forget gates start open (Jozefowicz et al.
@@ -15,6 +15,8 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from rnnforecast.models import kernels
 
 
 class Cell(Protocol):
@@ -189,6 +191,20 @@ class GRU(Stacked, nn.GRU):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Read x [batch, time, input_size] in a state [1, batch, hidden_size]; None is zeros."""
+        if not kernels.serves(x, self.weight_hh_l0):
+            output, after = super().forward(x, state)
+            return output, after
+        gates = 2 * self.hidden_size
+        bias = functional.pad(self.bias_hh_l0[:gates], (0, self.hidden_size))
+        read = functional.linear(x, self.weight_ih_l0, self.bias_ih_l0 + bias)
+        first = self._zeros(x) if state is None else state[0]
+        states = kernels.gru(read, self.weight_hh_l0, self.bias_hh_l0[gates:], first)
+        return states, states[None, :, -1]
 
     def step(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> Step:
         (h,) = state or (self._zeros(x),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from rnnforecast.config import ModelSpec, WindowSpec
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.network import Covariates, ForecastNetwork
+from rnnforecast.models.registry import find_model
+from rnnforecast.runtime import together
 
 
 class Ensemble(nn.Module):
@@ -22,6 +25,7 @@ class Ensemble(nn.Module):
 
     Attributes:
         members: Those that read most come first.
+        drawing: Whether they draw random numbers.
     """
 
     def __init__(self, spec: ModelSpec, windows: WindowSpec) -> None:
@@ -31,13 +35,17 @@ class Ensemble(nn.Module):
             ForecastNetwork(spec, replace(windows, lookback=lookback)) for lookback in lookbacks
         )
         self.members: list[ForecastNetwork] = nn.ModuleList(networks)  # type: ignore[assignment]
+        self.drawing = spec.dropout > 0 or find_model(spec.model).samples
 
-    def loss(
+    def losses(
         self, values: Tensor, mask: Tensor, truth: Truth, inputs: Covariates | None = None
-    ) -> Tensor:
-        """The mean over the members of their loss; the arguments are those of a member."""
-        losses = [member.loss(values, mask, truth, inputs) for member in self.members]
-        return torch.stack(losses).mean()
+    ) -> list[Tensor]:
+        """The loss of each member; the arguments are those of a member."""
+
+        def loss(member: ForecastNetwork) -> Tensor:
+            return member.loss(values, mask, truth, inputs)
+
+        return self._each(loss, drawing=self.drawing or 0 < truth.share < 1)
 
     def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
         """The median over the members of each quantile, so that they stay in order.
@@ -52,7 +60,19 @@ class Ensemble(nn.Module):
         Returns:
             In units of the windows, levels ascending [batch, horizon, quantile].
         """
-        forecasts = [member.quantiles(values, mask, inputs) for member in self.members]
+
+        def quantiles(member: ForecastNetwork) -> Tensor:
+            return member.quantiles(values, mask, inputs)
+
+        forecasts = self._each(quantiles, drawing=self.drawing)
         ordered = torch.stack(forecasts).sort(0).values
         middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
         return middle.round() if self.members[0].head.counts else middle
+
+    def _each(
+        self, function: Callable[[ForecastNetwork], Tensor], *, drawing: bool
+    ) -> list[Tensor]:
+        """What a function makes of each member, in turn where random numbers are drawn."""
+        if drawing:
+            return [function(member) for member in self.members]
+        return together(function, self.members)

@@ -33,15 +33,16 @@ class Clipper:
         Returns:
             Its norm as it was, and whether anything was bounded.
         """
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        weights = [p for p in network.parameters() if p.grad is not None]
+        gradients = [p.grad for p in weights if p.grad is not None]
         norm = float(get_total_norm(gradients))
         limit = min(self.largest_norm, self._typical_norm(norm))
         clipped = norm > limit
         if self.largest_entry < math.inf:
             clipped |= any(float(g.abs().max()) > self.largest_entry for g in gradients)
-            clip_grad_value_(network.parameters(), self.largest_entry)
-        if limit < math.inf:
-            clip_grad_norm_(network.parameters(), limit)
+            clip_grad_value_(weights, self.largest_entry)
+        if clipped and limit < math.inf:
+            clip_grad_norm_(weights, limit)
         return norm, clipped
 
     def _typical_norm(self, norm: float) -> float:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Protocol
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn.utils import get_total_norm
 
 from rnnforecast.config import TrainConfig
 from rnnforecast.errors import TrainingError
+from rnnforecast.runtime import together
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.state import (
     Descent,
@@ -190,10 +192,11 @@ def _diverged(where: str, learning_rate: float, config: TrainConfig) -> Training
 def train_step(descent: Descent, batch: Tensor, progress: float) -> StepResult:
     """Forward, backward, clip, step; the gradient's norm is the one before clipping."""
     descent.optimizer.zero_grad()
-    value = descent.loss(batch, progress)
-    value.backward()  # type: ignore[no-untyped-call]
+    losses = descent.loss(batch, progress)
+    together(Tensor.backward, [loss / len(losses) for loss in losses])
     norm, clipped = descent.clipper.clip(descent.network)
-    result = StepResult(loss=value.item(), gradient_norm=norm, clipped=clipped)
+    value = fmean(loss.item() for loss in losses)
+    result = StepResult(loss=value, gradient_norm=norm, clipped=clipped)
     if math.isfinite(norm):
         descent.optimizer.step()
     return result

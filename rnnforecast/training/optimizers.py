@@ -12,9 +12,10 @@ from rnnforecast.config import TrainConfig
 
 # AdamW divides a gradient by its size, so that only the learning rate bounds its step; the step of
 # plain descent shrinks with a clipped gradient (Pascanu et al. 2013).
+# Fused, a step is one pass over all weights rather than ten over each.
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "adamw": AdamW,
-    "sgd": partial(SGD, momentum=0.9),
+    "adamw": partial(AdamW, fused=True),
+    "sgd": partial(SGD, momentum=0.9, fused=True),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +95,7 @@ def _loss_of(network: nn.Module, loss: Loss, places: Tensor) -> float:
     """The loss without dropout, a decoder reading the truth as at the start of a training."""
     network.eval()
     with torch.inference_mode():
-        return float(loss(places, 0.0))
+        return fmean(map(float, loss(places, 0.0)))
 
 
 def _has_exploded(losses: list[float], start: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,8 +17,10 @@ from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.optimizers import build_optimizer
 from rnnforecast.training.schedules import SCHEDULES, Schedule
 
-Loss = Callable[[Tensor, float], Tensor]
-"""The mean loss of the windows at these places [batch], one forward pass.
+Loss = Callable[[Tensor, float], Sequence[Tensor]]
+"""The mean losses of the windows at these places [batch], one forward pass; one or more.
+
+Each is that of other weights. What is followed is their mean.
 
 The number is the share of the planned steps that have been taken, in [0, 1).
 """

@@ -18,7 +18,7 @@ from rnnforecast.data.dialects import id_name, target_name
 from rnnforecast.data.reading import Table
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.forecaster import without_logarithm
-from rnnforecast.runtime import limit_threads, select_device
+from rnnforecast.runtime import select_device
 from rnnforecast.scoreboard import Scoreboard
 from rnnforecast.workflows.covariates import (
     NO_SIDES,
@@ -46,6 +46,7 @@ from rnnforecast.workflows.inputs import (
     read_series,
     tell_of_ends,
 )
+from rnnforecast.workflows.machine import ready_for_training
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.scoring import (
@@ -260,7 +261,7 @@ def _fit(
         config = suited_to(asked, known, reporter)
         if not rank:
             reporter.note(f"{describe_config(config)}; on {device.type}")
-        limit_threads(config.model.hidden_size, config.training.batch_size)
+        ready_for_training(config, device, reporter)
         validated, result = fit_validated(known, config, device, reporter)
         forecaster = validated
         if settings.refit:

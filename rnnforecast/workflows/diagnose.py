@@ -22,15 +22,15 @@ from rnnforecast.diagnostics import (
     training_findings,
 )
 from rnnforecast.errors import ConfigError, DataError
-from rnnforecast.estimation import batch_loss
 from rnnforecast.forecaster import Forecaster, check_values, gather_windows, prediction_batch
+from rnnforecast.models.decoders import Truth
 from rnnforecast.models.registry import MODELS, find_model
 from rnnforecast.models.replay import LayerTrace, trace_attention, trace_layers
-from rnnforecast.runtime import limit_threads
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables
 from rnnforecast.workflows.facts import record_model
 from rnnforecast.workflows.forecast import Opening, read_and_encode
 from rnnforecast.workflows.inputs import naming
+from rnnforecast.workflows.machine import limit_threads_for
 from rnnforecast.workflows.reporting import Reporter
 
 # Their mean gradient is steady, and a replay of them takes seconds.
@@ -75,7 +75,7 @@ def diagnose(
     spec = artifact.forecaster.config.model
     _check_model(spec.model, attention)
     record_model(artifact, reporter)
-    limit_threads(spec.hidden_size, WINDOWS)
+    limit_threads_for(artifact.forecaster.config)
     source = None if opening is None else opening(artifact.forecaster.config.data.encoding)
     if source is None:
         if artifact.panel.lengths.max() < 2:
@@ -116,7 +116,11 @@ def _diagnosis(
         told += f" of {config.windows.lookback}; pass longer DATA for whole ones"
     reporter.note(told)
     # Summed, so that a gradient is that of a window; the first member reads the whole lookback.
-    traces = trace_layers(forecaster.network.members[0], lambda it: windows * batch_loss(it, batch))
+    truth = Truth(batch.target, batch.target_mask, share=0.0)
+    traces = trace_layers(
+        forecaster.network.members[0],
+        lambda it: windows * it.loss(batch.values, batch.mask, truth, batch.inputs),
+    )
     if by_lag:
         table = pd.concat([_lags(trace) for trace in traces], ignore_index=True)
     else:

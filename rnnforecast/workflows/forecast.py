@@ -15,7 +15,7 @@ from rnnforecast.data.reading import Table, parse_table
 from rnnforecast.data.source import Source
 from rnnforecast.errors import DataError
 from rnnforecast.forecaster import Forecaster
-from rnnforecast.runtime import limit_threads, select_device
+from rnnforecast.runtime import select_device
 from rnnforecast.workflows.covariates import (
     NO_SIDES,
     SideTables,
@@ -27,6 +27,7 @@ from rnnforecast.workflows.covariates import (
 )
 from rnnforecast.workflows.facts import record_data, record_model
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
+from rnnforecast.workflows.machine import limit_threads_for
 from rnnforecast.workflows.outputs import end_forecasts
 from rnnforecast.workflows.reporting import Reporter
 
@@ -55,7 +56,7 @@ def forecast(
     artifact = load_artifact(directory, select_device(device))
     config = artifact.forecaster.config
     record_model(artifact, reporter)
-    limit_threads(config.model.hidden_size, config.training.batch_size)
+    limit_threads_for(config)
     source = None if opening is None else opening(config.data.encoding)
     if source is None:
         panel = with_future(artifact.panel, sides, config, reporter)

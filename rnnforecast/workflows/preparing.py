@@ -14,7 +14,6 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.limits import check_work
-from rnnforecast.runtime import limit_threads
 from rnnforecast.workflows.covariates import (
     NO_SIDES,
     SideTables,
@@ -35,6 +34,7 @@ from rnnforecast.workflows.inputs import (
     read_series,
     tell_of_ends,
 )
+from rnnforecast.workflows.machine import ready_for_training
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.short_series import tell_of_short, with_typical
@@ -119,7 +119,7 @@ def prepare(
     tell_of_ends(panel, reporter)
     tell_of_short(panel, origins, config.windows, reporter)
     tell_of_unknown(panel, config, reporter)
-    limit_threads(config.model.hidden_size, config.training.batch_size)
+    ready_for_training(config, device, reporter)
     return Prepared(
         table=table, origins=origins, known=known, settings=settings, config=config, device=device
     )

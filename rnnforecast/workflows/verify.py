@@ -17,8 +17,9 @@ from rnnforecast.artifact import MODEL_FILE, SCHEMA_VERSION, Artifact, load_arti
 from rnnforecast.data.files import dead_temporaries
 from rnnforecast.data.writing import to_csv
 from rnnforecast.errors import ArtifactError, RnnForecastError
-from rnnforecast.runtime import limit_threads, select_device
+from rnnforecast.runtime import select_device
 from rnnforecast.workflows.checkpoints import CHECKPOINT_FILE, read_checkpoint
+from rnnforecast.workflows.machine import limit_threads_for
 from rnnforecast.workflows.outputs import stored_forecasts
 
 PASSED, FAILED, NOTE, SKIPPED = "ok", "failed", "note", "skipped"
@@ -83,7 +84,7 @@ def _checked(name: str, check: Callable[[], str]) -> Check:
 def _forecasts(path: Path, artifact: Artifact) -> str:
     """How equal the table of forecasts is; raises ValueError where it is not."""
     content, config = path.read_bytes(), artifact.forecaster.config
-    limit_threads(config.model.hidden_size, config.training.batch_size)
+    limit_threads_for(config)
     now = to_csv(stored_forecasts(artifact.forecaster, artifact.panel)).encode()
     if content == now:
         return "equal to the byte to what the model forecasts now"

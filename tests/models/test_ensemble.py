@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from rnnforecast import runtime
 from rnnforecast.artifact import load_artifact
 from rnnforecast.columns import InputSizes
 from rnnforecast.config import ModelSpec, WindowSpec
@@ -20,6 +22,7 @@ from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.network import Covariates, ForecastNetwork
 from rnnforecast.models.registry import MODELS
+from rnnforecast.runtime import together
 from tests.model_files import make_artifact, save_artifact
 
 LOOKBACK, HORIZON, SEASON = 12, 5, 4
@@ -67,7 +70,8 @@ def test_ensemble_is_its_network_when_it_has_one_member(name: str) -> None:
     truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.0)
     assert torch.equal(forecast(ensemble, values, mask), forecast(member, values, mask))
     with torch.no_grad():
-        assert torch.equal(ensemble.loss(values, mask, truth), member.loss(values, mask, truth))
+        (found,) = ensemble.losses(values, mask, truth)
+        assert torch.equal(found, member.loss(values, mask, truth))
 
 
 @pytest.mark.parametrize("lookbacks", [(), (LOOKBACK,), (LOOKBACK, 8, 8)], ids=str)
@@ -136,19 +140,19 @@ def test_ensemble_heeds_no_member_when_it_is_far_off() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 @pytest.mark.parametrize("name", ["gru", "seq2seq-gru", "linear"])
-def test_ensemble_loss_is_the_mean_over_members_when_they_read_more_and_less(
+def test_ensemble_losses_are_those_of_members_when_they_read_more_and_less(
     name: str, share: float
 ) -> None:
     ensemble, (values, mask) = build(LOOKBACK, 8, 4, model=name), windows()
     truth = Truth(30 - values[:, :HORIZON], mask[:, :HORIZON], share)
     with torch.no_grad():
-        found = ensemble.loss(values, mask, truth)
+        found = torch.stack(ensemble.losses(values, mask, truth)).tolist()
         losses = []
         for member in ensemble.members:
             newest = values[:, -member.lookback :], mask[:, -member.lookback :]
             parameters, scale = member(*newest, truth)
             losses.append(member.head.loss(parameters, scale, truth.values, truth.mask).item())
-    assert found.item() == pytest.approx(sum(losses) / 3, rel=1e-6)
+    assert found == pytest.approx(losses, rel=1e-6)
     assert len(set(losses)) == 3
 
 
@@ -200,7 +204,7 @@ def test_ensemble_members_differ_when_new(name: str) -> None:
 def test_ensemble_gradients_reach_every_member_when_it_learns() -> None:
     ensemble, (values, mask) = build(LOOKBACK, 8, 4), windows()
     truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.0)
-    ensemble.train().loss(values, mask, truth).backward()
+    sum(ensemble.train().losses(values, mask, truth), torch.zeros(())).backward()
     for name, weights in ensemble.named_parameters():
         assert weights.grad is not None and weights.grad.abs().sum() > 0, name
 
@@ -224,3 +228,44 @@ def test_ensemble_forecasts_bit_equal_when_it_comes_from_a_model_file(
     assert np.isfinite(expected).all()
     assert loaded.forecaster.predict(loaded.panel).tobytes() == expected.tobytes()
     assert loaded.forecaster.predict(loaded.panel).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "attention-gru", "seq2seq-gru"])
+def test_ensemble_is_the_same_to_the_bit_when_members_have_threads(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensemble = build(LOOKBACK, 8, 4, model=name, hidden_size=32)
+    values, mask = (part.repeat(4, 1) for part in windows())
+    truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 1.0)
+
+    def learnt() -> list[Tensor]:
+        ensemble.zero_grad()
+        losses = ensemble.train().losses(values, mask, truth)
+        together(Tensor.backward, losses)
+        gradients = [weights.grad for weights in ensemble.parameters() if weights.grad is not None]
+        return [*losses, *map(torch.clone, gradients), forecast(ensemble.eval(), values, mask)]
+
+    alone = learnt()
+    monkeypatch.setattr(runtime, "_at_once", 3)
+    assert all(map(torch.equal, alone, learnt()))
+
+
+def test_ensemble_draws_in_turn_when_members_have_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Dropout, drawn paths and scheduled sampling draw from one generator."""
+    values, mask = windows()
+    truths = [Truth(values[:, :HORIZON], mask[:, :HORIZON], share) for share in (0.0, 0.5)]
+    drawing = [
+        (build(LOOKBACK, 8, model="seq2seq-gru"), truths[1]),
+        (build(LOOKBACK, 8, model="deepar", head="normal"), truths[0]),
+        (build(LOOKBACK, 8, dropout=0.5), truths[0]),
+    ]
+    monkeypatch.setattr(runtime, "_at_once", 2)
+    home = threading.get_ident()
+    for ensemble, truth in drawing:
+        for member in ensemble.members:
+            monkeypatch.setattr(
+                member, "loss", lambda *_: torch.tensor(float(threading.get_ident() == home))
+            )
+        assert torch.stack(ensemble.losses(values, mask, truth)).all()

@@ -16,7 +16,7 @@ from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.windows import Batch
-from rnnforecast.estimation import batch_loss, find_rate
+from rnnforecast.estimation import batch_losses, find_rate
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.augmentation import jitter
 from tests.panels import make_panel
@@ -114,13 +114,13 @@ def test_jitter_is_off_when_a_search_of_the_rate_judges_weights(
     panel = make_panel((50 + np.random.default_rng(0).normal(size=60)).tolist())
     observed, seen = torch.from_numpy(panel.values), {True: set[bool](), False: set[bool]()}
 
-    def spy(network: Ensemble, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+    def spy(network: Ensemble, batch: Batch, teacher_share: float = 0.0) -> list[Tensor]:
         rough = batch.mask.sum(1) > 4
         plain = torch.isin(batch.values[rough], observed) | ~batch.mask[rough]
         seen[network.training].add(bool(plain.all()))
-        return batch_loss(network, batch, teacher_share)
+        return batch_losses(network, batch, teacher_share)
 
-    monkeypatch.setattr(estimation, "batch_loss", spy)
+    monkeypatch.setattr(estimation, "batch_losses", spy)
     config = RunConfig(
         data=DataConfig(),
         windows=WindowSpec(lookback=8, horizon=2),

@@ -129,7 +129,7 @@ def regression(config: TrainConfig, validation: tuple[float, ...] | None) -> Cal
         result = fit(
             network,
             config,
-            loss=lambda places, _: (network(x[places])[:, 0] - y[places]).square().mean(),
+            loss=lambda places, _: [(network(x[places])[:, 0] - y[places]).square().mean()],
             windows=30,
             validate=(lambda: next(epochs)) if validation else None,
             generator=torch.Generator().manual_seed(seed),

@@ -23,7 +23,7 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch
 from rnnforecast.errors import TrainingError
-from rnnforecast.estimation import batch_loss, fit_forecaster
+from rnnforecast.estimation import batch_losses, fit_forecaster
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.clipping import Clipper
@@ -58,7 +58,9 @@ def regression(seed: int = 0) -> tuple[nn.Module, Loss]:
     x, y = torch.randn(WINDOWS, 4), torch.randn(WINDOWS)
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.2), nn.Linear(6, 1))
-    return network, lambda places, progress: (network(x[places])[:, 0] - y[places]).square().mean()
+    return network, lambda places, progress: [
+        (network(x[places])[:, 0] - y[places]).square().mean()
+    ]
 
 
 def weights_of(network: nn.Module) -> Tensor:
@@ -110,7 +112,7 @@ def plain_descent(
 def test_train_step_starts_from_zero_gradient_when_one_is_left_over() -> None:
     network = Vector(1.0, 2.0)
     network.weights.grad = torch.full((2,), 1e6)
-    descent = plain_descent(network, lambda places, progress: network.weights.sum(), 0.5)
+    descent = plain_descent(network, lambda places, progress: [network.weights.sum()], 0.5)
     train_step(descent, torch.arange(1), 0.0)
     assert network.weights.tolist() == [0.5, 1.5]
 
@@ -119,9 +121,9 @@ def test_train_step_reports_loss_before_its_update_when_it_steps() -> None:
     network = Vector(3.0)
     seen: list[tuple[list[int], float]] = []
 
-    def loss(places: Tensor, progress: float) -> Tensor:
+    def loss(places: Tensor, progress: float) -> list[Tensor]:
         seen.append((places.tolist(), progress))
-        return network.weights.square().sum()
+        return [network.weights.square().sum()]
 
     result = train_step(plain_descent(network, loss, 0.1), torch.tensor([4, 2]), 0.25)
     assert (result.loss, result.gradient_norm, result.clipped) == (9.0, 6.0, False)
@@ -133,7 +135,7 @@ def test_train_step_moves_by_clipped_gradient_when_limits_are_given() -> None:
     network, gradient = Vector(0.0, 0.0, 0.0), torch.tensor([3.0, -4.0, 12.0])
     config = replace(CONFIG, clip_norm=1.3)
     descent = plain_descent(
-        network, lambda places, progress: (network.weights * gradient).sum(), 1.0, config
+        network, lambda places, progress: [(network.weights * gradient).sum()], 1.0, config
     )
     result = train_step(descent, torch.arange(1), 0.0)
     assert (-network.weights).tolist() == pytest.approx([0.3, -0.4, 1.2], abs=1e-5)
@@ -156,7 +158,7 @@ def test_begin_descent_takes_the_optimizer_that_is_named_when_it_steps(
 ) -> None:
     network, gradient = Vector(1.0, 2.0), torch.tensor([3.0, 4.0])
     descent = begin_descent(
-        network, config, lambda places, progress: (network.weights * gradient).sum()
+        network, config, lambda places, progress: [(network.weights * gradient).sum()]
     )
     train_step(descent, torch.arange(1), 0.0)
     assert network.weights.tolist() == pytest.approx(after, abs=1e-6)
@@ -165,7 +167,7 @@ def test_begin_descent_takes_the_optimizer_that_is_named_when_it_steps(
 def test_begin_descent_gathers_momentum_when_optimizer_is_sgd() -> None:
     network = Vector(0.0)
     config = replace(CONFIG, optimizer="sgd", learning_rate=1.0)
-    descent = begin_descent(network, config, lambda places, progress: network.weights.sum())
+    descent = begin_descent(network, config, lambda places, progress: [network.weights.sum()])
     for _ in range(3):
         train_step(descent, torch.arange(1), 0.0)
     assert network.weights.item() == pytest.approx(-(1 + 1.9 + 2.71))
@@ -184,7 +186,7 @@ def test_run_epoch_weights_loss_by_windows_when_batches_differ() -> None:
     network, values = Vector(0.0), torch.tensor([1.0, 2.0, 3.0, 4.0, 100.0])
     record = epoch_of(
         network,
-        lambda places, progress: values[places].mean() + 0 * network.weights.sum(),
+        lambda places, progress: [values[places].mean() + 0 * network.weights.sum()],
         [torch.arange(4), torch.tensor([4])],
     )
     assert record.train_loss == pytest.approx(values.mean().item())
@@ -194,7 +196,7 @@ def test_run_epoch_records_norm_before_clipping_and_clip_rate_when_some_are_clip
     network, norms = Vector(0.0), torch.tensor([0.5, 2.0, 1.0, 8.0])
     record = epoch_of(
         network,
-        lambda places, progress: (norms[places] * network.weights).sum(),
+        lambda places, progress: [(norms[places] * network.weights).sum()],
         list(torch.arange(4).split(1)),
         replace(CONFIG, clip_norm=1.0),
     )
@@ -218,8 +220,8 @@ def test_run_epoch_raises_with_place_and_remedies_when_not_finite(
 ) -> None:
     network = Vector(1.0)
 
-    def loss(places: Tensor, progress: float) -> Tensor:
-        return broken(network.weights) if places.item() == 2 else network.weights.sum()
+    def loss(places: Tensor, progress: float) -> list[Tensor]:
+        return [broken(network.weights) if places.item() == 2 else network.weights.sum()]
 
     message = (
         rf"^training diverged in epoch 3, batch 2: .*{shown}, learning rate 0\.1; "
@@ -250,7 +252,9 @@ def test_run_epoch_records_update_of_last_step_over_weights_before_it() -> None:
     network, steps = Vector(3.0, 4.0), torch.tensor([100.0, 20.0])
     record = epoch_of(
         network,
-        lambda places, progress: (network.weights * torch.tensor([0.0, 1.0])).sum() * steps[places],
+        lambda places, progress: [
+            (network.weights * torch.tensor([0.0, 1.0])).sum() * steps[places]
+        ],
         list(torch.arange(2).split(1)),
     )
     # At 0.1: (3, 4) to (3, -6), then to (3, -8).
@@ -395,8 +399,8 @@ def test_fit_heeds_training_loss_under_plateau_when_nothing_validates(
 ) -> None:
     network = Vector(100.0)
 
-    def loss(places: Tensor, progress: float) -> Tensor:
-        return network.weights.sum() * (0.0 if constant else 1.0)
+    def loss(places: Tensor, progress: float) -> list[Tensor]:
+        return [network.weights.sum() * (0.0 if constant else 1.0)]
 
     config = replace(CONFIG, schedule="plateau")
     result = fit(
@@ -613,14 +617,14 @@ def test_fit_forecaster_jitters_what_is_read_and_nothing_else_when_it_trains(
     panel.values[30] = math.nan
     known = torch.from_numpy(panel.values)
 
-    def spy(network: Ensemble, batch: Batch, teacher_share: float = 0.0) -> Tensor:
+    def spy(network: Ensemble, batch: Batch, teacher_share: float = 0.0) -> list[Tensor]:
         same = torch.isin(batch.values, known)[batch.mask].double().mean().item()
         assert not batch.values[~batch.mask].any()
         assert torch.isin(batch.target[batch.target_mask], known).all()
         told.append((network.training, same))
-        return batch_loss(network, batch, teacher_share)
+        return batch_losses(network, batch, teacher_share)
 
-    monkeypatch.setattr(estimation, "batch_loss", spy)
+    monkeypatch.setattr(estimation, "batch_losses", spy)
     config = run_config("gru", replace(CONFIG, epochs=1, jitter=0.3))
     fit_forecaster(panel, config, device=torch.device("cpu"), ends=np.array([70]))
     *trained, validated = told

@@ -37,7 +37,7 @@ def search(
 def search_of_quadratic(curvature: float, config: TrainConfig = CONFIG) -> RateSearch:
     network = Vector(1.0)
     return search(
-        network, lambda places, progress: curvature / 2 * network.weights.square().sum(), config
+        network, lambda places, progress: [curvature / 2 * network.weights.square().sum()], config
     )
 
 
@@ -78,7 +78,7 @@ def search_of_bowl(curvature: float, optimizer: str) -> RateSearch:
     network = Vector(*20 * [1.0])
     return search(
         network,
-        lambda places, progress: (curvatures / 2 * network.weights.square()).sum(),
+        lambda places, progress: [(curvatures / 2 * network.weights.square()).sum()],
         replace(CONFIG, optimizer=optimizer),
     )
 
@@ -109,7 +109,7 @@ def test_find_learning_rate_ends_early_when_loss_explodes() -> None:
 
 def test_find_learning_rate_tries_every_rate_when_loss_falls_to_the_end() -> None:
     network = Vector(1e6)
-    found = search(network, lambda places, progress: network.weights.abs().sum())
+    found = search(network, lambda places, progress: [network.weights.abs().sum()])
     assert len(found.rates) == len(found.losses) == 100
     assert (found.rates[0], found.rates[-1]) == pytest.approx((1e-6, 10.0))
     assert found.suggestion == 1.0
@@ -125,8 +125,8 @@ def test_find_learning_rate_is_the_same_when_a_likelihoods_loss_passes_through_z
     def suggestion(shift: float) -> float:
         network = Vector(*20 * [1.0])
 
-        def loss(places: Tensor, progress: float) -> Tensor:
-            return (curvatures / 2 * network.weights.square()).sum() - shift * start
+        def loss(places: Tensor, progress: float) -> list[Tensor]:
+            return [(curvatures / 2 * network.weights.square()).sum() - shift * start]
 
         return search(network, loss).suggestion
 
@@ -138,8 +138,8 @@ def test_find_learning_rate_goes_on_when_loss_rises_by_a_share_of_what_was_gaine
     network = Vector(1.0)
     losses = iter([2.0, *40 * [0.01], 0.5, *30 * [-1.0], 1000.0])
 
-    def loss(places: Tensor, progress: float) -> Tensor:
-        return network.weights.sum() * (1.0 if network.training else next(losses))
+    def loss(places: Tensor, progress: float) -> list[Tensor]:
+        return [network.weights.sum() * (1.0 if network.training else next(losses))]
 
     found = search(network, loss, replace(CONFIG, clip_norm=0.0))
     assert len(found.rates) == 72
@@ -153,7 +153,9 @@ def noisy_regression() -> tuple[nn.Module, Loss]:
     x = torch.randn(400, 3)
     y = 10.0 * torch.randn(400) ** 3 + x.sum(1)
     network = nn.Sequential(nn.Linear(3, 1), nn.Dropout(0.3))
-    return network, lambda places, progress: (network(x[places])[:, 0] - y[places]).square().mean()
+    return network, lambda places, progress: [
+        (network(x[places])[:, 0] - y[places]).square().mean()
+    ]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -182,7 +184,7 @@ def test_find_learning_rate_raises_when_loss_is_not_finite_from_the_start(start:
     network = Vector(1.0)
     message = f"^no learning rate can be found: the loss is {start} before the first step; look for"
     with pytest.raises(TrainingError, match=message):
-        search(network, lambda places, progress: network.weights.sum() * start)
+        search(network, lambda places, progress: [network.weights.sum() * start])
 
 
 @pytest.mark.parametrize("slope", [0.0, math.inf])
@@ -190,8 +192,8 @@ def test_find_learning_rate_raises_when_no_rate_lowers_the_loss(slope: float) ->
     """A loss that is flat, and one whose gradient is infinite."""
     network = Vector(0.0)
 
-    def loss(places: Tensor, progress: float) -> Tensor:
-        return 0.25 + (network.weights.sqrt() if slope else 0 * network.weights).sum()
+    def loss(places: Tensor, progress: float) -> list[Tensor]:
+        return [0.25 + (network.weights.sqrt() if slope else 0 * network.weights).sum()]
 
     message = "no learning rate from 1e-06 to 10 lowers the loss, 0.25; pass --learning-rate"
     with pytest.raises(TrainingError, match=f"^{message} instead of --find-lr$"):

@@ -1,0 +1,143 @@
+"""The compiled kernels, against torch's own, which serve where these do not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from rnnforecast.models import kernels
+from rnnforecast.models.cells import GRU
+from rnnforecast.native import load_library
+
+present = pytest.mark.skipif(
+    kernels.missing_kernels() is not None, reason=f"no kernels: {kernels.missing_kernels()}"
+)
+
+
+def reference(layer: GRU) -> nn.GRU:
+    """torch's own layer in double precision, with the weights of one of ours."""
+    other = nn.GRU(layer.input_size, layer.hidden_size, batch_first=True).double()
+    other.load_state_dict(layer.state_dict())
+    return other
+
+
+def gradients(
+    layer: nn.GRU, x: Tensor, state: Tensor | None, weights: tuple[Tensor, Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Outputs and last state, and the gradients of a weighted sum by all that they depend on."""
+    kind = layer.weight_hh_l0.dtype
+    x = x.to(kind).requires_grad_()
+    state = None if state is None else state.to(kind).requires_grad_()
+    found = list(layer(x, state))
+    total = (found[0] * weights[0]).sum() + (found[1] * weights[1]).sum()
+    leaves = [x, *([] if state is None else [state]), *layer.parameters()]
+    return found, list(torch.autograd.grad(total, leaves))
+
+
+@present
+@settings(max_examples=25, deadline=None)
+@given(
+    batch=st.integers(8, 40),
+    time=st.integers(1, 9),
+    inputs=st.integers(1, 5),
+    size=st.sampled_from([32, 64, 96]),
+    begun=st.booleans(),
+    scale=st.sampled_from([0.1, 1.0, 30.0]),
+    seed=st.integers(0, 2**16),
+)
+def test_kernels_equal_double_precision_when_shapes_are_any(
+    batch: int,
+    time: int,
+    inputs: int,
+    size: int,
+    begun: bool,
+    scale: float,
+    seed: int,
+) -> None:
+    torch.manual_seed(seed)
+    layer = GRU(inputs, size)
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=size**-0.5)
+    x = scale * torch.randn(batch, time, inputs)
+    assert kernels.serves(x, layer.weight_hh_l0)
+    state = torch.randn(1, batch, size) if begun else None
+    weights = torch.randn(batch, time, size), torch.randn(1, batch, size)
+    found, by = gradients(layer, x, state, weights)
+    expected, expected_by = gradients(reference(layer), x, state, weights)
+    for one, other in zip([*found, *by], [*expected, *expected_by], strict=True):
+        room = 1e-5 * max(1.0, other.abs().max().item())
+        torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=room)
+
+
+@present
+def test_kernels_say_same_to_the_bit_when_threads_share_the_rows() -> None:
+    layer, x = GRU(3, 32), torch.randn(50, 7, 3)
+    weights = torch.randn(50, 7, 32), torch.randn(1, 50, 32)
+    alone = gradients(layer, x, None, weights)
+    # Products over all rows may be summed otherwise by more threads.
+    torch.set_num_threads(3)
+    try:
+        shared = gradients(layer, x, None, weights)
+    finally:
+        torch.set_num_threads(1)
+    assert all(map(torch.equal, alone[0], shared[0]))
+    torch.testing.assert_close(alone[1], shared[1])
+
+
+@present
+def test_kernels_give_nan_when_they_read_nan() -> None:
+    layer, x = GRU(1, 32), torch.zeros(8, 5, 1)
+    x[3, 2] = torch.nan
+    outputs = layer(x)[0]
+    assert outputs[3, 2:].isnan().all()
+    outputs[3, 2:] = 0
+    assert outputs.isfinite().all()
+
+
+@present
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer, x: (layer.double(), x.double()),
+        lambda layer, x: (layer, x[:1]),
+        lambda layer, x: (GRU(3, 20), x),
+    ],
+    ids=["double precision", "one row", "a width that fills no vectors"],
+)
+def test_kernels_leave_to_torch_when_something_is_not_theirs(
+    change: Callable[[GRU, Tensor], tuple[GRU, Tensor]],
+) -> None:
+    layer, x = change(GRU(3, 32), torch.randn(50, 7, 3))
+    assert not kernels.serves(x, layer.weight_hh_l0)
+    outputs = layer(x)[0]
+    expected = reference(layer)(x.double())[0]
+    torch.testing.assert_close(outputs.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+@present
+def test_kernels_leave_to_torch_when_no_gradient_flows() -> None:
+    layer, x = GRU(3, 32), torch.randn(50, 7, 3)
+    with torch.no_grad():
+        assert not kernels.serves(x, layer.weight_hh_l0)
+
+
+def test_layers_learn_alike_when_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer, x = GRU(3, 32), torch.randn(50, 7, 3)
+    weights = torch.randn(50, 7, 32), torch.randn(1, 50, 32)
+    found, by = gradients(copy.deepcopy(layer), x, None, weights)
+    monkeypatch.setattr(kernels, "missing_kernels", lambda: "there is none")
+    assert not kernels.serves(x, layer.weight_hh_l0)
+    other, other_by = gradients(layer, x, None, weights)
+    torch.testing.assert_close([*found, *by], [*other, *other_by], rtol=1e-4, atol=1e-4)
+
+
+def test_source_is_beside_the_kernels_when_installed() -> None:
+    assert kernels.SOURCE.is_file()
+    assert kernels.missing_kernels() is not None or load_library(kernels.SOURCE).lanes() > 0
