@@ -220,8 +220,9 @@ def forecast(directory: Path) -> None:
 
 
 def peer(case: Case, directory: Path, python: str) -> tuple[Run, int]:
-    """Train another program, and forecast from every cutoff."""
-    words = [case.program, case.settings, json.dumps(case.options), str(case.seed), str(directory)]
+    """Train another program, and forecast from every cutoff; settings end with the model."""
+    model = case.settings.split()[-1]
+    words = [case.program, model, json.dumps(case.options), str(case.seed), str(directory)]
     # -P, for `coverage.py` here is not the package of that name, which numba looks for.
     start = [python, "-P", str(PEERS)]
     trained, _ = (measured([*start, stage, *words], stage) for stage in ("train", "forecast"))

@@ -53,7 +53,7 @@ def train(
         bool,
         typer.Option(
             "--refit/--no-refit",
-            help="Fit again on all data once the number of epochs is known.",
+            help="Fit to all data as well before the forecast.",
             rich_help_panel=TRAINING,
         ),
     ] = True,

@@ -34,8 +34,10 @@ class LinearSkip(nn.Module):
         self.register_buffer("start", torch.zeros(horizon, self.read))
         self.change = nn.Parameter(torch.zeros(horizon, self.read))
         self.bias = nn.Parameter(torch.zeros(horizon))
-        step = torch.arange(horizon)
-        self.start[step, self.read - season + step % season] = 1.0
+        # Without memory of its own it is yet to be filled, and such an index takes a second to ask.
+        if not self.start.is_meta:
+            step = torch.arange(horizon)
+            self.start[step, self.read - season + step % season] = 1.0
 
     def start_at(self, start: Tensor) -> None:
         """Start as this map [horizon, read]."""

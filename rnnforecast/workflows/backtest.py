@@ -265,7 +265,9 @@ def _fit(
         validated, result = fit_validated(known, config, device, reporter)
         forecaster = validated
         if settings.refit:
-            forecaster = refit(known, config, device, reporter, result.best_epoch)
+            forecaster = refit(
+                known, config, device, reporter, result.best_epoch, validated, replaceable=False
+            )
         enter(validated, forecaster, config)
     for baseline in setup.baselines:
         enter(baseline, baseline, setup.configs[0])

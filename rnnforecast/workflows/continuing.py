@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.config import RunConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import windows_between
 from rnnforecast.errors import DataError
@@ -27,14 +26,12 @@ from rnnforecast.workflows.fitting import (
     CALIBRATION_WINDOWS,
     Watching,
     factors_of,
+    shortened,
 )
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
 from rnnforecast.workflows.news import News, Stored
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
-
-# Of the epochs and of the learning rate of training, what an update takes.
-EPOCHS_SHARE, RATE_SHARE = 1 / 5, 1 / 4
 
 
 class Before(Forecaster):
@@ -112,16 +109,6 @@ def go_on(case: Case, reporter: Reporter, watching: Watching) -> tuple[Forecaste
     if result.stop_reason == "time limit":
         reporter.note(f"the time limit ended the update in epoch {len(result.history)}")
     return forecaster, result
-
-
-def shortened(config: RunConfig) -> RunConfig:
-    """The configuration of an update: fewer epochs and shorter steps than in training."""
-    training = replace(
-        config.training,
-        epochs=math.ceil(config.training.epochs * EPOCHS_SHARE),
-        learning_rate=config.training.learning_rate * RATE_SHARE,
-    )
-    return replace(config, training=training)
 
 
 def can_forecast(case: Case) -> bool:

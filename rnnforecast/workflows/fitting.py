@@ -15,6 +15,7 @@ from rnnforecast.config import RunConfig, WindowSpec
 from rnnforecast.contenders import BaselineContender, Contender, calibration
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
+from rnnforecast.defaults import SOME
 from rnnforecast.errors import ConfigError
 from rnnforecast.estimation import (
     affordable_windows,
@@ -34,6 +35,8 @@ Watching = AbstractContextManager[Watch]
 UNWATCHED_FIT: Watching = nullcontext(UNWATCHED)
 
 CALIBRATION_WINDOWS = 4096
+# Of the epochs and of the learning rate of training, what a fit takes that goes on from weights.
+EPOCHS_SHARE, RATE_SHARE = 1 / 5, 1 / 4
 # Statistical models are fitted anew for every window.
 STATISTICAL_WINDOWS = 32
 
@@ -75,39 +78,72 @@ def count_windows(panel: Panel, config: RunConfig) -> dict[str, int]:
     }
 
 
+def goes_on(config: RunConfig, panel: Panel) -> bool:
+    """Whether a fit to all data goes on from the weights that were scored.
+
+    Where windows are many, their newest ones change little of what was learnt, and of the start of
+    a skip nothing: a fit that goes on forecasts as well as one from the start, for a fifth of it.
+    """
+    return len(panel.values) // config.windows.horizon >= SOME
+
+
+def shortened(config: RunConfig) -> RunConfig:
+    """The configuration of a fit that goes on: fewer epochs and shorter steps than in training."""
+    training = replace(
+        config.training,
+        epochs=math.ceil(config.training.epochs * EPOCHS_SHARE),
+        learning_rate=config.training.learning_rate * RATE_SHARE,
+    )
+    return replace(config, training=training)
+
+
 def refit(
     panel: Panel,
     config: RunConfig,
     device: torch.device,
     reporter: Reporter,
     best_epoch: int,
+    scored: Forecaster,
     *,
     initial: Ensemble | None = None,
     watching: Watching = UNWATCHED_FIT,
-    otherwise: Forecaster | None = None,
+    replaceable: bool = True,
 ) -> Forecaster:
-    """Fit anew to everything, for as many epochs as served best.
+    """Fit to everything: anew, for as many epochs as served best, or going on where that will do.
 
-    Where time runs out before that, the forecaster is `otherwise`, if there is one.
+    Args:
+        panel: Everything.
+        config: The network and how it is trained.
+        device: Where it is trained.
+        reporter: Told of the course.
+        best_epoch: The epoch that served `scored` best.
+        scored: The forecaster that was fitted to all but the newest values.
+        initial: Weights to start from for `best_epoch` epochs.
+        watching: What looks on.
+        replaceable: Whether the forecaster is `scored` where time runs out.
     """
+    used, epochs = config, best_epoch
+    if initial is None and scored.config.model == config.model and goes_on(config, panel):
+        used, initial = shortened(config), scored.network
+        epochs = used.training.epochs
     title = f"refitting {config.model.model} on all data"
     with watching as watch, reporter.training(title) as on_epoch:
         forecaster, result = fit_forecaster(
             panel,
-            config,
+            used,
             device=device,
             initial=initial,
-            stop_after=best_epoch,
+            stop_after=epochs,
             on_epoch=on_epoch,
             watch=watch,
         )
-    if otherwise is None or result.stop_reason != "time limit":
-        return forecaster
+    if not replaceable or result.stop_reason != "time limit":
+        return replace(forecaster, config=config)
     reporter.warning(
         "the time limit ended the fit to all data: the model that is kept is the one that was "
         "scored, which has not seen the newest values; pass a longer --time-limit or --no-refit"
     )
-    return otherwise
+    return scored
 
 
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:

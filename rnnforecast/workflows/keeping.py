@@ -121,7 +121,7 @@ def fit_to_all(
 ) -> Forecaster:
     """A model fitted once more, to everything; the scored one where time runs out.
 
-    `initial` has the weights to start from, if not anew.
+    `initial` has the weights to start from, where those are not of `refit`'s choice.
     """
     config = suited_to(run.config, run.panel, reporter)
     # The scored model can be kept unless the newest values have no logarithm.
@@ -132,9 +132,9 @@ def fit_to_all(
         run.device,
         reporter,
         best_epoch,
+        scored,
         initial=initial,
         watching=checkpoints.watching(share),
-        otherwise=scored,
     )
 
 

@@ -14,7 +14,7 @@ from rnnforecast.config import RunConfig
 from rnnforecast.errors import ConfigError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.training.rate_finder import STEPS
-from rnnforecast.workflows.fitting import count_windows
+from rnnforecast.workflows.fitting import count_windows, goes_on, shortened
 from rnnforecast.workflows.keeping import known_factors, score, unseen_factors
 from rnnforecast.workflows.outputs import TABLES
 from rnnforecast.workflows.preparing import Prepared
@@ -63,9 +63,9 @@ def plan(request: TrainRequest, reporter: Reporter) -> dict[str, str | int]:
     probe = _probe(run)
     # All but the probe's few steps is what a run does as well, once.
     once = time.perf_counter() - began
-    epochs, fits = run.config.training.epochs, 2 if settings.refit else 1
+    epochs = run.config.training.epochs
     searched = STEPS if request.find_lr else 0
-    steps = fits * epochs * run.config.training.batches_per_epoch + searched
+    steps = (epochs + _epochs_of_refit(run)) * run.config.training.batches_per_epoch + searched
     # A search judges the weights after each of its steps, at the cost of less than another step.
     fitting = (steps + searched) * probe.step + epochs * probe.validation
     windows = count_windows(run.known, run.config)
@@ -86,6 +86,14 @@ def plan(request: TrainRequest, reporter: Reporter) -> dict[str, str | int]:
         "files": " ".join((*TABLES, MODEL_FILE)),
         "seconds at most": math.ceil(started + min(once + MARGIN * fitting, limit)),
     }
+
+
+def _epochs_of_refit(run: Prepared) -> int:
+    """Those of the fit to all data at most."""
+    if not run.settings.refit:
+        return 0
+    going_on = goes_on(run.config, run.panel)
+    return (shortened(run.config) if going_on else run.config).training.epochs
 
 
 def _check_directory(directory: Path) -> None:

@@ -17,12 +17,13 @@ from rnnforecast.evaluation.gates import Gate
 from rnnforecast.runtime import select_device
 from rnnforecast.workflows.checkpoints import (
     FIRST_SHARE,
+    LONG_SHARE,
     Checkpoints,
     run_checkpoints,
 )
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables
 from rnnforecast.workflows.facts import record_fit
-from rnnforecast.workflows.fitting import fit_validated
+from rnnforecast.workflows.fitting import fit_validated, goes_on
 from rnnforecast.workflows.identity import identity_of
 from rnnforecast.workflows.keeping import (
     fit_to_all,
@@ -81,7 +82,7 @@ def train(request: TrainRequest, reporter: Reporter) -> Scored:
     """Train a model, write its directory, and return the metrics table.
 
     The scored model has not seen the newest horizon of the series that are long enough; the model
-    that is kept was fitted again on everything, for as many epochs as served the first one best.
+    that is kept was fitted to everything as well, see `refit`.
     Where the scored model fails a gate, the directory stays as it is. The time limit begins with
     the reading of the data, and leaves out the wait for the directory's lock.
     """
@@ -112,7 +113,9 @@ def _fit_and_write(
     reporter: Reporter,
 ) -> Scored:
     """Fit, score, fit again if so wished, and write."""
-    share = FIRST_SHARE if run.settings.refit else 1.0
+    share = 1.0
+    if run.settings.refit:
+        share = LONG_SHARE if goes_on(run.config, run.panel) else FIRST_SHARE
     forecaster, result = fit_validated(
         run.known, run.config, run.device, reporter, watching=checkpoints.watching(share)
     )

@@ -259,7 +259,7 @@ def test_ensemble_draws_in_turn_when_members_have_threads(
     drawing = [
         (build(LOOKBACK, 8, model="seq2seq-gru"), truths[1]),
         (build(LOOKBACK, 8, model="deepar", head="normal"), truths[0]),
-        (build(LOOKBACK, 8, dropout=0.5), truths[0]),
+        (build(LOOKBACK, 8, num_layers=2, dropout=0.5), truths[0]),
     ]
     monkeypatch.setattr(runtime, "_at_once", 2)
     home = threading.get_ident()

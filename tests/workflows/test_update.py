@@ -28,7 +28,7 @@ from rnnforecast.errors import ArtifactError, DataError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.training.loop import EpochRecord, FitResult, Progress
-from rnnforecast.workflows import checkpoints, continuing
+from rnnforecast.workflows import checkpoints, continuing, fitting
 from rnnforecast.workflows import update as workflow
 from rnnforecast.workflows.continuing import Case
 from rnnforecast.workflows.forecast import forecast
@@ -202,7 +202,7 @@ def test_refit_of_an_update_is_that_fit_to_all_data_when_it_is_accepted(
 ) -> None:
     old = read(model).forecaster
     go(model, rows(8), guard=False)
-    config = continuing.shortened(old.config)
+    config = fitting.shortened(old.config)
     panel = workflow.read_as_trained(open_source(str(model.with_suffix(".newer.csv"))), read(model))
     again, _ = fit_forecaster(panel.panel, config, device=torch.device("cpu"), initial=old.network)
     assert equal(weights(model), dict(again.network.state_dict()))

@@ -1,0 +1,100 @@
+"""What a fit to all data starts from, and how long it takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
+from rnnforecast.data.panel import Panel
+from rnnforecast.defaults import SOME
+from rnnforecast.estimation import fit_forecaster
+from rnnforecast.forecaster import Forecaster
+from rnnforecast.training.loop import FitResult
+from rnnforecast.workflows import fitting
+from rnnforecast.workflows.fitting import goes_on, refit, shortened
+from rnnforecast.workflows.reporting import Mute
+from tests.panels import make_panel
+from tests.short_training import short_training
+
+HORIZON, CPU = 2, torch.device("cpu")
+CONFIG = RunConfig(
+    data=DataConfig(),
+    windows=WindowSpec(lookback=6, horizon=HORIZON, seasons=(1,)),
+    model=ModelSpec(model="gru", hidden_size=4),
+    training=short_training(epochs=10, batches_per_epoch=2),
+)
+
+
+def panel_of(values: int) -> Panel:
+    return make_panel((10 + np.random.default_rng(0).normal(size=values)).tolist())
+
+
+def refitted(
+    panel: Panel, config: RunConfig, monkeypatch: pytest.MonkeyPatch, **more: Any
+) -> tuple[Forecaster, Forecaster, dict[str, Any], FitResult]:
+    """The scored forecaster, the one of all data, and how that was asked for and went."""
+    scored, _ = fit_forecaster(panel, CONFIG, device=CPU, ends=np.array([len(panel.values) - 2]))
+    asked: list[tuple[dict[str, Any], FitResult]] = []
+
+    def fit(*given: Any, **named: Any) -> tuple[Forecaster, FitResult]:
+        forecaster, result = fit_forecaster(*given, **named)
+        asked.append(({"config": given[1], **named}, result))
+        return forecaster, result
+
+    monkeypatch.setattr(fitting, "fit_forecaster", fit)
+    kept = refit(panel, config, CPU, Mute(), 7, scored, **more)
+    ((named, result),) = asked
+    return scored, kept, named, result
+
+
+@pytest.mark.parametrize(("values", "expected"), [(SOME * HORIZON - 1, False), (SOME * 2, True)])
+def test_fit_to_all_goes_on_when_windows_are_many(values: int, expected: bool) -> None:
+    assert goes_on(CONFIG, panel_of(values)) is expected
+
+
+def test_shortened_has_fewer_epochs_and_a_lower_rate_and_all_else_as_it_was() -> None:
+    training = shortened(CONFIG).training
+    assert (training.epochs, training.learning_rate) == (2, CONFIG.training.learning_rate / 4)
+    usual = replace(training, epochs=10, learning_rate=CONFIG.training.learning_rate)
+    assert replace(shortened(CONFIG), training=usual) == CONFIG
+
+
+def test_refit_goes_on_from_what_was_scored_when_windows_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scored, kept, named, result = refitted(panel_of(SOME * HORIZON), CONFIG, monkeypatch)
+    assert named["initial"] is scored.network and named["config"] == shortened(CONFIG)
+    assert len(result.history) == 2 and kept.config == CONFIG
+    assert named.get("ends") is None
+    weights = zip(kept.network.parameters(), scored.network.parameters(), strict=True)
+    assert not all(torch.equal(one, other) for one, other in weights)
+
+
+def test_refit_starts_anew_when_windows_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, kept, named, result = refitted(panel_of(60), CONFIG, monkeypatch)
+    assert named["initial"] is None and named["config"] == CONFIG
+    assert len(result.history) == 7 and kept.config == CONFIG
+
+
+def test_refit_starts_anew_when_the_scored_network_reads_logarithms_and_it_may_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = replace(CONFIG, model=replace(CONFIG.model, log=True))
+    _, kept, named, result = refitted(panel_of(SOME * HORIZON), other, monkeypatch)
+    assert named["initial"] is None and kept.config == other and len(result.history) == 7
+
+
+def test_refit_starts_from_given_weights_when_there_are_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    panel = panel_of(SOME * HORIZON)
+    given, _ = fit_forecaster(panel, CONFIG, device=CPU)
+    _, _, named, result = refitted(panel, CONFIG, monkeypatch, initial=given.network)
+    assert named["initial"] is given.network and named["config"] == CONFIG
+    assert len(result.history) == 7
