@@ -130,7 +130,7 @@ def _naive(sample: Sample, seasons: tuple[int, ...]) -> torch.Tensor:
 
 def starting(start: Callable[..., torch.Tensor]) -> Change:
     """Another start of the linear skip."""
-    return Change(code=lambda: patch("rnnforecast.estimation.linear_start", start))
+    return Change(code=lambda: patch("rnnforecast.models.skip.linear_start", start))
 
 
 def skipping(share: float) -> Change:

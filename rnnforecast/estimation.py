@@ -17,7 +17,7 @@ from rnnforecast.errors import DataError
 from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.ensemble import Ensemble
-from rnnforecast.models.linear_start import Sample, linear_start
+from rnnforecast.models.linear_start import Sample
 from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import seed_everything
 from rnnforecast.training.augmentation import jitter
@@ -165,7 +165,7 @@ def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Ru
             older=batch.target_mask & older,
             newer=left <= 0,
         )
-        member.skip.start_at(linear_start(parts, config.windows.seasons))
+        member.skip.start_by(parts, config.windows.seasons)
 
 
 def _training_loss(network: Ensemble, train: WindowGatherer, config: RunConfig) -> Loss:

@@ -17,7 +17,7 @@ from rnnforecast.models.frontends import CHANNELS, FrontEnd, Pointwise, Segments
 from rnnforecast.models.heads import Head
 from rnnforecast.models.normalisation import WindowScale, window_scale
 from rnnforecast.models.registry import ModelEntry, find_model, load_class
-from rnnforecast.models.skip import LinearSkip
+from rnnforecast.models.skip import build_skip
 from rnnforecast.models.summaries import AttentivePooling, FinalState, Summary
 
 # Of each window: known up to the cutoff [batch, lookback, feature], known ahead
@@ -47,7 +47,7 @@ class ForecastNetwork(nn.Module):
         final_size = self.encoder.output_size
         state_size = spec.hidden_size * (2 if entry.bidirectional else 1)
         self.summary = _summary(entry, final_size, state_size)
-        self.skip = LinearSkip(windows.lookback, windows.horizon, windows.season)
+        self.skip = build_skip(windows.lookback, windows.horizon, windows.seasons)
         self.head: Head = load_class(head.head)(spec.quantile_levels)
         known = spec.inputs.future
         summary_size = self.summary.output_size + spec.inputs.static
@@ -125,7 +125,7 @@ class ForecastNetwork(nn.Module):
     def normalise(self, values: Tensor, mask: Tensor) -> tuple[Tensor, WindowScale]:
         """Values and mask [batch, lookback] as the network reads them, gaps filled, and scales."""
         scale = window_scale(values, mask, self.season, self.log, self.typical)
-        normalised = torch.where(mask, scale.apply(values), 0.0).to(self.skip.start)
+        normalised = torch.where(mask, scale.apply(values), 0.0).to(next(self.skip.parameters()))
         return seasonal(normalised, mask, self.seasons), scale
 
     def read(

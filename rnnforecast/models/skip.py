@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from rnnforecast.models.linear_start import Sample, linear_start
 
 # Values that the skip reads, where no season asks for more: each of ten thousand weights would move
 # as far in a step of the optimizer as each of a hundred, and their sum far too far.
 SKIP_LOOKBACK = 1024
 # How far the skip moves in a step, as a share of other weights: it starts near where it belongs.
 STEP_SHARE = 0.1
+# How much a season counts for each e-fold by which a window kept closer to it than to another, and
+# the share of a window's scale that is no departure.
+SHARPNESS, TINY = 8.0, 1e-3
+# Windows from which on a season's skip starts by its own ones alone.
+ENOUGH_WINDOWS = 64
 
 
-class LinearSkip(nn.Module):
+class Skip(nn.Module, ABC):
+    """What forecasts the horizon by maps that are linear in the lookback.
+
+    Attributes:
+        read: Of a long lookback, the newest values that are read.
+    """
+
+    read: int
+
+    @abstractmethod
+    def start_by(self, sample: Sample, seasons: Sequence[int]) -> None:
+        """Start at what serves these windows best, whose seasons may be these."""
+
+    @abstractmethod
+    def forward(self, values: Tensor) -> Tensor:
+        """From values [batch, lookback] to [batch, horizon]."""
+
+
+def build_skip(lookback: int, horizon: int, seasons: Sequence[int]) -> Skip:
+    """A map for each season of which a window shows two, or for the first one alone."""
+    shown = [season for season in seasons if 2 * season <= lookback]
+    if len(shown) > 1:
+        return SeasonalSkips(lookback, horizon, shown)
+    return LinearSkip(lookback, horizon, seasons[0])
+
+
+class LinearSkip(Skip):
     """A linear map from lookback to horizon (Zeng et al. 2023): a start, and what is learned of it.
 
     Of a long lookback it reads the newest values. It starts as the seasonal naive, or where
@@ -39,6 +75,10 @@ class LinearSkip(nn.Module):
             step = torch.arange(horizon)
             self.start[step, self.read - season + step % season] = 1.0
 
+    def start_by(self, sample: Sample, seasons: Sequence[int]) -> None:
+        """Start as the map that `linear_start` finds."""
+        self.start_at(linear_start(sample, seasons))
+
     def start_at(self, start: Tensor) -> None:
         """Start as this map [horizon, read]."""
         self.start.copy_(start)
@@ -47,3 +87,48 @@ class LinearSkip(nn.Module):
         """From values [batch, lookback] to [batch, horizon]."""
         weight = self.start + STEP_SHARE * self.change
         return functional.linear(values[:, -self.read :], weight, STEP_SHARE * self.bias)
+
+
+class SeasonalSkips(Skip):
+    """A linear skip for each season, mixed by how closely a window has kept to it so far.
+
+    One map suits no panel in which some series follow the hours of a day and others those of a
+    week. A season's share is the softmax of the logarithms of the mean distances between values
+    that lie such a season apart, all over the same values (experts and a gate, Jacobs et al. 1991,
+    whose gate is given).
+
+    Args:
+        lookback: Values before the cutoff, two of the longest season at least.
+        horizon: Steps to forecast.
+        seasons: Their lengths, ascending.
+    """
+
+    def __init__(self, lookback: int, horizon: int, seasons: Sequence[int]) -> None:
+        super().__init__()
+        self.seasons = tuple(seasons)
+        self.skips: list[LinearSkip] = nn.ModuleList(  # type: ignore[assignment]
+            LinearSkip(lookback, horizon, season) for season in seasons
+        )
+        self.read = max(skip.read for skip in self.skips)
+
+    def shares(self, values: Tensor) -> Tensor:
+        """How much each season counts in windows of values [batch, lookback], [batch, season]."""
+        longest, steps = self.seasons[-1], values.shape[1]
+        distances = [
+            (values[:, longest:] - values[:, longest - season : steps - season]).abs().mean(1)
+            for season in self.seasons
+        ]
+        return (-SHARPNESS * (torch.stack(distances, dim=1) + TINY).log()).softmax(1)
+
+    def start_by(self, sample: Sample, seasons: Sequence[int]) -> None:
+        """Start each season's map by the windows that keep to it most, if there are enough."""
+        most = self.shares(sample.read).argmax(1)
+        for place, skip in enumerate(self.skips):
+            rows = most == place
+            own = Sample(*(part[rows] for part in sample))
+            skip.start_by(own if len(own.read) >= ENOUGH_WINDOWS else sample, seasons)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """From values [batch, lookback] to [batch, horizon]."""
+        forecasts = torch.stack([skip(values) for skip in self.skips], dim=2)
+        return (forecasts * self.shares(values)[:, None]).sum(2)

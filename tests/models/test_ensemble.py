@@ -22,6 +22,7 @@ from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.network import Covariates, ForecastNetwork
 from rnnforecast.models.registry import MODELS
+from rnnforecast.models.skip import LinearSkip
 from rnnforecast.runtime import together
 from tests.model_files import make_artifact, save_artifact
 
@@ -209,15 +210,19 @@ def test_ensemble_gradients_reach_every_member_when_it_learns() -> None:
         assert weights.grad is not None and weights.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("lookbacks", [(), (6,), (6, 6), (6, 5, 2)], ids=str)
+# The longest shows two of the longer season: its skip has a map for each.
+@pytest.mark.parametrize("lookbacks", [(), (6,), (6, 6), (6, 5, 2), (9, 8, 5)], ids=str)
 @pytest.mark.parametrize("name", ["gru", "linear", "deepar", "lstnet"])
 def test_ensemble_forecasts_bit_equal_when_it_comes_from_a_model_file(
     name: str, lookbacks: tuple[int, ...], tmp_path: Path
 ) -> None:
-    artifact = make_artifact(model=name, head=MODELS[name].head, lookbacks=lookbacks)
+    read = max(lookbacks, default=6)
+    artifact = make_artifact(read, model=name, head=MODELS[name].head, lookbacks=lookbacks)
     network = artifact.forecaster.network
-    for place, member in enumerate(network.members):
-        member.skip.start_at(torch.randn(member.skip.start.shape) + place)
+    skips = [part for part in network.modules() if isinstance(part, LinearSkip)]
+    assert len(skips) == len(network.members) + sum(each >= 8 for each in lookbacks)
+    for place, skip in enumerate(skips):
+        skip.start_at(torch.randn(skip.start.shape) + place)
     save_artifact(artifact, tmp_path)
     loaded = load_artifact(tmp_path, CPU)
     assert loaded.forecaster.config.model.lookbacks == lookbacks

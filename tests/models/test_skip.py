@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from rnnforecast.evaluation.baselines import seasonal_naive
-from rnnforecast.models.skip import SKIP_LOOKBACK, STEP_SHARE, LinearSkip
+from rnnforecast.models.linear_start import Sample
+from rnnforecast.models.skip import (
+    SKIP_LOOKBACK,
+    STEP_SHARE,
+    LinearSkip,
+    SeasonalSkips,
+    build_skip,
+)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -115,3 +122,91 @@ def test_linear_skip_returns_to_its_start_when_only_weight_decay_acts() -> None:
     with torch.no_grad():
         torch.testing.assert_close(skip(values), values @ start.T)
     assert torch.equal(skip.start, start)
+
+
+def repeating(period: int, lookback: int, horizon: int, *, batch: int = 6) -> tuple[Tensor, Tensor]:
+    """Windows that repeat every so many steps, with a little noise, and what follows them."""
+    cycles = -(-(lookback + horizon) // period)
+    whole = drawn(batch, period, seed=period).repeat(1, cycles)[:, : lookback + horizon]
+    noise = 0.02 * drawn(batch, lookback, seed=period + 1)
+    return whole[:, :lookback] + noise, whole[:, lookback:]
+
+
+@pytest.mark.parametrize(
+    ("lookback", "seasons", "expected"),
+    [
+        (24, (3, 12), (3, 12)),
+        (23, (3, 12), None),
+        (24, (3,), None),
+        (24, (1,), None),
+        (60, (3, 12, 30), (3, 12, 30)),
+        (59, (3, 12, 30), (3, 12)),
+    ],
+)
+def test_build_skip_has_a_map_for_each_season_when_a_window_shows_two(
+    lookback: int, seasons: tuple[int, ...], expected: tuple[int, ...] | None
+) -> None:
+    skip = build_skip(lookback, 5, seasons)
+    if expected is None:
+        assert isinstance(skip, LinearSkip)
+        assert torch.equal(skip.start, LinearSkip(lookback, 5, seasons[0]).start)
+    else:
+        assert isinstance(skip, SeasonalSkips) and skip.seasons == expected
+        assert len(skip.skips) == len(expected)
+
+
+def test_seasonal_skips_share_by_the_season_that_a_window_keeps_to() -> None:
+    skip = SeasonalSkips(24, 5, (3, 12))
+    longer, shorter = repeating(12, 24, 5)[0], repeating(3, 24, 5)[0]
+    shares = skip.shares(torch.cat([longer, shorter, torch.full((1, 24), 7.0)]))
+    torch.testing.assert_close(shares.sum(1), torch.ones(13))
+    assert (shares[:6, 1] > 0.99).all()
+    # What repeats every 3 steps repeats every 12 as well.
+    torch.testing.assert_close(shares[6:12], torch.full((6, 2), 0.5), atol=0.5, rtol=0)
+    assert shares[12].tolist() == [0.5, 0.5]
+
+
+def test_seasonal_skips_shares_follow_their_formula() -> None:
+    values = drawn(2, 10)
+    (found, _) = SeasonalSkips(10, 2, (2, 5)).shares(values).tolist()
+    row = values[0].tolist()
+    weights = []
+    for season in (2, 5):
+        distance = sum(abs(row[t] - row[t - season]) for t in range(5, 10)) / 5
+        weights.append((distance + 1e-3) ** -8)
+    assert found == pytest.approx([weight / sum(weights) for weight in weights], rel=1e-4)
+
+
+def test_seasonal_skips_forecast_each_window_by_its_season_when_new() -> None:
+    values, ahead = repeating(12, 24, 5)
+    skip = SeasonalSkips(24, 5, (3, 12))
+    with torch.no_grad():
+        torch.testing.assert_close(skip(values), ahead, atol=0.15, rtol=0)
+
+
+def test_seasonal_skips_start_by_their_own_windows_when_there_are_enough() -> None:
+    """Series of one kind rise from season to season, those of the other repeat."""
+    rising = repeating(12, 24, 5, batch=80)
+    rising = rising[0] + torch.arange(24) / 4, rising[1] + torch.arange(24, 29) / 4
+    steady = repeating(3, 24, 5, batch=80)
+    steady = steady[0] + drawn(80, 24, seed=5), steady[1]
+    read, target = (torch.cat(parts) for parts in zip(rising, steady, strict=True))
+    known = torch.ones_like(target, dtype=torch.bool)
+    sample = Sample(read, target, known, known, torch.ones(160, dtype=torch.bool))
+    skip = SeasonalSkips(24, 5, (3, 12))
+    skip.start_by(sample, (3, 12))
+    one, other = skip.skips
+    assert not torch.allclose(one.start, other.start, atol=0.05)
+    with torch.no_grad():
+        assert (skip(read) - target)[:80].abs().mean() < 0.2
+        assert (skip(read) - target)[80:].abs().mean() < 0.6
+    few = Sample(*(part[:60] for part in sample))
+    skip.start_by(few, (3, 12))
+    assert torch.equal(skip.skips[0].start, skip.skips[1].start)
+
+
+def test_seasonal_skips_learn_in_every_map() -> None:
+    skip = SeasonalSkips(10, 2, (2, 5))
+    skip(drawn(4, 10)).square().sum().backward()
+    for name, weights in skip.named_parameters():
+        assert weights.grad is not None and weights.grad.abs().sum() > 0, name
