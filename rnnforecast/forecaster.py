@@ -46,6 +46,11 @@ class Forecaster:
         return self.config.model.model
 
     @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @property
     def log(self) -> bool:
         """Whether the network works on logarithms, so that half-widths are those of these."""
         return self.config.model.log
@@ -84,9 +89,7 @@ class Forecaster:
         Raises:
             TrainingError: A forecast is beyond all numbers.
         """
-        windows = gather_windows(
-            panel, index, self.config, device=next(self.network.parameters()).device
-        )
+        windows = gather_windows(panel, index, self.config, device=self.device)
         self.network.eval()
         parts: list[Tensor] = []
         size = prediction_batch(self.config.windows)

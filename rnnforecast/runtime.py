@@ -47,7 +47,9 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def limit_threads(networks: int, units: int, batch_size: int, lookback: int) -> None:
+def limit_threads(
+    device: torch.device, networks: int, units: int, batch_size: int, lookback: int
+) -> None:
     """Divide the threads that torch finds, or OMP_NUM_THREADS allows, among networks.
 
     A small network gets one: more would only wait for each other, long on a busy machine. Called
@@ -55,13 +57,15 @@ def limit_threads(networks: int, units: int, batch_size: int, lookback: int) -> 
     of a network; not on how many networks run at once.
 
     Args:
+        device: Where they are; networks on a GPU run in turn.
         networks: How many are trained and asked together.
         units: Of a layer of each.
         batch_size: Windows that it reads at once.
         lookback: Values that it reads of each.
     """
     global _at_once
-    _at_once = min(networks, THREADS) if batch_size * lookback >= WORTH_A_THREAD else 1
+    worth_it = device.type == "cpu" and batch_size * lookback >= WORTH_A_THREAD
+    _at_once = min(networks, THREADS) if worth_it else 1
     torch.set_num_threads(1 if units * batch_size <= ONE_THREAD else THREADS // _at_once)
 
 
@@ -70,7 +74,7 @@ def keep_freed_memory() -> None:
 
     Else it maps and clears large arrays anew at every step, a fifth of a step of a large network.
     """
-    with suppress(OSError, AttributeError):
+    with suppress(OSError, AttributeError, TypeError):
         options = ctypes.CDLL(None).mallopt
         for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26)):
             options(option, value)
@@ -90,12 +94,13 @@ def together(function: Callable[[Item], Result], items: Sequence[Item]) -> list[
         with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
             return function(item)
 
-    return list(_pool(_at_once).map(run, items))
+    return list(_pool(_at_once, torch.get_num_threads()).map(run, items))
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
+def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
+    """Workers that take so many threads each: else one does only from some operation on."""
+    return ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,))
 
 
 def panel_dtype(device: torch.device) -> torch.dtype:

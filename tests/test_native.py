@@ -73,6 +73,7 @@ def test_library_is_not_kept_when_there_is_no_place(
     [
         ("no-such-compiler", "there is no C\\+\\+ compiler no-such-compiler"),
         ("", "there is no C\\+\\+ compiler"),
+        ("ccache 'c++", "CXX is no command: ccache 'c\\+\\+"),
         ("false", ".*false failed: exit code 1"),
     ],
 )
@@ -106,3 +107,26 @@ def test_library_is_made_anew_when_what_is_kept_is_damaged(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     assert compile_and_load(source).answer() == 42
     assert damaged.read_bytes() == library.read_bytes()
+
+
+@compiled
+def test_library_is_loaded_when_the_compiler_writes_what_is_no_text(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text('#!/bin/sh\nprintf "\\377 a warning\\n" >&2\nexec c++ "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert compile_and_load(source).answer() == 42
+
+
+@compiled
+def test_library_is_not_kept_when_its_place_is_not_absolute(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert compile_and_load(source).answer() == 42
+    assert not (tmp_path / "relative").exists()
+    assert len(list((tmp_path / "home" / ".cache" / "rnnforecast").glob("answer-*.so"))) == 1

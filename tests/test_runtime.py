@@ -19,6 +19,8 @@ from rnnforecast.runtime import (
     together,
 )
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -123,8 +125,10 @@ def test_seed_everything_takes_the_seed_when_it_lies_on_the_bound(seed: int) -> 
 def test_limit_threads_divides_them_when_networks_are_worth_it(
     networks: int, units: int, batch_size: int, lookback: int, each: int, at_once: int
 ) -> None:
-    limit_threads(networks, units, batch_size, lookback)
+    limit_threads(CPU, networks, units, batch_size, lookback)
     assert torch.get_num_threads() == each
+    counts = together(lambda _: torch.get_num_threads(), range(networks))
+    assert counts == [each] * networks
     names = together(lambda _: threading.get_ident(), range(networks))
     assert len(names) == networks and len(set(names)) <= at_once
     assert (threading.get_ident() in names) == (at_once == 1)
@@ -132,7 +136,7 @@ def test_limit_threads_divides_them_when_networks_are_worth_it(
 
 @pytest.mark.usefixtures("four_threads")
 def test_together_is_in_order_when_the_first_takes_longest() -> None:
-    limit_threads(3, 128, 256, 672)
+    limit_threads(CPU, 3, 128, 256, 672)
     done = threading.Barrier(3, timeout=60)
 
     def wait(item: int) -> int:
@@ -145,7 +149,7 @@ def test_together_is_in_order_when_the_first_takes_longest() -> None:
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 @pytest.mark.usefixtures("four_threads")
 def test_together_has_gradients_as_the_one_that_asks(mode: type) -> None:
-    limit_threads(2, 128, 256, 672)
+    limit_threads(CPU, 2, 128, 256, 672)
     with mode():
         expected = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
         found = together(
@@ -156,7 +160,7 @@ def test_together_has_gradients_as_the_one_that_asks(mode: type) -> None:
 
 @pytest.mark.usefixtures("four_threads")
 def test_together_raises_when_one_fails() -> None:
-    limit_threads(2, 128, 256, 672)
+    limit_threads(CPU, 2, 128, 256, 672)
     with pytest.raises(ZeroDivisionError):
         together(lambda item: 1 // item, [1, 0])
 
@@ -165,3 +169,31 @@ def test_memory_is_kept_or_left_when_asked_twice() -> None:
     keep_freed_memory()
     keep_freed_memory()
     assert torch.zeros(2**22).sum() == 0
+
+
+def test_networks_run_in_turn_when_they_are_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "THREADS", 4)
+    monkeypatch.setattr(runtime, "_at_once", 4)
+    limit_threads(torch.device("cuda"), 3, 128, 256, 672)
+    here = threading.get_ident()
+    assert together(lambda _: threading.get_ident(), range(3)) == [here] * 3
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_sums_are_equal_to_the_bit_when_the_workers_are_new() -> None:
+    """A worker that starts with a product must not take more threads for it than the others."""
+    limit_threads(CPU, 3, 32, 128, 672)
+    values = torch.randn(3, 128, 700, generator=torch.Generator().manual_seed(0))
+
+    def gradients(place: int) -> torch.Tensor:
+        weights = torch.ones(96, 700, requires_grad=True)
+        (values[place] @ weights.T).square().sum().backward()
+        assert weights.grad is not None
+        return weights.grad
+
+    found = []
+    for _ in range(30):
+        runtime._pool.cache_clear()
+        found.append(torch.stack(together(gradients, range(3))))
+    assert all(torch.equal(found[0], other) for other in found)

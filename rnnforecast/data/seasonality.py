@@ -26,6 +26,8 @@ SMOOTH, LASTING = 0.95, 0.5
 MAIN_SHARE = 0.7
 # What a multiple of the season must add to be a season of its own, such as the week over the day.
 ADDED = 0.03
+# The same of one series, and the share of the series in which it must, where most do without.
+ADDED_TO_ONE, MINORITY = 0.05, 1 / 6
 
 
 def find_seasons(panel: Panel) -> tuple[int, ...]:
@@ -49,7 +51,11 @@ def find_seasons(panel: Panel) -> tuple[int, ...]:
     strongest = max(believed.values())
     main = min(lag for lag, value in believed.items() if value >= MAIN_SHARE * strongest)
     enough = believed[main] + ADDED
-    longer = {lag: value for lag, value in believed.items() if lag % main == 0 and value >= enough}
+    longer = {
+        lag: value
+        for lag, value in believed.items()
+        if lag % main == 0 and (value >= enough or _some_gain(sample, main, lag))
+    }
     if not longer:
         return (main,)
     highest = max(longer.values())
@@ -87,6 +93,17 @@ def _strength(sample: list[FloatArray], lag: int, repeats: int) -> float:
     """
     values = [_autocorrelation(series, lag) for series in sample if len(series) >= repeats * lag]
     return float(np.median(values)) if len(values) >= max(1, len(sample) / 2) else -1.0
+
+
+def _some_gain(sample: list[FloatArray], main: int, lag: int) -> bool:
+    """Whether some series repeat after `lag` more than after `main`, as those of a few shops that
+    close on Sundays do; each window is forecast by the season that it keeps to."""
+    gains = [
+        _autocorrelation(series, lag) - _autocorrelation(series, main)
+        for series in sample
+        if lag > main and len(series) >= REPEATS * lag
+    ]
+    return sum(gain >= ADDED_TO_ONE for gain in gains) > MINORITY * len(gains)
 
 
 def _autocorrelation(series: FloatArray, lag: int) -> float:

@@ -6,8 +6,8 @@
    last ROWS of their range once more, whose results are merely written twice.
 
    Arrays are dense: gates r, z, n [row, step, gate, unit], states [row, step, unit]. Units are a
-   multiple of 2 * LANES; a range has ROWS rows at least. `packed` are the weights as kernels.py lays them
-   out: forward [block, state unit, gate, lane] in blocks of LANES units, backward
+   multiple of 2 * LANES; a range has ROWS rows at least. `packed` are the weights as kernels.py
+   lays them out: forward [block, state unit, gate, lane] in blocks of LANES units, backward
    [block, gate, unit, lane] in blocks of 2 * LANES state units. */
 
 #include <cstdint>
@@ -25,7 +25,7 @@
 #define UNROLLED _Pragma("GCC unroll 8")
 
 typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t whole __attribute__((vector_size(4 * LANES)));
+typedef int32_t int_vector __attribute__((vector_size(4 * LANES)));
 
 static inline vector load(const float *place) { return *(const vector *)place; }
 static inline void store(float *place, vector x) { *(vector *)place = x; }
@@ -44,7 +44,7 @@ static inline vector expm1_of(vector x)
     p = p * f + 1.0f / 6;
     p = p * f + 0.5f;
     p = p * f * f + f;
-    vector power = (vector)((__builtin_convertvector(k, whole) + 127) << 23);
+    vector power = (vector)((__builtin_convertvector(k, int_vector) + 127) << 23);
     return power * p + (power - 1.0f);
 }
 
@@ -71,8 +71,9 @@ static inline void add_products(const float *state, int64_t stride, const float 
 }
 
 /* kept: r, z, n and the product that r lets through, [row, step, 4, unit]. */
-static void rows_ahead(const float *packed, const float *gates, const float *bias,
-                       const float *first, float *states, float *kept, int64_t steps, int64_t size)
+static void forward_rows(const float *packed, const float *gates, const float *bias,
+                         const float *first, float *states, float *kept, int64_t steps,
+                         int64_t size)
 {
     for (int64_t t = 0; t < steps; t++) {
         const float *before = t ? states + (t - 1) * size : first;
@@ -102,10 +103,10 @@ static void rows_ahead(const float *packed, const float *gates, const float *bia
 }
 
 /* From the gradients of `states` to those of `gates`, of the products that r lets through and of
-   the first states. `passed` holds the gradient that has come back to each row's state. */
-static void rows_back(const float *packed, const float *first, const float *states,
-                          const float *kept, const float *wanted, float *gates, float *product,
-                          float *passed, int64_t steps, int64_t size)
+   the first states. `grad_state` holds the gradient that has come back to each row's state. */
+static void backward_rows(const float *packed, const float *first, const float *states,
+                          const float *kept, const float *grad_output, float *gates,
+                          float *product, float *grad_state, int64_t steps, int64_t size)
 {
     for (int64_t t = steps - 1; t >= 0; t--) {
         const float *before = t ? states + (t - 1) * size : first;
@@ -116,26 +117,27 @@ static void rows_back(const float *packed, const float *first, const float *stat
                 float *a = gates + (r * steps + t) * 3 * size + j;
                 vector reset = load(k), z = load(k + size), n = load(k + 2 * size);
                 vector m = load(k + 3 * size), h = load(before + r * stride + j);
-                vector d = load(wanted + (r * steps + t) * size + j) + load(passed + r * size + j);
+                vector d = load(grad_output + (r * steps + t) * size + j);
+                d += load(grad_state + r * size + j);
                 vector dn = d * (1.0f - z) * (1.0f - n * n);
                 store(a, dn * m * reset * (1.0f - reset));
                 store(a + size, d * (h - n) * z * (1.0f - z));
                 store(a + 2 * size, dn);
                 store(product + (r * steps + t) * size + j, dn * reset);
-                store(passed + r * size + j, d * z);
+                store(grad_state + r * size + j, d * z);
             }
         for (int64_t j = 0; j < size; j += 2 * LANES) {
             vector sums[ROWS][2];
             UNROLLED for (int r = 0; r < ROWS; r++) {
-                sums[r][0] = load(passed + r * size + j);
-                sums[r][1] = load(passed + r * size + j + LANES);
+                sums[r][0] = load(grad_state + r * size + j);
+                sums[r][1] = load(grad_state + r * size + j + LANES);
             }
             const float *weights = packed + j * 3 * size;
             add_products(gates + t * 3 * size, steps * 3 * size, weights, 2 * size, sums);
             add_products(product + t * size, steps * size, weights + 4 * size * LANES, size, sums);
             UNROLLED for (int r = 0; r < ROWS; r++) {
-                store(passed + r * size + j, sums[r][0]);
-                store(passed + r * size + j + LANES, sums[r][1]);
+                store(grad_state + r * size + j, sums[r][0]);
+                store(grad_state + r * size + j + LANES, sums[r][1]);
             }
         }
     }
@@ -158,20 +160,21 @@ void gru_forward(const float *packed, const float *gates, const float *bias, con
 {
     for (int64_t next = begin; next < end; next += ROWS) {
         int64_t row = within(next, end), place = row * steps * size;
-        rows_ahead(packed, gates + 3 * place, bias, first + row * size, states + place,
-                 kept + 4 * place, steps, size);
+        forward_rows(packed, gates + 3 * place, bias, first + row * size, states + place,
+                     kept + 4 * place, steps, size);
     }
 }
 
 void gru_backward(const float *packed, const float *first, const float *states, const float *kept,
-                  const float *wanted, float *gates, float *product, float *passed, int64_t steps,
-                  int64_t size, int64_t begin, int64_t end)
+                  const float *grad_output, float *gates, float *product, float *grad_state,
+                  int64_t steps, int64_t size, int64_t begin, int64_t end)
 {
     for (int64_t next = begin; next < end; next += ROWS) {
         int64_t row = within(next, end), place = row * steps * size;
-        std::memset(passed + row * size, 0, ROWS * size * sizeof(float));
-        rows_back(packed, first + row * size, states + place, kept + 4 * place, wanted + place,
-                      gates + 3 * place, product + place, passed + row * size, steps, size);
+        std::memset(grad_state + row * size, 0, ROWS * size * sizeof(float));
+        backward_rows(packed, first + row * size, states + place, kept + 4 * place,
+                      grad_output + place, gates + 3 * place, product + place,
+                      grad_state + row * size, steps, size);
     }
 }
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnforecast.native import load_library
+from rnnforecast.runtime import THREADS
 
 SOURCE = Path(__file__).with_name("gru.cpp")
 
@@ -69,29 +70,31 @@ def gru(gates: Tensor, weight: Tensor, bias: Tensor, first: Tensor) -> Tensor:
 
 
 class _GRU(torch.autograd.Function):
+    """`gru` with its gradients."""
+
     @staticmethod
     def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, first: Tensor) -> Tensor:
         gates, bias, first = gates.contiguous(), bias.contiguous(), first.contiguous()
         batch, time, _ = gates.shape
         states = gates.new_empty(batch, time, weight.shape[1])
         kept = gates.new_empty(batch, time, 4, weight.shape[1])
-        _run("gru_forward", states.shape, _ahead(weight), gates, bias, first, states, kept)
+        _run("gru_forward", states.shape, _packed_forward(weight), gates, bias, first, states, kept)
         ctx.save_for_backward(weight, first, states, kept)
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *wanted: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         weight, first, states, kept = ctx.saved_tensors
         gates = states.new_empty(*states.shape[:2], len(weight))
-        products, passed = torch.empty_like(states), torch.empty_like(first)
-        given = (_back(weight), first, states, kept, wanted[0].contiguous())
-        _run("gru_backward", states.shape, *given, gates, products, passed)
+        products, grad_state = torch.empty_like(states), torch.empty_like(first)
+        given = (_packed_backward(weight), first, states, kept, grads[0].contiguous())
+        _run("gru_backward", states.shape, *given, gates, products, grad_state)
         before, size = _before(first, states), weight.shape[1]
         by_weight = torch.empty_like(weight)
         torch.mm(gates.flatten(0, 1)[:, : 2 * size].t(), before, out=by_weight[: 2 * size])
         torch.mm(products.flatten(0, 1).t(), before, out=by_weight[2 * size :])
-        return gates, by_weight, products.sum((0, 1)), passed
+        return gates, by_weight, products.sum((0, 1)), grad_state
 
 
 def _before(first: Tensor, states: Tensor) -> Tensor:
@@ -99,13 +102,13 @@ def _before(first: Tensor, states: Tensor) -> Tensor:
     return torch.cat([first[:, None], states[:, :-1]], dim=1).flatten(0, 1)
 
 
-def _ahead(weight: Tensor) -> Tensor:
+def _packed_forward(weight: Tensor) -> Tensor:
     """Weights as the way ahead reads them [block of units, state unit, gate, unit of it]."""
     size, lanes = weight.shape[1], _kernels().lanes()
     return weight.reshape(-1, size // lanes, lanes, size).permute(1, 3, 0, 2).contiguous()
 
 
-def _back(weight: Tensor) -> Tensor:
+def _packed_backward(weight: Tensor) -> Tensor:
     """Weights as the way back reads them [block of state units, gate and unit, unit of it]."""
     block = 2 * _kernels().lanes()
     return weight.reshape(len(weight), -1, block).transpose(0, 1).contiguous()
@@ -118,9 +121,10 @@ def _run(name: str, shape: torch.Size, *arrays: Tensor) -> None:
     """
     batch, time, size = shape
     kernel = _kernels()[name]
-    places = [ctypes.c_void_p(array.data_ptr()) for array in arrays]
 
     def run(begin: int, end: int) -> None:
+        # The arrays live as long as this does, even where an exception ends the caller's wait.
+        places = [ctypes.c_void_p(array.data_ptr()) for array in arrays]
         kernel(*places, *(ctypes.c_int64(number) for number in (time, size, begin, end)))
 
     threads = max(1, min(torch.get_num_threads(), batch // _kernels().rows()))
@@ -128,9 +132,10 @@ def _run(name: str, shape: torch.Size, *arrays: Tensor) -> None:
         run(0, batch)
         return
     bounds = [batch * part // threads for part in range(threads + 1)]
-    list(_pool(threads).map(run, bounds[:-1], bounds[1:]))
+    list(_pool().map(run, bounds[:-1], bounds[1:]))
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
+def _pool() -> ThreadPoolExecutor:
+    """For all ranges of rows, of whatever network; none of its tasks waits for another."""
+    return ThreadPoolExecutor(THREADS)

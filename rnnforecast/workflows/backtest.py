@@ -46,7 +46,7 @@ from rnnforecast.workflows.inputs import (
     read_series,
     tell_of_ends,
 )
-from rnnforecast.workflows.machine import ready_for_training
+from rnnforecast.workflows.machine import ready_for_training, tell_of_kernels
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.scoring import (
@@ -261,13 +261,13 @@ def _fit(
         config = suited_to(asked, known, reporter)
         if not rank:
             reporter.note(f"{describe_config(config)}; on {device.type}")
-        ready_for_training(config, device, reporter)
+            tell_of_kernels(config, device, reporter)
+        ready_for_training(config, device)
         validated, result = fit_validated(known, config, device, reporter)
         forecaster = validated
         if settings.refit:
-            forecaster = refit(
-                known, config, device, reporter, result.best_epoch, validated, replaceable=False
-            )
+            scored = validated, result
+            forecaster = refit(known, config, device, reporter, scored, replaceable=False)
         enter(validated, forecaster, config)
     for baseline in setup.baselines:
         enter(baseline, baseline, setup.configs[0])

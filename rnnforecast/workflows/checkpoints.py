@@ -47,7 +47,7 @@ INTERVAL, SPACING = 30.0, 50.0
 # Of the time that is left, what a fit leaves to scoring and writing.
 RESERVE = 0.1
 # Of the time for two fits. The second takes no more epochs than the first, but whole ones.
-# One that goes on from the first one's weights takes a fifth of its epochs.
+# One that goes on from the first one's weights takes a fifth of the epochs that this one took.
 FIRST_SHARE, LONG_SHARE = 0.4, 0.7
 PARTS, COMMANDS = ("given", "asked"), ("train", "update")
 

@@ -139,7 +139,7 @@ def finish(
         kept = fit_to_all(
             candidate,
             run if case.from_scratch else replace(run, config=shortened(run.config)),
-            result.best_epoch,
+            result,
             checkpoints,
             reporter,
             initial=None if case.from_scratch else case.stored.forecaster.network,

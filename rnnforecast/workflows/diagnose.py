@@ -75,7 +75,7 @@ def diagnose(
     spec = artifact.forecaster.config.model
     _check_model(spec.model, attention)
     record_model(artifact, reporter)
-    limit_threads_for(artifact.forecaster.config)
+    limit_threads_for(artifact.forecaster.config, CPU)
     source = None if opening is None else opening(artifact.forecaster.config.data.encoding)
     if source is None:
         if artifact.panel.lengths.max() < 2:

@@ -78,23 +78,26 @@ def count_windows(panel: Panel, config: RunConfig) -> dict[str, int]:
     }
 
 
-def goes_on(config: RunConfig, panel: Panel) -> bool:
-    """Whether a fit to all data goes on from the weights that were scored.
+def shortened(config: RunConfig, epochs: int | None = None) -> RunConfig:
+    """The configuration of a fit that goes on: fewer epochs and shorter steps than in training.
+
+    `epochs` are those that training took, all that it might if not given.
+    """
+    training = replace(
+        config.training,
+        epochs=math.ceil((epochs or config.training.epochs) * EPOCHS_SHARE),
+        learning_rate=config.training.learning_rate * RATE_SHARE,
+    )
+    return replace(config, training=training)
+
+
+def goes_on(panel: Panel, config: RunConfig, scored: RunConfig) -> bool:
+    """Whether a fit to all of a panel goes on from the weights that were scored.
 
     Where windows are many, their newest ones change little of what was learnt, and of the start of
     a skip nothing: a fit that goes on forecasts as well as one from the start, for a fifth of it.
     """
-    return len(panel.values) // config.windows.horizon >= SOME
-
-
-def shortened(config: RunConfig) -> RunConfig:
-    """The configuration of a fit that goes on: fewer epochs and shorter steps than in training."""
-    training = replace(
-        config.training,
-        epochs=math.ceil(config.training.epochs * EPOCHS_SHARE),
-        learning_rate=config.training.learning_rate * RATE_SHARE,
-    )
-    return replace(config, training=training)
+    return config.model == scored.model and len(panel.values) // config.windows.horizon >= SOME
 
 
 def refit(
@@ -102,8 +105,7 @@ def refit(
     config: RunConfig,
     device: torch.device,
     reporter: Reporter,
-    best_epoch: int,
-    scored: Forecaster,
+    scored: tuple[Forecaster, FitResult],
     *,
     initial: Ensemble | None = None,
     watching: Watching = UNWATCHED_FIT,
@@ -116,19 +118,19 @@ def refit(
         config: The network and how it is trained.
         device: Where it is trained.
         reporter: Told of the course.
-        best_epoch: The epoch that served `scored` best.
-        scored: The forecaster that was fitted to all but the newest values.
-        initial: Weights to start from for `best_epoch` epochs.
+        scored: What was fitted to all but the newest values, and how that went.
+        initial: Weights to start from for as many epochs as served best.
         watching: What looks on.
-        replaceable: Whether the forecaster is `scored` where time runs out.
+        replaceable: Whether the forecaster is the scored one where time runs out.
     """
-    used, epochs = config, best_epoch
-    if initial is None and scored.config.model == config.model and goes_on(config, panel):
-        used, initial = shortened(config), scored.network
+    before, result = scored
+    used, epochs = config, result.best_epoch
+    if initial is None and goes_on(panel, config, before.config):
+        used, initial = shortened(config, len(result.history)), before.network
         epochs = used.training.epochs
     title = f"refitting {config.model.model} on all data"
     with watching as watch, reporter.training(title) as on_epoch:
-        forecaster, result = fit_forecaster(
+        forecaster, course = fit_forecaster(
             panel,
             used,
             device=device,
@@ -137,13 +139,13 @@ def refit(
             on_epoch=on_epoch,
             watch=watch,
         )
-    if not replaceable or result.stop_reason != "time limit":
+    if not replaceable or course.stop_reason != "time limit":
         return replace(forecaster, config=config)
     reporter.warning(
         "the time limit ended the fit to all data: the model that is kept is the one that was "
         "scored, which has not seen the newest values; pass a longer --time-limit or --no-refit"
     )
-    return scored
+    return before
 
 
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:

@@ -56,7 +56,7 @@ def forecast(
     artifact = load_artifact(directory, select_device(device))
     config = artifact.forecaster.config
     record_model(artifact, reporter)
-    limit_threads_for(config)
+    limit_threads_for(config, artifact.forecaster.device)
     source = None if opening is None else opening(config.data.encoding)
     if source is None:
         panel = with_future(artifact.panel, sides, config, reporter)

@@ -113,13 +113,15 @@ def unseen_factors(forecaster: Forecaster, run: Prepared) -> FloatArray:
 def fit_to_all(
     scored: Forecaster,
     run: Prepared,
-    best_epoch: int,
+    result: FitResult,
     checkpoints: Checkpoints,
     reporter: Reporter,
     *,
     initial: Ensemble | None = None,
 ) -> Forecaster:
     """A model fitted once more, to everything; the scored one where time runs out.
+
+    `result` is how the fit of the scored one went.
 
     `initial` has the weights to start from, where those are not of `refit`'s choice.
     """
@@ -131,8 +133,7 @@ def fit_to_all(
         config,
         run.device,
         reporter,
-        best_epoch,
-        scored,
+        (scored, result),
         initial=initial,
         watching=checkpoints.watching(share),
     )

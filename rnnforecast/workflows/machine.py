@@ -11,22 +11,35 @@ from rnnforecast.models.registry import find_model, load_class
 from rnnforecast.runtime import keep_freed_memory, limit_threads
 from rnnforecast.workflows.reporting import Reporter
 
+# Units that fill the vectors of a processor, of whatever kind it is.
+LEAST_UNITS = 16
 
-def limit_threads_for(config: RunConfig) -> None:
+
+def limit_threads_for(config: RunConfig, device: torch.device) -> None:
     """Divide the threads among the networks of a configuration."""
     model, batch_size = config.model, config.training.batch_size
     networks, lookback = max(1, len(model.lookbacks)), config.windows.lookback
-    limit_threads(networks, model.hidden_size, batch_size, lookback)
+    limit_threads(device, networks, model.hidden_size, batch_size, lookback)
 
 
-def ready_for_training(config: RunConfig, device: torch.device, reporter: Reporter) -> None:
-    """Set threads and memory up; say so where a GRU trains without its compiled kernels."""
-    limit_threads_for(config)
+def ready_for_training(config: RunConfig, device: torch.device) -> None:
+    """Set threads and memory up."""
+    limit_threads_for(config, device)
     keep_freed_memory()
+
+
+def lacks_kernels(config: RunConfig, device: torch.device) -> str | None:
+    """Why networks train without the compiled kernels that are for them; None where they do not."""
     cell = find_model(config.model.model).cell
-    if device.type != "cpu" or cell is None or not issubclass(load_class(cell), GRU):
-        return
-    reason = missing_kernels()
+    served = device.type == "cpu" and config.model.hidden_size % LEAST_UNITS == 0
+    if not served or cell is None or not issubclass(load_class(cell), GRU):
+        return None
+    return missing_kernels()
+
+
+def tell_of_kernels(config: RunConfig, device: torch.device, reporter: Reporter) -> None:
+    """Say so where a GRU trains without its compiled kernels."""
+    reason = lacks_kernels(config, device)
     if reason is not None:
         reporter.note(
             f"training takes up to twice as long as with compiled kernels: {reason}; install a C++ "

@@ -14,7 +14,7 @@ from rnnforecast.config import RunConfig
 from rnnforecast.errors import ConfigError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.training.rate_finder import STEPS
-from rnnforecast.workflows.fitting import count_windows, goes_on, shortened
+from rnnforecast.workflows.fitting import count_windows, goes_on, shortened, suited_to
 from rnnforecast.workflows.keeping import known_factors, score, unseen_factors
 from rnnforecast.workflows.outputs import TABLES
 from rnnforecast.workflows.preparing import Prepared
@@ -92,8 +92,9 @@ def _epochs_of_refit(run: Prepared) -> int:
     """Those of the fit to all data at most."""
     if not run.settings.refit:
         return 0
-    going_on = goes_on(run.config, run.panel)
-    return (shortened(run.config) if going_on else run.config).training.epochs
+    config = suited_to(run.config, run.panel, Mute())
+    going_on = goes_on(run.panel, config, run.config)
+    return (shortened(config) if going_on else config).training.epochs
 
 
 def _check_directory(directory: Path) -> None:

@@ -34,7 +34,7 @@ from rnnforecast.workflows.inputs import (
     read_series,
     tell_of_ends,
 )
-from rnnforecast.workflows.machine import ready_for_training
+from rnnforecast.workflows.machine import ready_for_training, tell_of_kernels
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.short_series import tell_of_short, with_typical
@@ -119,7 +119,8 @@ def prepare(
     tell_of_ends(panel, reporter)
     tell_of_short(panel, origins, config.windows, reporter)
     tell_of_unknown(panel, config, reporter)
-    ready_for_training(config, device, reporter)
+    tell_of_kernels(config, device, reporter)
+    ready_for_training(config, device)
     return Prepared(
         table=table, origins=origins, known=known, settings=settings, config=config, device=device
     )

@@ -23,7 +23,7 @@ from rnnforecast.workflows.checkpoints import (
 )
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables
 from rnnforecast.workflows.facts import record_fit
-from rnnforecast.workflows.fitting import fit_validated, goes_on
+from rnnforecast.workflows.fitting import fit_validated, goes_on, suited_to
 from rnnforecast.workflows.identity import identity_of
 from rnnforecast.workflows.keeping import (
     fit_to_all,
@@ -34,7 +34,7 @@ from rnnforecast.workflows.keeping import (
 )
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.preparing import Prepared, read_and_prepare
-from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.reporting import Mute, Reporter
 from rnnforecast.workflows.scoring import Scored, failed_gate, parse_gates, tell_of_losses
 
 
@@ -115,7 +115,8 @@ def _fit_and_write(
     """Fit, score, fit again if so wished, and write."""
     share = 1.0
     if run.settings.refit:
-        share = LONG_SHARE if goes_on(run.config, run.panel) else FIRST_SHARE
+        going_on = goes_on(run.panel, suited_to(run.config, run.panel, Mute()), run.config)
+        share = LONG_SHARE if going_on else FIRST_SHARE
     forecaster, result = fit_validated(
         run.known, run.config, run.device, reporter, watching=checkpoints.watching(share)
     )
@@ -128,7 +129,7 @@ def _fit_and_write(
         return Scored(metrics, f"{failure}; {directory} stays as it was")
     factors = unseen_factors(forecaster, run)
     if run.settings.refit:
-        forecaster = fit_to_all(forecaster, run, result.best_epoch, checkpoints, reporter)
+        forecaster = fit_to_all(forecaster, run, result, checkpoints, reporter)
     forecaster = replace(forecaster, factors=factors)
     write_run(directory, forecaster, scored, run, metrics, result, seen=run.known.lengths)
     return Scored(metrics)

@@ -84,7 +84,7 @@ def _checked(name: str, check: Callable[[], str]) -> Check:
 def _forecasts(path: Path, artifact: Artifact) -> str:
     """How equal the table of forecasts is; raises ValueError where it is not."""
     content, config = path.read_bytes(), artifact.forecaster.config
-    limit_threads_for(config)
+    limit_threads_for(config, artifact.forecaster.device)
     now = to_csv(stored_forecasts(artifact.forecaster, artifact.panel)).encode()
     if content == now:
         return "equal to the byte to what the model forecasts now"

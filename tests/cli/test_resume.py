@@ -20,7 +20,6 @@ import torch
 from rnnforecast.artifact import load_artifact
 from rnnforecast.cli.run_options import RunOptions
 from rnnforecast.errors import ConfigError
-from rnnforecast.models.kernels import missing_kernels
 from rnnforecast.signals import Interrupted
 from rnnforecast.workflows import checkpoints
 from rnnforecast.workflows import train as workflow
@@ -423,10 +422,9 @@ def test_drop_checkpoint_removes_what_is_of_this_command_or_of_no_use(
         ("torch.get_num_threads", lambda: 7, "number of threads was 1, is 7"),
         ("torch.__version__", "9.9.0", r"version of torch was \S+, is 9.9.0"),
         pytest.param(
-            "rnnforecast.workflows.identity.missing_kernels",
-            lambda: "no compiler",
-            "compiled kernels was for GRU, is none",
-            marks=pytest.mark.skipif(missing_kernels() is not None, reason="no C++ compiler"),
+            "rnnforecast.workflows.identity.lacks_kernels",
+            lambda config, device: "no compiler",
+            "compiled kernels was as there are, is none",
         ),
         (
             "rnnforecast.workflows.identity.__version__",

@@ -118,3 +118,18 @@ def test_season_is_one_when_series_are_smooth_or_short(
     frequency: Frequency, series: FloatArray
 ) -> None:
     assert find_seasons(panel(frequency, series)) == (1,)
+
+
+@pytest.mark.parametrize(("weekly", "expected"), [(0, (24,)), (3, (24,)), (5, (24, 168))])
+def test_find_seasons_has_the_week_when_some_series_keep_to_it(
+    weekly: int, expected: tuple[int, ...]
+) -> None:
+    """Hours of which most series know the day alone, and a few differ from day to day."""
+    rng = np.random.default_rng(0)
+    step = np.arange(24 * 7 * 6)
+    day = np.sin(2 * np.pi * step / 24)
+    series = []
+    for place in range(20):
+        level = rng.normal(size=7)[step // 24 % 7] if place < weekly else 0.0
+        series.append(10 + day * (1 + 0.8 * level) + 0.1 * rng.normal(size=len(step)))
+    assert find_seasons(panel(HOURLY, *series)) == expected

@@ -36,10 +36,17 @@ def panel_of(values: int) -> Panel:
 
 
 def refitted(
-    panel: Panel, config: RunConfig, monkeypatch: pytest.MonkeyPatch, **more: Any
+    panel: Panel,
+    config: RunConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ran: int = 10,
+    **more: Any,
 ) -> tuple[Forecaster, Forecaster, dict[str, Any], FitResult]:
     """The scored forecaster, the one of all data, and how that was asked for and went."""
-    scored, _ = fit_forecaster(panel, CONFIG, device=CPU, ends=np.array([len(panel.values) - 2]))
+    ends = np.array([len(panel.values) - 2])
+    scored, course = fit_forecaster(panel, CONFIG, device=CPU, ends=ends, stop_after=ran)
+    course = replace(course, best_epoch=7)
     asked: list[tuple[dict[str, Any], FitResult]] = []
 
     def fit(*given: Any, **named: Any) -> tuple[Forecaster, FitResult]:
@@ -48,14 +55,14 @@ def refitted(
         return forecaster, result
 
     monkeypatch.setattr(fitting, "fit_forecaster", fit)
-    kept = refit(panel, config, CPU, Mute(), 7, scored, **more)
+    kept = refit(panel, config, CPU, Mute(), (scored, course), **more)
     ((named, result),) = asked
     return scored, kept, named, result
 
 
 @pytest.mark.parametrize(("values", "expected"), [(SOME * HORIZON - 1, False), (SOME * 2, True)])
 def test_fit_to_all_goes_on_when_windows_are_many(values: int, expected: bool) -> None:
-    assert goes_on(CONFIG, panel_of(values)) is expected
+    assert goes_on(panel_of(values), CONFIG, CONFIG) is expected
 
 
 def test_shortened_has_fewer_epochs_and_a_lower_rate_and_all_else_as_it_was() -> None:
@@ -98,3 +105,12 @@ def test_refit_starts_from_given_weights_when_there_are_some(
     _, _, named, result = refitted(panel, CONFIG, monkeypatch, initial=given.network)
     assert named["initial"] is given.network and named["config"] == CONFIG
     assert len(result.history) == 7
+
+
+@pytest.mark.parametrize(("ran", "epochs"), [(10, 2), (6, 2), (5, 1), (1, 1)])
+def test_refit_goes_on_for_a_fifth_of_the_epochs_that_were_run(
+    ran: int, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a time limit which has ended the first fit early leaves enough for the second."""
+    *_, result = refitted(panel_of(SOME * HORIZON), CONFIG, monkeypatch, ran=ran)
+    assert len(result.history) == epochs and result.stop_reason == "epochs"
