@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rnnforecast.optimizers import AdamW
+
 # Seasons over which a drift is taken, beside all that are read.
 DRIFTS = (1, 4, 8)
 # Steps, rate and errors of the descent that finds the weights of a combination.
@@ -102,7 +104,7 @@ def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     forecasts = torch.stack([sample.read[rows] @ each.T for each in maps])
     target, mask = sample.target[rows], sample.mask[rows]
     logits = torch.zeros(len(maps), requires_grad=True)
-    optimizer = torch.optim.Adam([logits], lr=DESCENT_RATE)
+    optimizer = AdamW([logits], DESCENT_RATE)
     for _ in range(DESCENT_STEPS):
         optimizer.zero_grad()
         errors = torch.tensordot(logits.softmax(0), forecasts, 1) - target

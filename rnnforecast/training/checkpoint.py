@@ -73,7 +73,7 @@ def pack_training(training: Training) -> Packed:
         best_epoch=training.best_epoch,
         history=list(training.history),
         seconds=time.perf_counter() - training.began,
-        learning_rate=optimizer.param_groups[0]["lr"],
+        learning_rate=optimizer.rate,
         schedule=training.schedule.state(),
         taken=training.batches.taken,
         sums=training.sums,
@@ -81,7 +81,7 @@ def pack_training(training: Training) -> Packed:
     tensors = _named(NETWORK, training.descent.network.state_dict())
     tensors[GENERATOR] = torch.get_rng_state()
     if training.stop_reason is None:
-        for place, state in optimizer.state_dict()["state"].items():
+        for place, state in optimizer.state.items():
             tensors |= _named(f"{OPTIMIZER}{place}.", state)
         tensors |= _named(BEST, training.best_weights or {})
         tensors[ORDER] = training.batches.drawn_from
@@ -126,9 +126,7 @@ def _restore_descent(training: Training, config: TrainConfig, packed: Packed) ->
         raise ValueError("the norms are none")
     batches = ShuffledBatches(windows, config.batch_size, _generator(tensors[ORDER]))
     batches.restore(tensors[ORDER], course.taken)
-    groups = descent.optimizer.state_dict()["param_groups"]
-    descent.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    descent.optimizer.param_groups[0]["lr"] = course.learning_rate
+    descent.optimizer.state, descent.optimizer.rate = state, course.learning_rate
     descent.clipper.norms = norms.tolist()
     training.schedule.restore(course.schedule)
     training.batches, training.sums = batches, course.sums
@@ -172,7 +170,7 @@ def _optimizer_state(
     trial.step()
     stored = {
         place: (state, known)
-        for place, state in trial.state_dict()["state"].items()
+        for place, state in trial.state.items()
         if (known := _under(f"{place}.", tensors))
     }
     if sum(len(known) for _, known in stored.values()) != len(tensors):

@@ -148,7 +148,7 @@ def run_epoch(training: Training, config: TrainConfig, watch: Watch) -> tuple[Ep
     rate, before, out_of_time = 0.0, [], False
     while sums.steps < config.batches_per_epoch and not out_of_time:
         out_of_time = watch.before_step(training)
-        rate = descent.optimizer.param_groups[0]["lr"]
+        rate = descent.optimizer.rate
         if out_of_time or sums.steps == config.batches_per_epoch - 1:
             before = [weights.detach().clone() for weights in descent.network.parameters()]
         batch = next(training.batches)

@@ -74,7 +74,7 @@ def find_learning_rate(
     descent = begin_descent(network, config, loss)
     batches = ShuffledBatches(windows, config.batch_size, generator)
     for step, (rate, batch) in enumerate(zip(RATES, batches, strict=False), start=1):
-        descent.optimizer.param_groups[0]["lr"] = rate
+        descent.optimizer.rate = rate
         network.train()
         norm = train_step(descent, batch, 0.0).gradient_norm
         # The exponential average with its bias corrected, in the form that keeps a constant.

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from rnnforecast.optimizers import Optimizer
 
 WARM_UP = 0.2
 FIRST = 0.04
@@ -44,22 +43,27 @@ class StepSchedule:
     def __init__(
         self, optimizer: Optimizer, steps: int, share: Callable[[int, int], float]
     ) -> None:
-        self.scheduler = LambdaLR(optimizer, lambda step: share(step, steps))
+        self.optimizer, self.peak, self.steps, self.share = optimizer, optimizer.rate, steps, share
+        self._go_to(0)
 
     def after_step(self) -> None:
         """Go on to the next step's share."""
-        self.scheduler.step()
+        self._go_to(self.step + 1)
 
     def after_epoch(self, loss: float) -> None:
         """Nothing: shares do not depend on the loss."""
 
     def state(self) -> dict[str, float]:
         """The step about to be taken."""
-        return {"step": self.scheduler.last_epoch}
+        return {"step": self.step}
 
     def restore(self, state: dict[str, float]) -> None:
         """Go to this step."""
-        self.scheduler.last_epoch = int(state["step"])
+        self._go_to(int(state["step"]))
+
+    def _go_to(self, step: int) -> None:
+        self.step = step
+        self.optimizer.rate = self.peak * self.share(step, self.steps)
 
 
 class PlateauSchedule:
@@ -69,26 +73,26 @@ class PlateauSchedule:
     """
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
-        # A relative threshold would take a likelihood's loss that stands below zero for falling.
-        self.scheduler = ReduceLROnPlateau(
-            optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE, threshold=0.0
-        )
+        self.optimizer, self.best, self.bad_epochs = optimizer, math.inf, 0
 
     def after_step(self) -> None:
         """Nothing: only epochs have a loss to compare."""
 
     def after_epoch(self, loss: float) -> None:
         """Halve the rate where the loss has not fallen for long."""
-        self.scheduler.step(loss)
+        self.bad_epochs = 0 if loss < self.best else self.bad_epochs + 1
+        self.best = min(loss, self.best)
+        if self.bad_epochs > PLATEAU_PATIENCE:
+            self.optimizer.rate *= PLATEAU_FACTOR
+            self.bad_epochs = 0
 
     def state(self) -> dict[str, float]:
         """The least loss, and the epochs since then or since the rate was halved."""
-        return {"best": self.scheduler.best, "bad_epochs": self.scheduler.num_bad_epochs}
+        return {"best": self.best, "bad_epochs": self.bad_epochs}
 
     def restore(self, state: dict[str, float]) -> None:
         """Go on from these."""
-        self.scheduler.best = state["best"]
-        self.scheduler.num_bad_epochs = int(state["bad_epochs"])
+        self.best, self.bad_epochs = state["best"], int(state["bad_epochs"])
 
 
 def one_cycle(step: int, steps: int) -> float:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from rnnforecast.config import TrainConfig
+from rnnforecast.optimizers import Optimizer
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.optimizers import build_optimizer
@@ -20,9 +20,8 @@ from rnnforecast.training.schedules import SCHEDULES, Schedule
 Loss = Callable[[Tensor, float], Sequence[Tensor]]
 """The mean losses of the windows at these places [batch], one forward pass; one or more.
 
-Each is that of other weights. What is followed is their mean.
-
-The number is the share of the planned steps that have been taken, in [0, 1).
+The number is the share of the planned steps that have been taken, in [0, 1). Each loss is that of
+other weights, and what is followed is their mean.
 """
 
 StopReason = Literal["epochs", "patience", "time limit"]

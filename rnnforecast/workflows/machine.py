@@ -42,6 +42,6 @@ def tell_of_kernels(config: RunConfig, device: torch.device, reporter: Reporter)
     reason = lacks_kernels(config, device)
     if reason is not None:
         reporter.note(
-            f"training takes up to twice as long as with compiled kernels: {reason}; install a C++ "
-            "compiler, or name one by the environment variable CXX"
+            f"training is slower than with compiled kernels: {reason}; install a C++ compiler, or "
+            "name one by the environment variable CXX"
         )

@@ -14,7 +14,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.optim import SGD
 
 from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
@@ -25,6 +24,7 @@ from rnnforecast.data.windows import Batch
 from rnnforecast.errors import TrainingError
 from rnnforecast.estimation import batch_losses, fit_forecaster
 from rnnforecast.models.ensemble import Ensemble
+from rnnforecast.optimizers import SGD
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.clipping import Clipper
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch, fit, run_epoch, train_step
@@ -106,7 +106,9 @@ def plain_descent(
     network: nn.Module, loss: Loss, learning_rate: float, config: TrainConfig = CONFIG
 ) -> Descent:
     """Gradient descent without momentum."""
-    return Descent(network, loss, SGD(network.parameters(), lr=learning_rate), Clipper(config))
+    optimizer = SGD(network.parameters(), learning_rate)
+    optimizer.momentum = 0.0
+    return Descent(network, loss, optimizer, Clipper(config))
 
 
 def test_train_step_starts_from_zero_gradient_when_one_is_left_over() -> None:

@@ -11,20 +11,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.optim import SGD
 
 from rnnforecast.config import Optimisation, ScheduleName
+from rnnforecast.optimizers import SGD
 from rnnforecast.training.optimizers import OPTIMIZERS
 from rnnforecast.training.schedules import FIRST, LAST, SCHEDULES, one_cycle, warm_cosine
 
 
 def rates(name: str, steps: int, losses: list[float]) -> list[float]:
     """The rates of each step, of which an epoch has two, at a peak of 8."""
-    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=8.0)
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], 8.0)
     schedule = SCHEDULES[name](optimizer, steps)
     told = []
     for step in range(steps):
-        told.append(optimizer.param_groups[0]["lr"])
+        told.append(optimizer.rate)
         optimizer.step()
         schedule.after_step()
         if step % 2:
