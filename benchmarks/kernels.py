@@ -50,7 +50,7 @@ def main() -> None:
             for cell in GATES:
                 rows.append(row(cell, shape, given.repeats, threads, peak))
                 print(rows[-1], flush=True)
-    print(f"\n{markdown(pd.DataFrame(rows))}")
+    print(f"\n{markdown(pd.DataFrame(rows).fillna(''))}")
 
 
 def peak_flops(size: int = 2048, repeats: int = 9) -> float:
