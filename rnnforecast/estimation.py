@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -149,8 +150,9 @@ def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Ru
     told = np.flatnonzero(index.cutoffs >= enough[index.series])
     sample = WindowIndex(series=index.series[told], cutoffs=index.cutoffs[told])
     sample = sample.thinned(min(START_WINDOWS, affordable_windows(config)))
-    # On the CPU, as a GPU may lack the double precision of a decomposition.
-    windows = gather_windows(panel, sample, config, device=torch.device("cpu"))
+    # On the CPU, as a GPU may lack the double precision of a decomposition. A skip reads no more.
+    alone = replace(panel, features=None)
+    windows = gather_windows(alone, sample, config, device=torch.device("cpu"))
     batch = windows.gather(torch.arange(len(sample)))
     judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
     left = torch.from_numpy(judged[sample.series] - sample.cutoffs)

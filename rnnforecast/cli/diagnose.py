@@ -73,7 +73,7 @@ def diagnose(
             attention=attention is not None,
         )
         if attention is not None and found.attention is not None:
-            write_output(found.attention, attention)
+            write_output([found.attention], attention)
         table = found.table
         if form == "table" and by == "measure":
             table = table[(table["verdict"] != "") | table["measure"].isin(UNJUDGED)]

@@ -13,7 +13,7 @@ import typer
 
 from rnnforecast.cli import options
 from rnnforecast.cli.log_options import LogOptions
-from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
+from rnnforecast.cli.render import check_output, choose_format, print_tables, write_output
 from rnnforecast.cli.series_options import COVARIATES, SideOptions
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def forecast(
         check_output(output, data or (), format)
         from rnnforecast.workflows.forecast import forecast as run
 
-        table = run(
+        tables = run(
             directory,
             partial(_source, data, reporter, "-" in (sides.future_data, sides.static_data)),
             reporter,
@@ -73,9 +73,9 @@ def forecast(
             as_template=template,
         )
         if output is None:
-            print_table(table, form)
+            print_tables(tables, form)
         else:
-            write_output(table, output)
+            write_output(tables, output)
 
 
 def _source(

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +71,14 @@ def check_apart(flag: str, output: Path | None, read: str | Path | None) -> None
             raise ConfigError(f"{flag} {output} is the file that is read; pass another")
 
 
-def write_output(table: pd.DataFrame, output: Path) -> None:
-    """Write a table to a CSV file, whole or not at all."""
-    from rnnforecast.data.files import write_files
+def write_output(tables: Iterable[pd.DataFrame], output: Path) -> None:
+    """Write tables of equal columns, one below the other, to a CSV file, whole or not at all."""
+    from rnnforecast.data.files import replacing
     from rnnforecast.data.writing import to_csv
 
-    write_files({output: to_csv(table).encode()})
+    with replacing(output) as write:
+        for place, table in enumerate(tables):
+            write(to_csv(table, header=place == 0).encode())
 
 
 def print_scored(scored: Scored, form: str) -> None:
@@ -103,13 +105,24 @@ def print_table(table: pd.DataFrame, form: str) -> None:
     Raises:
         OutputError: It takes no more, as on a full disk.
     """
+    print_tables([table], form)
+
+
+def print_tables(tables: Iterable[pd.DataFrame], form: str) -> None:
+    """Write tables of equal columns to standard output, as one; as CSV, each as it comes.
+
+    Raises:
+        OutputError: It takes no more, as on a full disk.
+    """
     if form == "csv":
         from rnnforecast.data.writing import to_csv
 
-        _write(to_csv(table))
+        for place, table in enumerate(tables):
+            _write(to_csv(table, header=place == 0))
     else:
-        columns = [str(name) for name in table.columns]
-        print_rows(columns, table.astype(object).to_numpy().tolist(), form)
+        every = list(tables)
+        rows = [row for table in every for row in table.astype(object).to_numpy().tolist()]
+        print_rows([str(name) for name in every[0].columns], rows, form)
 
 
 def print_rows(columns: list[str], rows: list[list[Any]], form: str) -> None:

@@ -49,6 +49,16 @@ class Features:
             future_offsets=ends_of(np.array([len(part) for part in future])),
         )
 
+    def part(self, offsets: IntArray, first: int, last: int) -> Features:
+        """As `Panel.part`, of series at `offsets`."""
+        ahead = self.future_offsets[first : last + 1]
+        return Features(
+            past=self.past[offsets[first] : offsets[last]],
+            future=self.future[ahead[0] : ahead[-1]],
+            future_offsets=ahead - ahead[0],
+            static=self.static[first:last],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
@@ -104,6 +114,19 @@ class Panel:
             offsets=ends_of(np.array([len(part) for part in parts])),
             starts=starts,
             features=self.features and self.features.cut(self.offsets, first, last),
+        )
+
+    def part(self, first: int, last: int) -> Panel:
+        """The series from `first` to before `last`, which share memory with these."""
+        last = min(last, len(self))
+        offsets = self.offsets[first : last + 1]
+        return replace(
+            self,
+            ids=self.ids[first:last],
+            values=self.values[offsets[0] : offsets[-1]],
+            offsets=offsets - offsets[0],
+            starts=self.starts[first:last],
+            features=self.features and self.features.part(self.offsets, first, last),
         )
 
     def before(self, cutoffs: IntArray) -> Panel:

@@ -122,15 +122,14 @@ class WindowGatherer:
         self.observed = (~values.isnan()).to(device)
         self.values = values.nan_to_num().to(device, dtype)
         self.cutoffs = torch.from_numpy(index.cutoffs).to(device)
-        self.starts = torch.from_numpy(panel.offsets[index.series]).to(device)
-        self.lengths = torch.from_numpy(panel.lengths[index.series]).to(device)
+        self.series = torch.from_numpy(index.series).to(device)
+        self.starts = torch.from_numpy(panel.offsets[:-1]).to(device)
+        self.lengths = torch.from_numpy(panel.lengths).to(device)
         self.steps = torch.arange(-lookback, horizon, device=device)
         self.lookback = lookback
         self.fill = fill
         features = panel.features
-        self.covariates = (
-            None if features is None else _Covariates(features, index.series, lookback, device)
-        )
+        self.covariates = None if features is None else _Covariates(features, lookback, device)
 
     def __len__(self) -> int:
         return len(self.cutoffs)
@@ -138,9 +137,10 @@ class WindowGatherer:
     def gather(self, windows: Tensor) -> Batch:
         """The windows at these places of the index [batch]."""
         windows = windows.to(self.cutoffs.device)
+        series = self.series[windows]
         position = self.cutoffs[windows, None] + self.steps
-        inside = (position >= 0) & (position < self.lengths[windows, None])
-        place = torch.where(inside, self.starts[windows, None] + position, 0)
+        inside = (position >= 0) & (position < self.lengths[series, None])
+        place = torch.where(inside, self.starts[series, None] + position, 0)
         mask = inside & self.observed[place]
         values = torch.where(mask, self.values[place], 0)
         seen = values[:, : self.lookback], mask[:, : self.lookback]
@@ -150,33 +150,31 @@ class WindowGatherer:
             mask[:, self.lookback :],
             None
             if self.covariates is None
-            else self.covariates.gather(windows, position, inside, place),
+            else self.covariates.gather(series, position, inside, place),
         )
 
 
 class _Covariates:
     """The features of a panel, and where those of each window are, on the training device."""
 
-    def __init__(
-        self, features: Features, series: IntArray, lookback: int, device: torch.device
-    ) -> None:
+    def __init__(self, features: Features, lookback: int, device: torch.device) -> None:
         self.past = torch.from_numpy(features.past).nan_to_num().to(device)
         self.future = _never_empty(torch.from_numpy(features.future).nan_to_num()).to(device)
-        self.future_starts = torch.from_numpy(features.future_offsets[series]).to(device)
-        self.future_lengths = torch.from_numpy(features.future_lengths[series]).to(device)
-        self.static = torch.from_numpy(features.static[series]).nan_to_num().to(device)
+        self.future_starts = torch.from_numpy(features.future_offsets[:-1]).to(device)
+        self.future_lengths = torch.from_numpy(features.future_lengths).to(device)
+        self.static = torch.from_numpy(features.static).nan_to_num().to(device)
         self.lookback = lookback
 
-    def gather(self, windows: Tensor, position: Tensor, inside: Tensor, place: Tensor) -> Inputs:
-        """Those of some windows, whose steps lie at `position` of their series [batch, step].
+    def gather(self, series: Tensor, position: Tensor, inside: Tensor, place: Tensor) -> Inputs:
+        """Those of windows of `series` [batch] whose steps lie at `position` there [batch, step].
 
         `place` is where a step's value lies in the panel, if it is `inside` its series.
         """
         seen = slice(self.lookback)
         past = self.past[place[:, seen]] * inside[:, seen, None]
-        known = (position >= 0) & (position < self.future_lengths[windows, None])
-        ahead = torch.where(known, self.future_starts[windows, None] + position, 0)
-        return Inputs(past, self.future[ahead] * known[..., None], self.static[windows])
+        known = (position >= 0) & (position < self.future_lengths[series, None])
+        ahead = torch.where(known, self.future_starts[series, None] + position, 0)
+        return Inputs(past, self.future[ahead] * known[..., None], self.static[series])
 
 
 def _never_empty(rows: Tensor) -> Tensor:

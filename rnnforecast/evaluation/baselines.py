@@ -11,6 +11,7 @@ observed, 0 where there are none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -272,10 +273,12 @@ def _is_seasonal(history: FloatArray, season: int) -> bool:
     if len(history) < 3 * season:
         return False
     centred = history - history.mean()
-    shifted = [centred[lag:] @ centred[: len(history) - lag] for lag in range(season + 1)]
-    if shifted[0] == 0:
+    if not centred.any():
         return False
-    correlation = np.array(shifted[1:]) / shifted[0]
+    # Of all lags at once, by the spectrum; zeros keep the end from meeting the start.
+    size = 2 ** math.ceil(math.log2(len(history) + season))
+    shifted = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2, size)
+    correlation = shifted[1 : season + 1] / shifted[0]
     limit = 1.645 * np.sqrt((1 + 2 * np.sum(correlation[:-1] ** 2)) / len(history))
     return bool(np.abs(correlation[-1]) > limit)
 

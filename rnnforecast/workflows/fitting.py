@@ -37,8 +37,9 @@ UNWATCHED_FIT: Watching = nullcontext(UNWATCHED)
 CALIBRATION_WINDOWS = 4096
 # Of the epochs and of the learning rate of training, what a fit takes that goes on from weights.
 EPOCHS_SHARE, RATE_SHARE = 1 / 5, 1 / 4
-# Statistical models are fitted anew for every window.
-STATISTICAL_WINDOWS = 32
+# Statistical models are fitted anew for every window. What published results are held against reads
+# all that lies before each, of which windows together may hold so many values.
+STATISTICAL_WINDOWS, HISTORY_VALUES = 32, 2**24
 
 
 def fit_validated(
@@ -213,6 +214,9 @@ def factors_of(
     """
     if contender.name in STATISTICAL:
         index = index.thinned(STATISTICAL_WINDOWS)
+    elif contender.name in REFERENCES and len(index):
+        affordable = HISTORY_VALUES // max(1, int(index.cutoffs.mean()))
+        index = index.thinned(max(STATISTICAL_WINDOWS, affordable))
     elif contender.name == config.model.model:
         index = index.thinned(affordable_windows(config))
     levels, horizon = config.model.levels, config.windows.horizon

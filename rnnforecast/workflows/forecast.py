@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,10 +44,11 @@ def forecast(
     device: str = "auto",
     alias: str | None = None,
     as_template: bool = False,
-) -> pd.DataFrame:
+) -> Iterator[pd.DataFrame]:
     """The forecast after the end of each series, those of training where no source is given.
 
-    As a template, the table of what is to be known ahead, with a row for each of its rows.
+    Tables of some series, one after the other. As a template, the table of what is to be known
+    ahead, with a row for each of its rows.
 
     Raises:
         ArtifactError: There is no usable model in the directory.
@@ -60,19 +61,20 @@ def forecast(
     source = None if opening is None else opening(config.data.encoding)
     if source is None:
         panel = with_future(artifact.panel, sides, config, reporter)
-        return _table(artifact.forecaster, panel, alias, as_template)
+        yield from _tables(artifact.forecaster, panel, alias, as_template)
+        return
     table = read_and_encode(source, artifact, sides, reporter, config.windows.lookback)
     with naming(table):
-        return _table(artifact.forecaster, table.panel, alias, as_template)
+        yield from _tables(artifact.forecaster, table.panel, alias, as_template)
 
 
-def _table(
+def _tables(
     forecaster: Forecaster, panel: Panel, alias: str | None, as_template: bool
-) -> pd.DataFrame:
+) -> Iterator[pd.DataFrame]:
     config = forecaster.config
-    if not as_template:
-        return end_forecasts(forecaster, panel, alias)
-    return template(panel, config.encodings, config.windows.horizon, config.data)
+    if as_template:
+        return iter([template(panel, config.encodings, config.windows.horizon, config.data)])
+    return end_forecasts(forecaster, panel, alias)
 
 
 def read_and_encode(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -11,15 +13,19 @@ from rnnforecast.data.dialects import id_name, time_name
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, interval_names
-from rnnforecast.forecaster import Forecaster
+from rnnforecast.forecaster import Forecaster, check_values
 from rnnforecast.workflows.covariates import check_known
 
 # What a run writes beside its model file, in this order.
 TABLES = ("forecasts.csv", "metrics.csv", "history.csv")
+# Series whose forecasts are made and written at once.
+AT_ONCE = 4096
 
 
-def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None) -> pd.DataFrame:
-    """The forecast after the last value of each series.
+def end_forecasts(
+    forecaster: Forecaster, panel: Panel, alias: str | None = None
+) -> Iterator[pd.DataFrame]:
+    """The forecast after the last value of each series, a table of some series after the other.
 
     Raises:
         ConfigError: The alias is the name of another column.
@@ -30,16 +36,20 @@ def end_forecasts(forecaster: Forecaster, panel: Panel, alias: str | None = None
     check_known(panel, config)
     name = config.model.model if alias is None else alias
     check_forecast_names(config.data, [name], config.model.levels)
-    index = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
-    models = {name: forecaster.predict(panel)}
-    return forecast_table(panel, index, models, config.model.levels, config.data)
+    panel = panel.tail(config.windows.lookback)
+    check_values(panel, config.model)
+    for first in range(0, len(panel), AT_ONCE):
+        part = panel.part(first, first + AT_ONCE)
+        index = WindowIndex(series=first + np.arange(len(part)), cutoffs=part.lengths)
+        models = {name: forecaster.predict(part)}
+        yield forecast_table(panel, index, models, config.model.levels, config.data)
 
 
 def stored_forecasts(forecaster: Forecaster, panel: Panel) -> pd.DataFrame:
-    """The same as a run directory holds it: without a row where too little is known ahead."""
+    """All of them as a run directory holds them: no row where too little is known ahead."""
     config = forecaster.config
     if missing_ahead(panel, config.encodings, config.windows.horizon) is None:
-        return end_forecasts(forecaster, panel)
+        return pd.concat(end_forecasts(forecaster, panel), ignore_index=True)
     none = np.empty(0, dtype=np.int64)
     shape = (0, config.windows.horizon, len(config.model.quantile_levels))
     return forecast_table(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.cli.render import print_rows
+from rnnforecast.cli.render import print_rows, print_tables, write_output
 from tests.cli.command import run_here
 
 NAMES = ["model", "mae", "mase", "coverage-80", "coverage-95", "skill", "owa"]
@@ -72,3 +75,46 @@ def test_backtest_tells_of_its_absent_data_when_the_output_is_there(tmp_path: Pa
     assert (run.code, run.stdout) == (3, "")
     assert run.stderr.startswith("error: absent.csv: No such file")
     assert (tmp_path / "all.csv").read_text() == "old"
+
+
+def parts() -> Iterator[pd.DataFrame]:
+    """Two tables of one column."""
+    yield pd.DataFrame({"gru": [1.5, 2.5]})
+    yield pd.DataFrame({"gru": [3.5]})
+
+
+def test_tables_have_one_header_when_there_are_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_tables(parts(), "csv")
+    assert capsys.readouterr().out == "gru\n1.5\n2.5\n3.5\n"
+    print_tables(parts(), "json")
+    assert json.loads(capsys.readouterr().out) == [{"gru": 1.5}, {"gru": 2.5}, {"gru": 3.5}]
+    write_output(parts(), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "gru\n1.5\n2.5\n3.5\n"
+
+
+def test_tables_are_printed_as_they_come_when_they_are_csv(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    printed = []
+
+    def watched() -> Iterator[pd.DataFrame]:
+        for part in parts():
+            yield part
+            printed.append(capsys.readouterr().out)
+
+    print_tables(watched(), "csv")
+    assert printed == ["gru\n1.5\n2.5\n", "3.5\n"]
+
+
+def test_output_stays_as_it_was_when_a_later_table_fails(tmp_path: Path) -> None:
+    def failing() -> Iterator[pd.DataFrame]:
+        yield pd.DataFrame({"gru": [1.5]})
+        raise ValueError
+
+    (tmp_path / "out.csv").write_text("old")
+    with pytest.raises(ValueError):
+        write_output(failing(), tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    assert (tmp_path / "out.csv").read_text() == "old"

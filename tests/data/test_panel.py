@@ -49,6 +49,20 @@ def cut_panels(draw: st.DrawFn) -> tuple[Panel, IntArray, IntArray]:
     return ragged(lengths), np.array(first), np.array(last)
 
 
+@given(cut_panels(), st.integers(0, 6), st.integers(1, 6))
+def test_part_keeps_whole_series_when_they_are_from_first_to_before_last(
+    case: tuple[Panel, IntArray, IntArray], first: int, count: int
+) -> None:
+    panel, _, _ = case
+    first = min(first, len(panel) - 1)
+    part = panel.part(first, first + count)
+    assert part.ids == panel.ids[first : first + count]
+    for place in range(len(part)):
+        assert part.series(place).tolist() == panel.series(first + place).tolist()
+    where = np.arange(len(part)), np.zeros(len(part), np.int64)
+    assert part.times(*where).tolist() == panel.times(first + where[0], where[1]).tolist()
+
+
 @given(cut_panels())
 def test_cut_keeps_values_and_times_from_first_to_before_last(
     case: tuple[Panel, IntArray, IntArray],

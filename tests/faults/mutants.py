@@ -30,7 +30,7 @@ from rnnforecast.artifact import MODEL_FILE, Artifact, load_artifact
 from rnnforecast.data.files import write_files
 from rnnforecast.data.writing import to_csv
 from rnnforecast.models.ensemble import Ensemble
-from rnnforecast.workflows.outputs import end_forecasts
+from rnnforecast.workflows.outputs import stored_forecasts
 from tests.cli.command import run_here
 from tests.model_files import Header, Tensors, make_artifact, packed, save_artifact, unpacked
 
@@ -87,7 +87,7 @@ class Trials:
             counts = np.nan_to_num(artifact.panel.values.round())
             artifact = replace(artifact, panel=replace(artifact.panel, values=counts))
         save_artifact(artifact, directory)
-        forecasts = end_forecasts(artifact.forecaster, artifact.panel)
+        forecasts = stored_forecasts(artifact.forecaster, artifact.panel)
         write_files({directory / "forecasts.csv": to_csv(forecasts).encode()})
         return directory
 

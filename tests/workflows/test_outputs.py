@@ -1,0 +1,57 @@
+"""Forecasts come some series at a time, and tell what one table of all would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnforecast.columns import DataConfig
+from rnnforecast.data.panel import Panel
+from rnnforecast.errors import DataError
+from rnnforecast.forecaster import Forecaster
+from rnnforecast.workflows import outputs
+from rnnforecast.workflows.outputs import end_forecasts, stored_forecasts
+from tests.model_files import make_artifact
+from tests.panels import make_panel
+
+SERIES = make_panel(*[[float(place), 3.0, 2.0 + place, 5.0] * 3 for place in range(1, 8)])
+
+
+def tables(forecaster: Forecaster, panel: Panel, at_once: int) -> list[pd.DataFrame]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outputs, "AT_ONCE", at_once)
+        return list(end_forecasts(forecaster, panel))
+
+
+@pytest.mark.parametrize("id_column", ["shop", None])
+@pytest.mark.parametrize("at_once", [1, 3, 6])
+def test_end_forecasts_are_those_of_one_table_when_series_come_in_parts(
+    at_once: int, id_column: str | None
+) -> None:
+    forecaster = make_artifact().forecaster
+    data = DataConfig(id_column=id_column, time_column="day", target_columns=("sold",))
+    forecaster = replace(forecaster, config=replace(forecaster.config, data=data))
+    (whole,) = tables(forecaster, SERIES, 100)
+    parts = tables(forecaster, SERIES, at_once)
+    assert len(parts) == -(-len(SERIES) // at_once)
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole, rtol=1e-6)
+    assert len(whole) == 3 * len(SERIES)
+
+
+def test_end_forecasts_raise_before_the_first_table_when_the_last_series_has_no_logarithm() -> None:
+    forecaster = make_artifact(log=True).forecaster
+    panel = replace(SERIES, values=np.append(SERIES.values[:-1], -1.0))
+    with pytest.raises(DataError, match="series 's6' has the value -1, which has no logarithm"):
+        tables(forecaster, panel, 1)
+
+
+def test_stored_forecasts_are_one_table_when_series_come_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forecaster = make_artifact().forecaster
+    monkeypatch.setattr(outputs, "AT_ONCE", 2)
+    stored = stored_forecasts(forecaster, SERIES)
+    assert stored.index.tolist() == list(range(3 * len(SERIES)))
