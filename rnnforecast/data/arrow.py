@@ -1,4 +1,4 @@
-"""Long tables of many rows, read by pyarrow where it is installed.
+"""Tables of many rows, read by pyarrow where it is installed.
 
 Only what is in every respect ordinary is read: UTF-8 text without quotes below the header, ids,
 integer steps or naive ISO 8601 times, and plain numbers. All else, faults among it, is left for
@@ -12,16 +12,18 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.cells import find_dialect
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.regular import Block, regular_panel
+from rnnforecast.data.regular import Block, Keys, regular_panel
 from rnnforecast.data.schema import LARGEST_VALUE, MISSING, SAMPLE_ROWS, find_columns
 from rnnforecast.data.source import LargeFile, Source
 from rnnforecast.errors import DataError
@@ -74,8 +76,8 @@ def _read(source: Source, asked: DataConfig, frequency: Frequency | None) -> Reg
     cells = find_dialect(head, asked)
     if head is not source and len(cells.sample) < SAMPLE_ROWS:
         raise _UnusualError
-    config = find_columns(cells.sample, asked, cells.decimal, _refuse)
-    if config.id_column is None or any(map(str.isdigit, str(config.time_column))):
+    config = find_columns(cells.sample, asked, cells.decimal, partial(_first_of, cells.sample))
+    if any(map(str.isdigit, str(config.time_column))):
         raise _UnusualError
     sample = cells.sample[str(config.time_column)]
     integer = bool(sample.str.fullmatch(STEP).all())
@@ -98,15 +100,20 @@ def _read(source: Source, asked: DataConfig, frequency: Frequency | None) -> Reg
 
 
 def _check_asked(source: Source, asked: DataConfig) -> None:
-    """Raise _UnusualError where more is asked for than the target of a long table."""
+    """Raise _UnusualError where more is asked for than ids, times and targets."""
     more = (asked.static_columns, asked.past_columns, asked.future_columns, asked.na_values)
-    if any(more) or asked.resample or asked.time_zone or len(asked.target_columns) > 1:
+    if any(more) or asked.resample or asked.time_zone:
         raise _UnusualError
 
 
-def _refuse(columns: Sequence[str]) -> Any:
-    """All rows of some columns as text, which only unusual tables need."""
-    raise _UnusualError
+def _first_of(sample: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The first rows of one column, times that are to be alone: later ones are when they are laid.
+
+    What needs all rows of more is left for the other way.
+    """
+    if len(columns) > 1:
+        raise _UnusualError
+    return sample[list(columns)]
 
 
 class _Text(io.RawIOBase):
@@ -167,47 +174,59 @@ def _header(head: bytes, line: int) -> bytes:
 def _blocks(
     text: _Text, header: list[str], config: DataConfig, *, integer: bool
 ) -> tuple[list[Block], list[str]]:
-    """The rows, and the ids in order of appearance."""
+    """The rows of each series, and the ids in order of appearance."""
     import pyarrow as pa
     from pyarrow import csv
 
-    columns = [str(config.id_column), str(config.time_column), config.target_columns[0]]
-    kinds = [
-        pa.dictionary(pa.int32(), pa.string()),
-        pa.int64() if integer else pa.timestamp("us"),
-        pa.float64(),
-    ]
+    time, targets, column = str(config.time_column), config.target_columns, config.id_column
+    kinds = {} if column is None else {column: pa.dictionary(pa.int32(), pa.string())}
+    kinds |= {time: pa.int64() if integer else pa.timestamp("us")}
+    kinds |= dict.fromkeys(targets, pa.float64())
     try:
         table = csv.read_csv(
             pa.PythonFile(text, mode="r"),
             csv.ReadOptions(column_names=header, block_size=BLOCK),
             csv.ParseOptions(delimiter=config.separator, quote_char=False),
             csv.ConvertOptions(
-                include_columns=columns,
-                column_types=dict(zip(columns, kinds, strict=True)),
+                include_columns=list(kinds),
+                column_types=kinds,
                 null_values=list(MISSING),
                 timestamp_parsers=[csv.ISO8601],
             ),
         )
     except pa.ArrowException as error:
         raise _UnusualError from error
-    keys = table[columns[0]].unify_dictionaries()
-    ids = keys.chunk(0).dictionary.to_pylist() if keys.num_chunks else []
-    if not ids or any(name != name.strip() or not name for name in ids):
-        raise _UnusualError
+    times = table[time].chunks
+    if column is None:
+        keys = [[np.broadcast_to(np.int32(i), len(t)) for t in times] for i in range(len(targets))]
+        ids = list(targets)
+    else:
+        keys, ids = _keys(table[column])
     blocks = [
         _block(*chunks, integer=integer)
-        for chunks in zip(keys.chunks, *(table[name].chunks for name in columns[1:]), strict=True)
+        for name, own in zip(targets, keys, strict=True)
+        for chunks in zip(own, times, table[name].chunks, strict=True)
     ]
+    if not blocks:
+        raise _UnusualError
     return blocks, ids
 
 
-def _block(keys: Any, times: Any, values: Any, *, integer: bool) -> Block:
+def _keys(column: Any) -> tuple[list[list[Keys]], list[str]]:
+    """The index of the series of each row, chunk by chunk, of the one target; and the ids."""
+    column = column.unify_dictionaries()
+    ids = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+    if column.null_count or any(name != name.strip() or not name for name in ids):
+        raise _UnusualError
+    return [[chunk.indices.to_numpy() for chunk in column.chunks]], ids
+
+
+def _block(keys: Keys, times: Any, values: Any, *, integer: bool) -> Block:
     """The rows of a block, without a copy where no value is missing."""
-    if keys.null_count or times.null_count:
+    if times.null_count:
         raise _UnusualError
     block = Block(
-        keys=keys.indices.to_numpy(),
+        keys=keys,
         times=times.to_numpy().view(np.int64),
         values=values.to_numpy(zero_copy_only=False),
     )

@@ -19,6 +19,7 @@ from rnnforecast.data.gridding import SPARSEST
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY
 
+Keys = npt.NDArray[np.int32]
 # Months may be as short as this, and have no one length.
 MONTH = 28 * DAY
 # How many times the rows a panel may hold values, most of them then missing.
@@ -34,7 +35,7 @@ class Block(NamedTuple):
         values: The observation of each row, NaN where missing [row].
     """
 
-    keys: npt.NDArray[np.int32]
+    keys: Keys
     times: IntArray
     values: FloatArray
 

@@ -104,6 +104,15 @@ ORDINARY: dict[str, tuple[bytes, dict[str, Any]]] = {
         table([f"{row},q,{row[:2]}" for row in hours(2, 9)], "id,ds,y,z,w"),
         {"target_columns": ("y",)},
     ),
+    "one column": (table([row[3:] for row in hours(1, 20)], "ds,y"), {}),
+    "wide": (
+        table([f"{row[3:]},{place % 3}" for place, row in enumerate(hours(1, 20))], "ds,b,a"),
+        {"target_columns": ("b", "a")},
+    ),
+    "wide with an empty cell": (
+        table([f"{row[3:]},{'1' if place != 5 else ''}" for place, row in enumerate(hours(1, 20))]),
+        {"time_column": "unique_id", "target_columns": ("ds", "y")},
+    ),
     "named": (
         table(hours(2, 9), "shop,when,sold"),
         {"id_column": "shop", "time_column": "when", "target_columns": ("sold",)},
@@ -171,7 +180,19 @@ UNUSUAL: dict[str, tuple[bytes, dict[str, Any]]] = {
     "the last missing": (table([*hours(2, 20), "s1,2020-01-01 20:00:00,"]), {}),
     "one row a series": (table(hours(3, 1)), {}),
     "another step": (table(hours(3, 20) + hours(1, 20, step="2h")), {}),
-    "wide": (table([row[3:] for row in hours(1, 20)], "ds,y"), {}),
+    "a wide gap": (table([*(r[3:] + ",1" for r in hours(1, 9)), "x,1,1"], "ds,y,z"), {}),
+    "a late start": (
+        table(["2020-01-01,1,", "2020-01-02,1,1", "2020-01-03,1,1"], "ds,y,z"),
+        {"target_columns": ("y", "z")},
+    ),
+    "times that repeat late": (
+        table([row[3:] + f",{row[:2]}" for row in hours(2, 300)], "ds,y,shop"),
+        {},
+    ),
+    "a long table of two targets": (
+        table([f"{row},2" for row in hours(2, 9)], "unique_id,ds,y,z"),
+        {"id_column": "unique_id", "target_columns": ("y", "z")},
+    ),
     "no header": (table(hours(2, 20)[1:], hours(2, 20)[0]), {}),
     "an old year": (table([row.replace("2020-", "1500-") for row in hours(1, 20)]), {}),
     "sparse": (table([f"a,{place},1" for place in (*range(20), *range(5000, 5020))]), {}),
