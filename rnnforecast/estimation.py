@@ -19,6 +19,7 @@ from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample
+from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import seed_everything
 from rnnforecast.training.augmentation import jitter
@@ -153,21 +154,29 @@ def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Ru
     # On the CPU, as a GPU may lack the double precision of a decomposition. A skip reads no more.
     alone = replace(panel, features=None)
     windows = gather_windows(alone, sample, config, device=torch.device("cpu"))
-    batch = windows.gather(torch.arange(len(sample)))
     judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
     left = torch.from_numpy(judged[sample.series] - sample.cutoffs)
-    older = torch.arange(config.windows.horizon) < left[:, None]
     for member in network.members:
-        values, mask, _ = member.newest(batch.values, batch.mask)
-        read, scale = member.normalise(values, mask)
-        parts = Sample(
-            read=read[:, -member.skip.read :],
-            target=torch.where(batch.target_mask, scale.apply(batch.target), 0.0).to(read),
-            mask=batch.target_mask,
-            older=batch.target_mask & older,
-            newer=left <= 0,
-        )
-        member.skip.start_by(parts, config.windows.seasons)
+        parts = [
+            _sample(member, windows.gather(places), left[places])
+            for places in torch.split(torch.arange(len(sample)), prediction_batch(config.windows))
+        ]
+        whole = Sample(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        member.skip.start_by(whole, config.windows.seasons)
+
+
+def _sample(member: ForecastNetwork, batch: Batch, left: Tensor) -> Sample:
+    """Windows as a member's skip reads them, of which the first `left` [batch] steps are older."""
+    values, mask, _ = member.newest(batch.values, batch.mask)
+    read, scale = member.normalise(values, mask)
+    older = torch.arange(batch.target.shape[1]) < left[:, None]
+    return Sample(
+        read=read[:, -member.skip.read :],
+        target=torch.where(batch.target_mask, scale.apply(batch.target), 0.0).to(read),
+        mask=batch.target_mask,
+        older=batch.target_mask & older,
+        newer=left <= 0,
+    )
 
 
 def _training_loss(network: Ensemble, train: WindowGatherer, config: RunConfig) -> Loss:

@@ -21,7 +21,7 @@ from rnnforecast.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
 # A file from this size on is left on the disk until its text is asked for.
-LARGE = 1 << 24
+LARGE = 1 << 20
 # What is looked at first of such a file.
 HEAD = 1 << 20
 

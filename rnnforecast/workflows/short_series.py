@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.backtest import Origins
@@ -13,7 +15,7 @@ from rnnforecast.config import RunConfig, Typical, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowIndex, windows_between
 from rnnforecast.estimation import affordable_windows, training_windows
-from rnnforecast.forecaster import constants, gather_windows
+from rnnforecast.forecaster import constants, gather_windows, prediction_batch
 from rnnforecast.models.normalisation import ENOUGH, window_scale
 from rnnforecast.workflows.reporting import Reporter
 
@@ -30,47 +32,59 @@ def with_typical(config: RunConfig, panel: Panel) -> RunConfig:
         return config
     # A lookback of one value has no spread, and of a few hardly one.
     enough = max(config.windows.lookback, ENOUGH)
-    share, spread = _typical_spread(_gathered(panel, index, config, enough), config)
-    lasting = _lasting(_gathered(panel, index, config, config.windows.lookback))
+    share, spread = _typical_spread(_batches(panel, index, config, enough), config)
+    lasting = _lasting(_batches(panel, index, config, config.windows.lookback))
     typical = Typical(share=share, spread=spread, lasting=lasting)
     return replace(config, model=replace(config.model, typical=typical))
 
 
-def _gathered(panel: Panel, index: WindowIndex, config: RunConfig, lookback: int) -> Batch:
-    """The windows that one network of this lookback would read."""
+def _batches(panel: Panel, index: WindowIndex, config: RunConfig, lookback: int) -> Iterator[Batch]:
+    """The windows that one network of this lookback would read, without what is beside them."""
+    panel = replace(panel, features=None)
     alone = replace(
         config,
         windows=replace(config.windows, lookback=lookback),
         model=replace(config.model, lookbacks=()),
     )
     windows = gather_windows(panel, index, alone, device=torch.device("cpu"))
-    return windows.gather(torch.arange(len(index)))
+    return map(
+        windows.gather, torch.split(torch.arange(len(index)), prediction_batch(alone.windows))
+    )
 
 
-def _typical_spread(batch: Batch, config: RunConfig) -> tuple[float, float]:
+def _typical_spread(batches: Iterable[Batch], config: RunConfig) -> tuple[float, float]:
     """The median spread of windows that vary, over their level and in their units.
 
     Of those with enough observations, or as many as any has; as in `Typical` where none varies.
     """
+    parts = zip(*(_spread(batch, config) for batch in batches), strict=True)
+    varies, count, share, scale = map(torch.cat, parts)
+    if not varies.any():
+        return Typical.share, Typical.spread
+    told = varies & (count >= min(ENOUGH, int(count[varies].max())))
+    return float(share[told].median()), float(scale[told].median())
+
+
+def _spread(batch: Batch, config: RunConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Whether windows vary, their observations, their spread over their level and in units."""
     count = batch.mask.sum(1)
     magnitude = batch.values.abs().sum(1) / count.clamp(min=1)
     highest = batch.values.masked_fill(~batch.mask, -torch.inf).amax(1)
     varies = highest > batch.values.masked_fill(~batch.mask, torch.inf).amin(1)
-    if not varies.any():
-        return Typical.share, Typical.spread
-    told = varies & (count >= min(ENOUGH, int(count[varies].max())))
     season, log = config.windows.season, config.model.log
     scale = window_scale(batch.values, batch.mask, season, log).scale[:, 0]
-    share = scale if log else scale / magnitude
-    return float(share[told].median()), float(scale[told].median())
+    return varies, count, scale if log else scale / magnitude, scale
 
 
-def _lasting(batch: Batch) -> float:
+def _lasting(batches: Iterable[Batch]) -> float:
     """The share of values after constant windows that were the same; one more is taken to be."""
-    constant, value = constants(batch)
-    known = batch.target_mask[constant]
-    same = known & (batch.target[constant] == value[constant, None])
-    return (1 + int(same.sum())) / (1 + int(known.sum()))
+    counted, lasted = 1, 1
+    for batch in batches:
+        constant, value = constants(batch)
+        known = batch.target_mask[constant]
+        same = known & (batch.target[constant] == value[constant, None])
+        counted, lasted = counted + int(known.sum()), lasted + int(same.sum())
+    return lasted / counted
 
 
 def tell_of_short(panel: Panel, origins: Origins, windows: WindowSpec, reporter: Reporter) -> None:
@@ -96,6 +110,15 @@ def tell_of_short(panel: Panel, origins: Origins, windows: WindowSpec, reporter:
 
 def _learned(panel: Panel, windows: WindowSpec) -> BoolArray:
     """Whether a series has a training window with a value to read and one to forecast [series]."""
+    missing = np.flatnonzero(np.isnan(panel.values))
+    gappy = np.zeros(len(panel), dtype=bool)
+    gappy[np.searchsorted(panel.offsets, missing, side="right") - 1] = True
+    whole = ~gappy & (panel.lengths > 1)
+    return whole | _learned_despite_gaps(panel.before(np.where(whole, 0, panel.lengths)), windows)
+
+
+def _learned_despite_gaps(panel: Panel, windows: WindowSpec) -> BoolArray:
+    """The same by every training window."""
     index = training_windows(panel, windows)
     seen = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
     start, stop = panel.offsets[index.series], panel.offsets[index.series + 1]
