@@ -18,8 +18,9 @@ from rnnforecast.models.registry import ModelEntry, find_model
 
 LONGEST_LOOKBACK = 720
 LONGEST_WITHOUT_SEASON = 336
-# Disjoint windows (values over horizon) from which on the learning rate is high, from which on a
-# network is no longer narrow and batches are large, and from which on it is wide.
+# Disjoint windows (values over horizon) from which on the learning rate is high and a fit to all
+# data goes on from the scored weights, from which on a network is no longer narrow and batches are
+# large, and from which on it is wide.
 SOME, ENOUGH, PLENTY = 1_000, 3_000, 5_000
 LEAST_STEPS, MOST_STEPS = 1_000, 1_500
 

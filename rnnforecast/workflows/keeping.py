@@ -23,20 +23,21 @@ from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.scoreboard import Scoreboard
 from rnnforecast.training.loop import FitResult
-from rnnforecast.workflows.checkpoints import Checkpoints
+from rnnforecast.workflows.checkpoints import FIRST_SHARE, LONG_SHARE, Checkpoints
 from rnnforecast.workflows.facts import record_metrics
 from rnnforecast.workflows.fitting import (
     CALIBRATION_WINDOWS,
     baseline_contenders,
     calibration_windows,
     factors_of,
+    goes_on,
     refit,
     suited_to,
 )
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.outputs import TABLES, stored_forecasts
 from rnnforecast.workflows.preparing import Prepared
-from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.reporting import Mute, Reporter
 from rnnforecast.workflows.scoring import (
     forecast_origins,
     tell_of_undefined,
@@ -108,6 +109,18 @@ def unseen_factors(forecaster: Forecaster, run: Prepared) -> FloatArray:
         cutoffs=np.concatenate([newest.cutoffs, held_out.cutoffs]),
     )
     return factors_of(forecaster, run.panel, unseen, run.config)
+
+
+def first_share(run: Prepared, *, initial: bool = False) -> float:
+    """What the fit that is scored may take of the time for it and for `fit_to_all`.
+
+    `initial`: whether the latter is given the weights to start from.
+    """
+    if not run.settings.refit:
+        return 1.0
+    kept = suited_to(run.config, run.panel, Mute())
+    going_on = not initial and goes_on(run.panel, kept, run.config)
+    return LONG_SHARE if going_on else FIRST_SHARE
 
 
 def fit_to_all(

@@ -15,17 +15,13 @@ from rnnforecast.config import RunControl, Settings
 from rnnforecast.estimation import find_rate
 from rnnforecast.evaluation.gates import Gate
 from rnnforecast.runtime import select_device
-from rnnforecast.workflows.checkpoints import (
-    FIRST_SHARE,
-    LONG_SHARE,
-    Checkpoints,
-    run_checkpoints,
-)
+from rnnforecast.workflows.checkpoints import Checkpoints, run_checkpoints
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables
 from rnnforecast.workflows.facts import record_fit
-from rnnforecast.workflows.fitting import fit_validated, goes_on, suited_to
+from rnnforecast.workflows.fitting import fit_validated
 from rnnforecast.workflows.identity import identity_of
 from rnnforecast.workflows.keeping import (
+    first_share,
     fit_to_all,
     known_factors,
     score,
@@ -34,7 +30,7 @@ from rnnforecast.workflows.keeping import (
 )
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.preparing import Prepared, read_and_prepare
-from rnnforecast.workflows.reporting import Mute, Reporter
+from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.scoring import Scored, failed_gate, parse_gates, tell_of_losses
 
 
@@ -113,12 +109,9 @@ def _fit_and_write(
     reporter: Reporter,
 ) -> Scored:
     """Fit, score, fit again if so wished, and write."""
-    share = 1.0
-    if run.settings.refit:
-        going_on = goes_on(run.panel, suited_to(run.config, run.panel, Mute()), run.config)
-        share = LONG_SHARE if going_on else FIRST_SHARE
+    watching = checkpoints.watching(first_share(run))
     forecaster, result = fit_validated(
-        run.known, run.config, run.device, reporter, watching=checkpoints.watching(share)
+        run.known, run.config, run.device, reporter, watching=watching
     )
     record_fit(result, reporter)
     known = known_factors(forecaster, run)

@@ -24,12 +24,7 @@ from rnnforecast.errors import ConfigError
 from rnnforecast.evaluation.gates import Gate
 from rnnforecast.forecaster import check_values, without_logarithm
 from rnnforecast.runtime import select_device
-from rnnforecast.workflows.checkpoints import (
-    FIRST_SHARE,
-    Checkpoints,
-    drop_checkpoint,
-    run_checkpoints,
-)
+from rnnforecast.workflows.checkpoints import Checkpoints, drop_checkpoint, run_checkpoints
 from rnnforecast.workflows.continuing import (
     Case,
     as_it_was,
@@ -45,7 +40,7 @@ from rnnforecast.workflows.fitting import fit_validated
 from rnnforecast.workflows.forecast import read_as_trained
 from rnnforecast.workflows.identity import identity_of
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
-from rnnforecast.workflows.keeping import known_factors, records, score, write_run
+from rnnforecast.workflows.keeping import first_share, known_factors, records, score, write_run
 from rnnforecast.workflows.locking import LOCK, locked_directory
 from rnnforecast.workflows.news import (
     News,
@@ -210,7 +205,7 @@ def _decide(
     run, stored, news = case.run, case.stored, case.news
     name, before = stored.forecaster.name, case.before
     known = corrected_factors(before, run.known, news.seen)
-    watching = checkpoints.watching(FIRST_SHARE if run.settings.refit else 1.0)
+    watching = checkpoints.watching(first_share(run, initial=not case.from_scratch))
     if case.from_scratch:
         candidate, result = fit_validated(
             run.known, run.config, run.device, reporter, watching=watching
