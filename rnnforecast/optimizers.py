@@ -6,6 +6,7 @@ compiler (a second and 70 MiB of every run), which those load to tell it to pass
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ State = dict[str, Tensor]
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
-class Optimizer:
+class Optimizer(ABC):
     """Weights, and what the steps so far have told of each.
 
     Attributes:
@@ -48,15 +49,15 @@ class Optimizer:
         known = [self.state[place] for place in places]
         self.follow(moved, [weight.grad for weight in moved], known)  # type: ignore[misc]
 
+    @abstractmethod
     def begin(self, weight: Tensor) -> State:
         """What is known of a weight before its first step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def follow(
         self, weights: Sequence[Tensor], gradients: Sequence[Tensor], known: Sequence[State]
     ) -> None:
         """Move some weights, and change what is known of them."""
-        raise NotImplementedError
 
 
 class AdamW(Optimizer):

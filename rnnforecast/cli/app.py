@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -47,21 +45,7 @@ class _Calculating(ConfigurableCommand):
             raise ConfigError(
                 "the working directory has been removed; change to one that exists"
             ) from None
-        _load(f"rnnforecast.workflows.{self.name}")
         return super().invoke(ctx)
-
-
-def _load(module: str) -> None:
-    """Import what a command will, without looking for garbage, of which imports leave none.
-
-    That takes a sixth of the time to import torch and pandas.
-    """
-    gc.disable()
-    try:
-        import_module(module)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 app = typer.Typer(

@@ -10,6 +10,7 @@ import typer
 
 from rnnforecast.cli import options
 from rnnforecast.cli.fit_options import FitOptions
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_scored
 from rnnforecast.cli.series_options import SeriesOptions, SideOptions
@@ -77,8 +78,9 @@ def backtest(
             raise ConfigError(f"models must be names such as gru,bilstm, got '{models}'")
         asked = series.data_config(columns)
         options.check_grouping(by)
-        from rnnforecast.workflows.backtest import BacktestRequest
-        from rnnforecast.workflows.backtest import backtest as run
+        with loading():
+            from rnnforecast.workflows.backtest import BacktestRequest
+            from rnnforecast.workflows.backtest import backtest as run
 
         request = BacktestRequest(
             path=data,

@@ -9,6 +9,7 @@ import typer
 
 from rnnforecast.cli import options
 from rnnforecast.cli.events import finite
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import ABSENT, choose_format, print_rows
 from rnnforecast.cli.series_options import SeriesOptions, SideOptions
@@ -41,8 +42,9 @@ def check(
     """
     with log.reporting(*data) as reporter:
         form, asked = choose_format(format), series.data_config(columns)
-        from rnnforecast.workflows.check import CheckRequest
-        from rnnforecast.workflows.check import check as run
+        with loading():
+            from rnnforecast.workflows.check import CheckRequest
+            from rnnforecast.workflows.check import check as run
 
         request = CheckRequest(
             paths=tuple(data), data=asked, sides=sides.tables(data), horizon=horizon

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_table, write_output
 from rnnforecast.cli.series_options import SideOptions
@@ -61,8 +62,9 @@ def diagnose(
         if by not in GROUPINGS:
             raise ConfigError(f"by must be one of {', '.join(GROUPINGS)}, got '{by}'")
         check_output(attention, [data])
-        from rnnforecast.data.source import open_source
-        from rnnforecast.workflows.diagnose import diagnose as run
+        with loading():
+            from rnnforecast.data.source import open_source
+            from rnnforecast.workflows.diagnose import diagnose as run
 
         found = run(
             directory,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_scored
 from rnnforecast.errors import ConfigError
@@ -52,8 +53,9 @@ def evaluate(
         if not 0.5 < (100 + coverage) / 200 < 1:
             raise ConfigError(f"coverage must be a percentage between 0 and 100, got {coverage:g}")
         asked = columns.data_config()
-        from rnnforecast.workflows.evaluate import EvaluateRequest
-        from rnnforecast.workflows.evaluate import evaluate as run
+        with loading():
+            from rnnforecast.workflows.evaluate import EvaluateRequest
+            from rnnforecast.workflows.evaluate import evaluate as run
 
         request = EvaluateRequest(
             forecasts=forecasts,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import check_output, choose_format, print_tables, write_output
 from rnnforecast.cli.series_options import COVARIATES, SideOptions
@@ -61,7 +62,8 @@ def forecast(
     with log.reporting(*data or ()) as reporter:
         form = choose_format(format)
         check_output(output, data or (), format)
-        from rnnforecast.workflows.forecast import forecast as run
+        with loading():
+            from rnnforecast.workflows.forecast import forecast as run
 
         tables = run(
             directory,

@@ -111,6 +111,8 @@ def print_table(table: pd.DataFrame, form: str) -> None:
 def print_tables(tables: Iterable[pd.DataFrame], form: str) -> None:
     """Write tables of equal columns to standard output, as one; as CSV, each as it comes.
 
+    What fails in a later table leaves the rows of those before it.
+
     Raises:
         OutputError: It takes no more, as on a full disk.
     """

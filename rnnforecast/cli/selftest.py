@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_table
 from rnnforecast.errors import RnnForecastError
@@ -29,8 +30,9 @@ def selftest(
     with log.reporting() as reporter:
         form = choose_format(format)
         names = tuple(find_model(name).name for name in options.parse_names(models))
-        from rnnforecast.workflows.selftest import BLIND
-        from rnnforecast.workflows.selftest import selftest as run
+        with loading():
+            from rnnforecast.workflows.selftest import BLIND
+            from rnnforecast.workflows.selftest import selftest as run
 
         table = run(names or tuple(MODELS), reporter, device)
         print_table(table, form)

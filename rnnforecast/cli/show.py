@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnforecast.cli import options
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.render import ABSENT, choose_format, print_rows
 
 
@@ -12,7 +13,8 @@ def show(directory: options.Directory, format: options.Format = None) -> None:
     No data are read, and nothing is forecast.
     """
     form = choose_format(format)
-    from rnnforecast.workflows.show import show as run
+    with loading():
+        from rnnforecast.workflows.show import show as run
 
     unknown = ABSENT if form == "table" else None
     rows = [[name, unknown if value is None else value] for name, value in run(directory)]

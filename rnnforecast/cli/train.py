@@ -12,6 +12,7 @@ import typer
 from rnnforecast.cli import options
 from rnnforecast.cli.config_text import settled_options, to_toml
 from rnnforecast.cli.fit_options import TRAINING, FitOptions
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_rows, print_scored
 from rnnforecast.cli.run_options import RunOptions
@@ -102,9 +103,10 @@ def train(
                 f"learning_rate must be left out with --find-lr, got {fit.learning_rate:g}"
             )
         settings, asked = fit.settings(horizon, model, refit=refit), series.data_config(columns)
-        from rnnforecast.workflows.planning import plan
-        from rnnforecast.workflows.train import TrainRequest, resolve_request
-        from rnnforecast.workflows.train import train as run
+        with loading():
+            from rnnforecast.workflows.planning import plan
+            from rnnforecast.workflows.train import TrainRequest, resolve_request
+            from rnnforecast.workflows.train import train as run
 
         request = TrainRequest(
             path=data,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnforecast.cli import options
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.log_options import LogOptions
 from rnnforecast.cli.render import choose_format, print_scored
 from rnnforecast.cli.run_options import RunOptions
@@ -65,8 +66,9 @@ def update(
     """
     with log.reporting(*data) as reporter:
         form = choose_format(format)
-        from rnnforecast.workflows.update import UpdateRequest
-        from rnnforecast.workflows.update import update as run
+        with loading():
+            from rnnforecast.workflows.update import UpdateRequest
+            from rnnforecast.workflows.update import update as run
 
         request = UpdateRequest(
             directory=directory,

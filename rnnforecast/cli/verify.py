@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnforecast.cli import options
+from rnnforecast.cli.loading import loading
 from rnnforecast.cli.render import choose_format, print_rows
 from rnnforecast.errors import ArtifactError
 
@@ -16,8 +17,9 @@ def verify(
     history.csv must be those that it records; nothing may be left of a run that was killed.
     """
     form = choose_format(format)
-    from rnnforecast.workflows.verify import FAILED
-    from rnnforecast.workflows.verify import verify as run
+    with loading():
+        from rnnforecast.workflows.verify import FAILED
+        from rnnforecast.workflows.verify import verify as run
 
     checks = run(directory, device)
     rows = [[row.check, row.result, row.detail] for row in checks]

@@ -143,13 +143,18 @@ class Frequency:
         """What the clock shows at `times`; a day may begin at a time that the zone leaves out."""
         return times if self.by_clock else local_times(times, self.offset)
 
-    def format(self, times: IntArray) -> list[str] | IntArray:
-        """Times as they are written: integers as they are, others in ISO 8601."""
+    def format(self, times: IntArray, *, fractions: bool = False) -> list[str] | IntArray:
+        """Times as they are written: integers as they are, others in ISO 8601.
+
+        Parts of seconds are written where one of these has them, or if there are `fractions` in
+        others that are written beside them.
+        """
         if self.unit == "step":
             return times
         kept = self.kept(times)
         times = local_times(kept, self.offset)
-        unit: Literal["D", "s", "us"] = "us" if np.any(times % SECOND) else "s"
+        fractions = fractions or bool(np.any(times % SECOND))
+        unit: Literal["D", "s", "us"] = "us" if fractions else "s"
         # ISO 8601 has no offset from UTC beside a date alone.
         date_only = self.date_only and not self.offset
         unit = "D" if date_only and not np.any(times % DAY) else unit

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnforecast.arrays import BoolArray, Float32Array, FloatArray, IntArray, ends_of
 from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.time_units import SECOND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,13 @@ class Panel:
     def times(self, series: IntArray, positions: IntArray) -> IntArray:
         """The times of steps `positions` of `series`; a position may lie after the last value."""
         return self.frequency.times(self.starts[series], positions)
+
+    def written(self, series: IntArray, positions: IntArray) -> list[str] | IntArray:
+        """The same as they are written, all times of a panel in one form."""
+        frequency = self.frequency
+        between = frequency.unit == "microsecond" and frequency.count % SECOND > 0
+        fractions = between or bool(np.any(self.starts % SECOND))
+        return frequency.format(self.times(series, positions), fractions=fractions)
 
     def cut(self, first: IntArray, last: IntArray) -> Panel:
         """A copy that keeps the positions from `first` to before `last` of each series."""

@@ -27,7 +27,9 @@ WIDEST = 2
 
 
 class Block(NamedTuple):
-    """Neighbouring rows of a long table, few enough that what is computed of them stays in cache.
+    """Neighbouring rows of a table and one of its targets.
+
+    They are few enough that what is computed of them stays in cache.
 
     Attributes:
         keys: The index of the series of each row [row].

@@ -76,10 +76,11 @@ def key_columns(
     panel: Panel, series: IntArray, positions: IntArray, config: DataConfig
 ) -> dict[str, object]:
     """The columns that tell of which series and time each row is, as outputs write them."""
-    times = {time_name(config): panel.frequency.format(panel.times(series, positions))}
+    times = {time_name(config): panel.written(series, positions)}
     if not has_id(config, len(panel)):
         return dict(times)
-    return {id_name(config): np.asarray(panel.ids, dtype=object)[series], **times}
+    ids = np.array([panel.ids[place] for place in series.tolist()], dtype=object)
+    return {id_name(config): ids, **times}
 
 
 def to_csv(frame: pd.DataFrame, *, header: bool = True) -> str:

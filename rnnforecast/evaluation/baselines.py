@@ -273,11 +273,11 @@ def _is_seasonal(history: FloatArray, season: int) -> bool:
     if len(history) < 3 * season:
         return False
     centred = history - history.mean()
-    if not centred.any():
-        return False
     # Of all lags at once, by the spectrum; zeros keep the end from meeting the start.
     size = 2 ** math.ceil(math.log2(len(history) + season))
     shifted = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2, size)
+    if not shifted[0] > 0:
+        return False
     correlation = shifted[1 : season + 1] / shifted[0]
     limit = 1.645 * np.sqrt((1 + 2 * np.sum(correlation[:-1] ** 2)) / len(history))
     return bool(np.abs(correlation[-1]) > limit)

@@ -150,7 +150,8 @@ def _check(course: Course, training: Training, config: TrainConfig) -> None:
         raise ValueError("its numbers are not those of such a training")
     schedules = (course.schedule, training.schedule.state())
     kinds = [{name: type(value) for name, value in each.items()} for each in schedules]
-    if kinds[0] != kinds[1]:
+    step = epochs * config.batches_per_epoch + sums.steps
+    if kinds[0] != kinds[1] or not (over or course.schedule.get("step", step) == step):
         raise ValueError("it is of another schedule")
 
 

@@ -38,7 +38,7 @@ CALIBRATION_WINDOWS = 4096
 # Of the epochs and of the learning rate of training, what a fit takes that goes on from weights.
 EPOCHS_SHARE, RATE_SHARE = 1 / 5, 1 / 4
 # Statistical models are fitted anew for every window. What published results are held against reads
-# all that lies before each, of which windows together may hold so many values.
+# all that lies before each: as many windows as together hold so many values, but no fewer.
 STATISTICAL_WINDOWS, HISTORY_VALUES = 32, 2**24
 
 

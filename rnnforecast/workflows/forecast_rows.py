@@ -45,7 +45,7 @@ def rows_of(block: Block, table: Table, levels: tuple[float, ...]) -> pd.DataFra
     config, panel, index = replace(table.config, dialect="nixtla"), table.panel, block.index
     models = {name: forecasts.quantiles for name, forecasts in block.forecasts.items()}
     rows = forecast_table(panel, index, models, levels, config)
-    last_known = panel.frequency.format(panel.times(index.series, index.cutoffs - 1))
+    last_known = panel.written(index.series, index.cutoffs - 1)
     at = list(rows).index(time_name(config)) + 1
     rows.insert(at, CUTOFF, np.repeat(np.asarray(last_known), block.actual.shape[1]))
     rows.insert(at + 1, target_name(config), block.actual.ravel())

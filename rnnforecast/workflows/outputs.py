@@ -30,7 +30,8 @@ def end_forecasts(
     Raises:
         ConfigError: The alias is the name of another column.
         DataError: The model cannot read the end of a series, or does not know what it is to know
-            of the time ahead.
+            of the time ahead; before the first table.
+        TrainingError: A forecast is beyond all numbers; before the table that it is in.
     """
     config = forecaster.config
     check_known(panel, config)

@@ -110,8 +110,11 @@ ORDINARY: dict[str, tuple[bytes, dict[str, Any]]] = {
         {"target_columns": ("b", "a")},
     ),
     "wide with an empty cell": (
-        table([f"{row[3:]},{'1' if place != 5 else ''}" for place, row in enumerate(hours(1, 20))]),
-        {"time_column": "unique_id", "target_columns": ("ds", "y")},
+        table(
+            [f"{row[3:]},{'1' if place != 5 else ''}" for place, row in enumerate(hours(1, 20))],
+            "ds,y,z",
+        ),
+        {"target_columns": ("y", "z")},
     ),
     "named": (
         table(hours(2, 9), "shop,when,sold"),
@@ -180,13 +183,16 @@ UNUSUAL: dict[str, tuple[bytes, dict[str, Any]]] = {
     "the last missing": (table([*hours(2, 20), "s1,2020-01-01 20:00:00,"]), {}),
     "one row a series": (table(hours(3, 1)), {}),
     "another step": (table(hours(3, 20) + hours(1, 20, step="2h")), {}),
-    "a wide gap": (table([*(r[3:] + ",1" for r in hours(1, 9)), "x,1,1"], "ds,y,z"), {}),
+    "a fault in a wide table": (
+        table([*(row[3:] + ",1" for row in hours(1, 9)), "2020-01-01 09:00:00,1,x"], "ds,y,z"),
+        {"target_columns": ("y", "z")},
+    ),
     "a late start": (
         table(["2020-01-01,1,", "2020-01-02,1,1", "2020-01-03,1,1"], "ds,y,z"),
         {"target_columns": ("y", "z")},
     ),
     "times that repeat late": (
-        table([row[3:] + f",{row[:2]}" for row in hours(2, 300)], "ds,y,shop"),
+        table([row[3:] + f",{row[:2]}" for row in hours(2, 1200)], "ds,y,shop"),
         {},
     ),
     "a long table of two targets": (

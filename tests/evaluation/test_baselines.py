@@ -398,6 +398,7 @@ def test_naive2_adjusts_where_the_autocorrelation_passes_its_limit_when_seasons_
         pytest.param(np.tile([5.0, -10.0, 15.0], 12), 3, id="negative values"),
         pytest.param(np.tile([5.0, 10.0, 15.0], 12), 1, id="no season"),
         pytest.param(np.tile([8.0], 12), 3, id="constant"),
+        pytest.param(np.tile([1e-170, 2e-170, 1e-170], 12), 3, id="squares that are zero"),
     ],
 )
 def test_naive2_is_the_naive_when_it_cannot_adjust(history: np.ndarray, season: int) -> None:

@@ -332,6 +332,8 @@ def test_restore_training_changes_nothing_when_a_tensor_does_not_fit(
         {"seconds": math.inf},
         {"schedule": {}},
         {"schedule": {"step": 1.5}},
+        {"schedule": {"step": -1000}},
+        {"schedule": {"step": 10**400}},
         {"schedule": {"best": 1.0, "bad_epochs": 1}},
         {"sums": {"steps": 3}},
         {"sums": {"steps": -1}},

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from rnnforecast.arrays import FloatArray
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
+from rnnforecast.contenders import Contender
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.windows import WindowIndex
 from rnnforecast.defaults import SOME
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.forecaster import Forecaster
@@ -114,3 +117,22 @@ def test_refit_goes_on_for_a_fifth_of_the_epochs_that_were_run(
     """So that a time limit which has ended the first fit early leaves enough for the second."""
     *_, result = refitted(panel_of(SOME * HORIZON), CONFIG, monkeypatch, ran=ran)
     assert len(result.history) == epochs and result.stop_reason == "epochs"
+
+
+@pytest.mark.parametrize(("values", "windows"), [(10_000, 50), (10, 32), (10**9, 60)])
+def test_naive2_is_calibrated_by_fewer_windows_when_histories_are_long(
+    values: int, windows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, given = panel_of(300), []
+    index = WindowIndex(series=np.zeros(60, np.int64), cutoffs=np.full(60, 200))
+
+    def told(contender: Contender, panel: Panel, index: WindowIndex, *more: Any) -> FloatArray:
+        given.append(len(index))
+        return np.ones((HORIZON, 2))
+
+    monkeypatch.setattr(fitting, "HISTORY_VALUES", values)
+    monkeypatch.setattr(fitting, "calibration", told)
+    contenders = fitting.baseline_contenders(CONFIG.windows, (0.1, 0.5, 0.9), naive2=True)
+    for contender in contenders:
+        fitting.factors_of(contender, panel, index, CONFIG)
+    assert given == [60] * (len(contenders) - 1) + [windows]

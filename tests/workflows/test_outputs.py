@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from rnnforecast.columns import DataConfig
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import DataError
 from rnnforecast.forecaster import Forecaster
@@ -16,6 +17,7 @@ from rnnforecast.workflows import outputs
 from rnnforecast.workflows.outputs import end_forecasts, stored_forecasts
 from tests.model_files import make_artifact
 from tests.panels import make_panel
+from tests.test_artifact_covariates import with_covariates
 
 SERIES = make_panel(*[[float(place), 3.0, 2.0 + place, 5.0] * 3 for place in range(1, 8)])
 
@@ -55,3 +57,20 @@ def test_stored_forecasts_are_one_table_when_series_come_in_parts(
     monkeypatch.setattr(outputs, "AT_ONCE", 2)
     stored = stored_forecasts(forecaster, SERIES)
     assert stored.index.tolist() == list(range(3 * len(SERIES)))
+
+
+def test_end_forecasts_read_the_covariates_of_their_own_series_when_series_come_in_parts() -> None:
+    artifact = with_covariates()
+    (whole,) = tables(artifact.forecaster, artifact.panel, 100)
+    parts = tables(artifact.forecaster, artifact.panel, 1)
+    assert len(parts) == len(artifact.panel) > 1
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole, rtol=1e-5)
+
+
+def test_end_forecasts_write_all_times_alike_when_only_the_last_has_parts_of_a_second() -> None:
+    seconds = Frequency(unit="microsecond", count=1_000_000)
+    starts = np.zeros(len(SERIES), np.int64)
+    starts[-1] = 500_000
+    panel = replace(SERIES, frequency=seconds, starts=starts)
+    times = pd.concat(tables(make_artifact().forecaster, panel, 2))["day"]
+    assert times.str.fullmatch(r"1970-01-01T00:00:1\d\.[05]00000").all()
