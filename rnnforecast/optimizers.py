@@ -25,7 +25,8 @@ class Optimizer(ABC):
     Attributes:
         weights: What is moved, each where it has a gradient.
         rate: The learning rate of the step to come.
-        weight_decay: The share of a weight, times the rate, by which a step makes it smaller.
+        weight_decay: The share of a weight by which, times the rate, a step of AdamW makes it
+            smaller, and which SGD adds to its gradient.
         state: What is known of a weight, by its place; nothing before its first gradient.
     """
 
