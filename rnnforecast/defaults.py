@@ -13,7 +13,7 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.compatibility import check_parts
-from rnnforecast.models.distributions import find_head
+from rnnforecast.models.distributions import HeadEntry, find_head
 from rnnforecast.models.registry import ModelEntry, find_model
 
 LONGEST_LOOKBACK = 720
@@ -23,6 +23,8 @@ LONGEST_WITHOUT_SEASON = 336
 # large, and from which on it is wide.
 SOME, ENOUGH, PLENTY = 1_000, 3_000, 5_000
 LEAST_STEPS, MOST_STEPS = 1_000, 1_500
+# Seasons and series up to which values are left as they are, not made logarithms.
+FEW_STEPS_A_YEAR, SHORT_SERIES = 4, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +104,7 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             segment_length=segment,
             head=head.name,
             levels=settings.levels,
-            # Errors of positive series mostly grow with the level: the logarithm evens them out.
-            log=facts.positive and not head.counts if settings.log is None else settings.log,
+            log=_log(facts, windows, head) if settings.log is None else settings.log,
             init=settings.init,
             tbptt=settings.tbptt,
             nonnegative=settings.nonnegative,
@@ -174,6 +175,16 @@ def _lookbacks(
             choices.append(2 * lookback)
     members = settings.members or PRESETS[settings.preset].members
     return tuple(sorted((choices[place % len(choices)] for place in range(members)), reverse=True))
+
+
+def _log(facts: Facts, windows: WindowSpec, head: HeadEntry) -> bool:
+    """Errors of positive series mostly grow with the level: the logarithm evens them out.
+
+    But it makes exponential growth of a drift, which short series of years and quarters, mostly
+    drift, do not keep up.
+    """
+    drifts = windows.season <= FEW_STEPS_A_YEAR and facts.typical_length <= SHORT_SERIES
+    return facts.positive and not head.counts and not drifts
 
 
 def _segment_length(model: ModelEntry, season: int, lookback: int) -> int:

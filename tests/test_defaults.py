@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -75,7 +75,7 @@ def test_resolve_stays_within_the_caps_when_nothing_else_is_asked(
     assert 1 <= segment <= lookback
     assert config.windows.horizon == horizon
     assert config.windows.seasons == known.seasons
-    assert config.model.log == known.positive
+    assert known.positive or not config.model.log
     assert config.model.hidden_size in (32, 64, 128)
 
 
@@ -395,8 +395,23 @@ def test_resolve_takes_what_the_row_says_when_layers_and_head_are_not_given() ->
     for name, entry in MODELS.items():
         model = resolved(some_facts(positive=True), horizon=3, model=name).model
         assert (model.num_layers, model.head) == (entry.num_layers, entry.head)
-    assert resolved(some_facts(positive=True), horizon=3).model.log
-    assert not resolved(some_facts(positive=True), horizon=3, head="negative-binomial").model.log
+
+
+@pytest.mark.parametrize(
+    ("season", "typical_length", "log"),
+    [(1, 40, False), (4, 100, False), (4, 101, True), (1, 500, True), (5, 40, True), (12, 40, True)],
+)
+def test_resolve_takes_logarithms_where_positive_series_are_not_short_ones_of_years_or_quarters(
+    season: int, typical_length: int, log: bool
+) -> None:
+    known = some_facts(positive=True, seasons=(season,), typical_length=typical_length)
+    assert resolved(known, horizon=3).model.log == log
+    found = some_facts(positive=True, typical_length=typical_length)
+    assert resolved(found, horizon=3, season=season).model.log == log
+    assert resolved(known, horizon=3, log=True).model.log
+    assert not resolved(known, horizon=3, log=False).model.log
+    assert not resolved(replace(known, positive=False), horizon=3).model.log
+    assert not resolved(known, horizon=3, head="negative-binomial").model.log
 
 
 @pytest.mark.parametrize("season", [1, 2, 7, 9, 11, 12, 24, 30, 52, 365])
