@@ -29,13 +29,14 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Set:
-    """Series, and the last cutoffs of them that are scored."""
+    """Series, and the last cutoffs of them that are scored; whether their season is told."""
 
     series: list[np.ndarray]
     season: int
     horizon: int
     cutoffs: int
     stride: int
+    told: bool = False
 
     def panel(self) -> Panel:
         """As a panel of steps."""

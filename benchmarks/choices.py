@@ -84,7 +84,8 @@ def measure(chosen: Set | list[Set], change: Change, seed: int) -> float:
     if isinstance(chosen, list):
         return float(np.mean([measure(each, change, seed) for each in chosen]))
     panel, known, index = split(chosen)
-    settings = Settings(horizon=chosen.horizon, seed=seed, **change.settings)
+    told = {"season": chosen.season} if chosen.told else {}
+    settings = Settings(horizon=chosen.horizon, seed=seed, **told | change.settings)
     config = change.config(resolve(settings, find_facts(known), DataConfig()))
     ends = training_ends(known.lengths, chosen.horizon)
     with change.code():
@@ -153,6 +154,7 @@ CHANGES: dict[str, Change] = {
     "rate 1e-3": Change(settings={"learning_rate": 1e-3}),
     "rate 4e-3": Change(settings={"learning_rate": 4e-3}),
     "no log": Change(settings={"log": False}),
+    "log": Change(settings={"log": True}),
     "lstm": Change(settings={"model": "lstm"}),
     "rnn": Change(settings={"model": "rnn"}),
     "bigru": Change(settings={"model": "bigru"}),

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from competitions import COMPETITIONS
 from peers import Task
 from processes import CommandError, Run, count_parameters, markdown, measured, run
 from sets import SETS, prepare, score
@@ -52,6 +53,7 @@ NEURALFORECAST = {
     "oj": (24, 1000, 256),
     "passengers-12": (24, 500, 128),
     "passengers-24": (24, 500, 128),
+    **{name: (max(2 * it.season, it.horizon), 500, 256) for name, it in COMPETITIONS.items()},
 }
 # Of darts: the same, where they differ from its 1000 steps of 128 after that lookback.
 DARTS = {
@@ -62,7 +64,7 @@ DARTS = {
 # What is so skewed that networks are to have its logarithms.
 SKEWED = ("oj",)
 # Where a statistical fit at every cutoff takes seconds.
-SHORT = ("m4-weekly", "passengers-12", "passengers-24")
+SHORT = ("m4-weekly", "passengers-12", "passengers-24", *COMPETITIONS)
 PROGRAMS = ("rnnforecast", "neuralforecast", "darts", "gluonts", "statsforecast")
 
 
@@ -135,15 +137,17 @@ def peer_options(name: str, program: str) -> dict[str, dict[str, object]]:
     if program == "neuralforecast":
         options = {"input_size": read, "max_steps": steps, "windows_batch_size": windows}
         options |= {"encoder_hidden_size": 64 if few else 128, "scaler_type": "standard"}
+        options |= {"start_padding_enabled": name in COMPETITIONS}
         return dict.fromkeys(
             ("LSTM", "GRU"), shared | options | {"num_lr_decays": -1 if few else 3}
         )
-    if program == "darts":
+    # darts has no window of a series that is shorter than lookback and horizon.
+    if program == "darts" and name not in COMPETITIONS:
         read, steps, windows = DARTS.get(name, (read, 1000, 128))
         options = {"input_chunk_length": read, "max_steps": steps, "batch_size": windows}
         options |= {"squared": few or "mse" in SETS[name].metrics}
         return dict.fromkeys(("LSTM", "GRU"), shared | options | {"hidden_dim": 64})
-    if program == "gluonts":
+    if program in ("darts", "gluonts"):
         return {"DeepAR": {"max_epochs": 60}} if name == "m4-hourly" else {}
     models = ("SeasonalNaive", "AutoETS", "AutoTheta")
     return {model: {} for model in (models if name in SHORT else models[:1])}

@@ -8,10 +8,12 @@ The folder holds the files that coverage.py and covariates.py say where to have,
 - ETTm1.csv.gz: `ETT-small/ETTm1.csv` of zhouhaoyi/ETDataset;
 - vic_electricity.csv.gz: `data/vic_electricity.csv` of skforecast/skforecast-datasets.
 
-M4 is scored on the official test part. ETTh1, ETTm1 and exchange rates follow the published
-protocol (Zhou et al. 2021, Informer; Wu et al. 2021, Autoformer): every column on the mean and
-deviation of the training part, forecasts from each cutoff of the test part, errors over all
-windows, steps and columns; the validation part is read as lookback, but not fitted to. Of the
+The sets of competitions.py come from a package.
+
+M4, M1, M3 and tourism are scored on the official test parts. ETTh1, ETTm1 and exchange rates follow
+the published protocol (Zhou et al. 2021, Informer; Wu et al. 2021, Autoformer): every column on the
+mean and deviation of the training part, forecasts from each cutoff of the test part, errors over
+all windows, steps and columns; the validation part is read as lookback, but not fitted to. Of the
 others the last days or weeks are forecast, by networks fitted once before the first cutoff. Every
 set gives MASE, whose season is that of its seasonal naive.
 """
@@ -25,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from competitions import COMPETITIONS, whole
 from covariates import SETS as COVARIATES
 from peers import Task
 
@@ -65,6 +68,7 @@ class Set:
         future: Columns that are known ahead.
         categorical: Those of them that are categories, though numbers.
         part: That of M4, whose errors of Naive2 OWA is relative to.
+        told: Whether the season is told, as times are mere steps.
     """
 
     read: Callable[[Path], pd.DataFrame]
@@ -77,10 +81,12 @@ class Set:
     future: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     part: Part | None = None
+    told: bool = False
 
     def roles(self) -> list[str]:
-        """The options of `rnnforecast train` that name the covariates."""
-        ahead = [word for name in self.future for word in ("--future", name)]
+        """The options of `rnnforecast train` that tell the season, and name the covariates."""
+        season = ["--season", str(self.season)] if self.told else []
+        ahead = season + [word for name in self.future for word in ("--future", name)]
         return ahead + [word for name in self.categorical for word in ("--categorical", name)]
 
 
@@ -220,6 +226,18 @@ def competition(name: str) -> Set:
     )
 
 
+def of_many(name: str) -> Set:
+    """Series of competitions.py."""
+    horizon, season = COMPETITIONS[name]
+    return Set(
+        read=lambda folder: whole(name),
+        horizon=horizon,
+        season=season,
+        metrics=("smape",),
+        told=True,
+    )
+
+
 def planned(name: str, read: Callable[[Path], pd.DataFrame], season: int) -> Set:
     """A set of covariates.py, from its cutoffs, with what it knows ahead."""
     setting = COVARIATES[name]
@@ -255,4 +273,5 @@ SETS = {
     "oj": planned("oj", oj, season=1),
     "passengers-12": Set(read=passengers, horizon=12, season=12, metrics=("smape",)),
     "passengers-24": Set(read=passengers, horizon=24, season=12, metrics=("smape",)),
+    **{name: of_many(name) for name in COMPETITIONS},
 }

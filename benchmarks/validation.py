@@ -2,7 +2,7 @@
 
 No test part of `sets.py` is read. Of M4 the series are also summed up to days, four weeks, quarters
 and years, cut off at ends drawn apart so that no one event decides; the others are the training
-parts of the published protocols, or what lies before the test part.
+parts of the published protocols and competitions, or what lies before the test part.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import augmentation as small
 import numpy as np
 import pandas as pd
 from augmenting import Set
+from competitions import COMPETITIONS, training_parts
 
 MOST_CUT = 0.5
 
@@ -76,6 +77,12 @@ def long_days(folder: Path) -> Set:
     return Set(series, season=7, horizon=14, cutoffs=5, stride=7)
 
 
+def of_many(name: str) -> Set:
+    """The training parts of competitions.py."""
+    horizon, season = COMPETITIONS[name]
+    return Set(training_parts(name), season, horizon, cutoffs=1, stride=1, told=True)
+
+
 SETS: dict[str, Callable[[Path], Set | list[Set]]] = {
     "passengers-12": lambda folder: passengers(12),
     "passengers-24": lambda folder: passengers(24),
@@ -106,4 +113,5 @@ SETS: dict[str, Callable[[Path], Set | list[Set]]] = {
         [each[-20_000:] for each in _columns(folder / "ETTm1.csv.gz", 34_560)], 96, 96, 40, 96
     ),
     "exchange": lambda folder: Set(_columns(folder / "exchange_rate.csv", 5_311), 1, 96, 60, 15),
+    **{name: lambda folder, name=name: of_many(name) for name in COMPETITIONS},
 }
