@@ -42,7 +42,7 @@ from rnnforecast.workflows.update import UpdateRequest, update
 HORIZON = 3
 LENGTHS = {"a": 56, "b": 62, "c": 50}
 SETTINGS = Settings(
-    horizon=HORIZON, preset="fast", hidden_size=4, epochs=5, batch_size=16, season=4
+    horizon=HORIZON, preset="fast", hidden_size=4, epochs=5, batch_size=16, season=5
 )
 MODEL = "model.safetensors"
 
@@ -68,12 +68,12 @@ class Heard(Mute):
 
 
 def rows(more: int = 0, names: Sequence[str] = ("a", "b", "c"), length: int = 0) -> pd.DataFrame:
-    """Series with a trend and a season of four, `more` days longer than those of training."""
+    """Series with a trend and a season of five, `more` days longer than those of training."""
     parts = []
     for name in names:
         steps = np.arange(length or LENGTHS[name] + more)
         noise = np.random.default_rng(ord(name)).normal(size=len(steps))
-        y = (20 + 0.2 * steps) * (1 + 0.3 * np.sin(steps * np.pi / 2)) + noise
+        y = (20 + 0.2 * steps) * (1 + 0.3 * np.sin(steps * np.pi * 0.4)) + noise
         days = pd.date_range("2024-01-01", periods=len(steps)).strftime("%Y-%m-%d")
         parts.append(pd.DataFrame({"unique_id": name, "ds": days, "y": y}))
     return pd.concat(parts, ignore_index=True)
