@@ -120,8 +120,8 @@ def test_forecast_refuses_values_that_the_models_logarithm_has_not(trained: Path
 def test_train_keeps_a_model_of_plain_values_when_the_newest_have_no_logarithm(
     tmp_path: Path,
 ) -> None:
-    days = pd.date_range("2020-01-01", periods=90).strftime("%Y-%m-%d")
-    frame = pd.DataFrame({"ds": days, "y": np.where(np.arange(90) < 80, 100.0, 0.0)})
+    days = pd.date_range("2020-01-01", periods=150).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"ds": days, "y": np.where(np.arange(150) < 140, 100.0, 0.0)})
     frame.to_csv(tmp_path / "f.csv", index=False)
     flags = ["--horizon", "10", "--epochs", "3", "--out", "d"]
     run = run_here(tmp_path, "train", "f.csv", *flags)
