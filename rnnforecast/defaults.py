@@ -24,7 +24,7 @@ LONGEST_WITHOUT_SEASON = 336
 SOME, ENOUGH, PLENTY = 1_000, 3_000, 5_000
 LEAST_STEPS, MOST_STEPS = 1_000, 1_500
 # Seasons and series up to which values are left as they are, not made logarithms.
-FEW_STEPS_A_YEAR, SHORT_SERIES = 4, 100
+SHORT_SEASON, SHORT_SERIES = 4, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,9 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     lookbacks = _lookbacks(settings, facts, windows, segment)
     windows = replace(windows, lookback=max(lookbacks))
     disjoint = facts.windows // settings.horizon
+    log = _log(facts, windows, head) if settings.log is None else settings.log
+    # What is left plain is as little expected below 0 as what a logarithm is taken of.
+    positive = settings.log is None and facts.positive and not log
     return RunConfig(
         data=data,
         windows=windows,
@@ -104,10 +107,10 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             segment_length=segment,
             head=head.name,
             levels=settings.levels,
-            log=_log(facts, windows, head) if settings.log is None else settings.log,
+            log=log,
             init=settings.init,
             tbptt=settings.tbptt,
-            nonnegative=settings.nonnegative,
+            nonnegative=settings.nonnegative or positive,
             lookbacks=lookbacks if len(lookbacks) > 1 else (),
         ),
         training=_training(settings, facts.windows, disjoint),
@@ -180,10 +183,10 @@ def _lookbacks(
 def _log(facts: Facts, windows: WindowSpec, head: HeadEntry) -> bool:
     """Errors of positive series mostly grow with the level: the logarithm evens them out.
 
-    But it makes exponential growth of a drift, which short series of years and quarters, mostly
-    drift, do not keep up.
+    But it makes exponential growth of a drift, which short series that mostly drift, as of years
+    and quarters, do not keep up.
     """
-    drifts = windows.season <= FEW_STEPS_A_YEAR and facts.typical_length <= SHORT_SERIES
+    drifts = windows.season <= SHORT_SEASON and facts.typical_length <= SHORT_SERIES
     return facts.positive and not head.counts and not drifts
 
 

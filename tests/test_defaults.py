@@ -406,11 +406,14 @@ def test_resolve_takes_logarithms_where_positive_series_are_not_short_ones_of_ye
 ) -> None:
     known = some_facts(positive=True, seasons=(season,), typical_length=typical_length)
     assert resolved(known, horizon=3).model.log == log
+    assert resolved(known, horizon=3).model.nonnegative != log
     found = some_facts(positive=True, typical_length=typical_length)
     assert resolved(found, horizon=3, season=season).model.log == log
     assert resolved(known, horizon=3, log=True).model.log
-    assert not resolved(known, horizon=3, log=False).model.log
-    assert not resolved(replace(known, positive=False), horizon=3).model.log
+    plain = resolved(known, horizon=3, log=False).model
+    assert not plain.log and not plain.nonnegative
+    signed = resolved(replace(known, positive=False), horizon=3).model
+    assert not signed.log and not signed.nonnegative
     assert not resolved(known, horizon=3, head="negative-binomial").model.log
 
 

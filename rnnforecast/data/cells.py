@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -97,6 +99,14 @@ def _sample(source: Source, separator: str) -> tuple[list[str], pd.DataFrame]:
     return header, pd.DataFrame(whole, columns=pd.Index(header, dtype="str"), dtype="str")
 
 
+class Marked(NamedTuple):
+    """A number that may have a mark of thousands: its row, its column and its text."""
+
+    row: int
+    column: str
+    text: str
+
+
 def _find_decimal(sample: pd.DataFrame, separator: str) -> str:
     """A comma where cells such as 1,5 occur and none such as 1.5 does."""
     if separator == ",":
@@ -105,3 +115,18 @@ def _find_decimal(sample: pd.DataFrame, separator: str) -> str:
     comma = bool(cells.str.fullmatch(r"[+-]?\d+,\d+").any())
     point = bool(cells.str.fullmatch(r"[+-]?\d+\.\d+").any())
     return "," if comma and not point else "."
+
+
+def marked_thousands(sample: pd.DataFrame, names: Sequence[str], decimal: str) -> Iterator[Marked]:
+    """Of each column whose decimal marks all stand before three digits, as those of thousands do.
+
+    Only where others of its numbers have none, so that fractions would have to end there.
+    """
+    mark = re.escape(decimal)
+    for name in names:
+        cells = sample[name].str.strip()
+        marked = cells[cells.str.contains(decimal, regex=False)]
+        plain = cells[cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}")]
+        whole = marked.str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+")
+        if len(marked) >= 3 and len(plain) and all(whole):
+            yield Marked(int(marked.index[0]), name, str(marked.iloc[0]))

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.data.cells import marked_thousands
 from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.faults import Fault
 from rnnforecast.data.profiling import CLASSES, Profile, gaps, runs
@@ -272,18 +273,9 @@ def _unordered(series: Series) -> Iterator[Fault]:
 
 
 def _thousands(series: Series) -> Iterator[Fault]:
-    """Numbers whose decimal marks all stand before three digits, as marks of thousands do."""
-    config, sample = series.rows.config, series.rows.cells.sample
-    mark = "[.]" if config.decimal == "." else ","
-    for name in config.target_columns:
-        cells = sample[name].str.strip()
-        marked = cells[cells.str.contains(mark, regex=True)]
-        plain = cells[cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}")]
-        whole = marked.str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+")
-        if len(marked) >= 3 and len(plain) and all(whole):
-            yield Fault(
-                int(marked.index[0]),
-                f"'{marked.iloc[0]}' may be a whole number with a mark of thousands",
-                "write the numbers without such marks",
-                name,
-            )
+    """Numbers that are read as fractions though they may be whole."""
+    config = series.rows.config
+    sample, decimal = series.rows.cells.sample, str(config.decimal)
+    for row, name, text in marked_thousands(sample, config.target_columns, decimal):
+        problem = f"'{text}' may be a whole number with a mark of thousands"
+        yield Fault(row, problem, "write the numbers without such marks", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,7 +19,7 @@ from rnnforecast.data.cell_faults import (
     row_faults,
     time_faults,
 )
-from rnnforecast.data.cells import Cells, open_cells
+from rnnforecast.data.cells import Cells, marked_thousands, open_cells
 from rnnforecast.data.covariate_rows import read_covariates
 from rnnforecast.data.covariates import Covariates, with_categories
 from rnnforecast.data.faults import (
@@ -145,8 +145,18 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         sha256=rows.cells.source.sha256,
         ignored=ignored_columns(rows),
         covariates=covariates,
-        notes=(*([note] if note else []), *left_out),
+        notes=(*([note] if note else []), *left_out, *_fractions(rows)),
     )
+
+
+def _fractions(rows: Rows) -> Iterator[str]:
+    """Which numbers were read as fractions though their marks may be those of thousands."""
+    names, decimal = rows.config.target_columns, str(rows.config.decimal)
+    for _, name, text in marked_thousands(rows.cells.sample, names, decimal):
+        yield (
+            f"'{text}' in column '{name}' is read as a fraction; if its mark is of thousands, "
+            "write the numbers without such marks"
+        )
 
 
 def _grid(

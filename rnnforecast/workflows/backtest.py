@@ -258,7 +258,7 @@ def _fit(
             )
 
     for asked, settings in zip(setup.configs, request.settings, strict=True):
-        config = suited_to(asked, known, reporter)
+        config = suited_to(asked, known, settings, reporter)
         if not rank:
             reporter.note(f"{describe_config(config)}; on {device.type}")
             tell_of_kernels(config, device, reporter)

@@ -11,7 +11,7 @@ import torch
 
 from rnnforecast.arrays import FloatArray
 from rnnforecast.backtest import training_ends, validation_windows
-from rnnforecast.config import RunConfig, WindowSpec
+from rnnforecast.config import RunConfig, Settings, WindowSpec
 from rnnforecast.contenders import BaselineContender, Contender, calibration
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
@@ -154,16 +154,26 @@ def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
     return validation_windows(panel.lengths, horizon, CALIBRATION_WINDOWS)
 
 
-def suited_to(config: RunConfig, panel: Panel, reporter: Reporter) -> RunConfig:
-    """Without the logarithm where the newest data, unlike the older, have values without one."""
-    fault = without_logarithm(panel) if config.model.log else None
-    if fault is None:
-        return config
-    reporter.warning(
-        f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is "
-        "fitted to them works on plain values, while the one before worked on logarithms"
-    )
-    return replace(config, model=replace(config.model, log=False))
+def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Reporter) -> RunConfig:
+    """Without what the rules took from older data and the newest ones, unlike them, do not bear.
+
+    That is the logarithm of values without one, and a bound of 0 above values below it.
+    """
+    model = config.model
+    bounded = model.nonnegative and not settings.nonnegative
+    if bounded and (below := panel.first_where(panel.values < 0)):
+        reporter.warning(
+            f"series '{below[0]}' has the value {below[1]:g} among its newest: forecasts of the "
+            "model that is fitted to them are not kept above 0, as those of the one before"
+        )
+        model = replace(model, nonnegative=False)
+    if model.log and (fault := without_logarithm(panel)):
+        reporter.warning(
+            f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is "
+            "fitted to them works on plain values, while the one before worked on logarithms"
+        )
+        model = replace(model, log=False)
+    return replace(config, model=model)
 
 
 def baseline_contenders(

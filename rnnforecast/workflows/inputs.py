@@ -12,6 +12,7 @@ from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
+from rnnforecast.data.seasonality import find_seasons
 from rnnforecast.errors import DataError
 from rnnforecast.forecaster import not_counted, without_logarithm
 from rnnforecast.models.distributions import find_head
@@ -99,6 +100,18 @@ def naming(table: Table) -> Iterator[None]:
         raise DataError(f"{table.name}: {error}") from None
 
 
+def tell_of_season(panel: Panel, seasons: tuple[int, ...], reporter: Reporter) -> None:
+    """Say so where no season was found, but all values, those held out too, show one."""
+    if seasons != (1,) or panel.frequency.unit == "step":
+        return
+    found = find_seasons(panel)
+    if found != (1,):
+        reporter.note(
+            f"what is not held out is too short to show the season of {found[0]} steps that all "
+            f"values show; pass --season {found[0]}"
+        )
+
+
 def describe_data(table: Table) -> str:
     """The series, their lengths, their frequency and the columns they were read from."""
     panel, config = table.panel, table.config
@@ -108,7 +121,12 @@ def describe_data(table: Table) -> str:
     columns = (config.id_column, config.time_column, *config.target_columns[:4])
     named = ", ".join(name for name in columns if name is not None)
     more = ", …" if len(config.target_columns) > 4 else ""
-    step = "" if panel.frequency.unit == "step" else f", one a {panel.frequency}"
+    every = str(panel.frequency)
+    step = (
+        ""
+        if panel.frequency.unit == "step"
+        else f", one {'an' if every == 'hour' else 'a'} {every}"
+    )
     return f"{table.name}: {count} of {rows} values{step} ({named}{more})"
 
 
@@ -124,6 +142,6 @@ def describe_config(config: RunConfig) -> str:
         one_by_one = model.segment_length == 1
         steps = "step by step" if one_by_one else f"in segments of {model.segment_length}"
         reads = f"with {model.hidden_size} units {reads} {steps}"
-    log = ", on logarithms" if model.log else ""
+    log = ", on logarithms" if model.log else ", nothing below 0" if model.nonnegative else ""
     members = f", median of {len(model.lookbacks)} members" if model.lookbacks else ""
     return f"{season}; {model.model} {reads}{log}{members}"

@@ -118,7 +118,7 @@ def first_share(run: Prepared, *, initial: bool = False) -> float:
     """
     if not run.settings.refit:
         return 1.0
-    kept = suited_to(run.config, run.panel, Mute())
+    kept = suited_to(run.config, run.panel, run.settings, Mute())
     going_on = not initial and goes_on(run.panel, kept, run.config)
     return LONG_SHARE if going_on else FIRST_SHARE
 
@@ -138,7 +138,7 @@ def fit_to_all(
 
     `initial` has the weights to start from, where those are not of `refit`'s choice.
     """
-    config = suited_to(run.config, run.panel, reporter)
+    config = suited_to(run.config, run.panel, run.settings, reporter)
     # The scored model can be kept unless the newest values have no logarithm.
     share = 1.0 if config == run.config else None
     return refit(

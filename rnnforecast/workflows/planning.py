@@ -92,7 +92,7 @@ def _epochs_of_refit(run: Prepared) -> int:
     """Those of the fit to all data at most."""
     if not run.settings.refit:
         return 0
-    config = suited_to(run.config, run.panel, Mute())
+    config = suited_to(run.config, run.panel, run.settings, Mute())
     going_on = goes_on(run.panel, config, run.config)
     return (shortened(config) if going_on else config).training.epochs
 

@@ -13,7 +13,7 @@ from rnnforecast.data.column_doubts import find_column_doubts
 from rnnforecast.data.doubts import Series, find_doubts
 from rnnforecast.data.faults import Fault
 from rnnforecast.data.profiling import Profile
-from rnnforecast.data.reading import find_rows, lay_rows
+from rnnforecast.data.reading import find_rows, lay_rows, parse_table
 from rnnforecast.data.source import Source
 
 DAYS = list(pd.date_range("2020-01-06", periods=70).strftime("%Y-%m-%d"))
@@ -126,3 +126,11 @@ def test_doubts_name_the_row_or_the_series(text: str, row: int | None, problem: 
 def test_doubts_tell_of_clocks_and_steps(rows: list[str], problem: str) -> None:
     text = "ds,y\n" + "".join(f"{t},{y}\n" for t, y in zip(rows, WAVE * 2, strict=False))
     assert [fault for fault in doubts(text) if problem in fault.problem], doubts(text)
+
+
+def test_reading_notes_fractions_that_may_be_thousands() -> None:
+    text = long(a=[*range(300, 350), *(f"{k // 10}.{100 + k}" for k in range(20, 40))])
+    (note,) = parse_table(Source("f.csv", text.encode()), DataConfig()).notes
+    assert note.startswith("'2.120' in column 'y' is read as a fraction; if its mark is of")
+    other = text.replace("2.120", "2.12")
+    assert not parse_table(Source("f.csv", other.encode()), DataConfig()).notes

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.errors import DataError
 from rnnforecast.models.distributions import HEADS
-from rnnforecast.workflows.inputs import check_counts
+from rnnforecast.workflows.inputs import check_counts, tell_of_season
+from rnnforecast.workflows.reporting import Mute
 from tests.panels import make_panel
 
 NAN = float("nan")
@@ -34,3 +38,18 @@ def test_check_counts_passes_any_value_when_head_is_not_of_counts(head: str) -> 
 
 def test_check_counts_passes_gaps_when_all_else_is_counted() -> None:
     check_counts(make_panel([0.0, NAN, 7.0, 2.0**60]), "negative-binomial")
+
+
+@pytest.mark.parametrize(
+    ("unit", "seasons", "told"), [("month", (1,), 1), ("month", (12,), 0), ("step", (1,), 0)]
+)
+def test_tell_of_season_names_the_one_that_only_all_values_show(
+    unit: str, seasons: tuple[int, ...], told: int
+) -> None:
+    panel = make_panel(np.tile(np.arange(12.0), 4).tolist())
+    panel = replace(panel, frequency=Frequency(unit=unit))  # type: ignore[arg-type]
+    heard: list[str] = []
+    reporter = Mute()
+    reporter.note = heard.append  # type: ignore[method-assign]
+    tell_of_season(panel, seasons, reporter)
+    assert len(heard) == told and all("pass --season 12" in text for text in heard)
