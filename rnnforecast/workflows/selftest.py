@@ -49,12 +49,12 @@ def selftest(models: tuple[str, ...], reporter: Reporter, device: str = "auto") 
 
 
 def _series() -> pd.DataFrame:
-    """Four series of unequal length with a season of four, one with gaps."""
+    """Four series of unequal length with a season of five, one with gaps."""
     rng = np.random.default_rng(7)
     parts = []
     for name, length in LENGTHS.items():
         steps = np.arange(length)
-        values = (20 + 0.2 * steps) * (1 + 0.3 * np.sin(steps * np.pi / 2))
+        values = (20 + 0.2 * steps) * (1 + 0.3 * np.sin(steps * np.pi * 0.4))
         values += rng.normal(size=length)
         parts.append(pd.DataFrame({"unique_id": name, "ds": steps, "y": values}))
     parts[1].loc[GAPS, "y"] = np.nan
@@ -64,7 +64,7 @@ def _series() -> pd.DataFrame:
 def _forecasts(series: pd.DataFrame, models: tuple[str, ...], device: str) -> pd.DataFrame:
     """Every forecast of a backtest of small networks, the default one in an ensemble, as text."""
     small = Settings(
-        horizon=HORIZON, preset="fast", season=4, hidden_size=4, epochs=2, batch_size=16
+        horizon=HORIZON, preset="fast", season=5, hidden_size=4, epochs=2, batch_size=16
     )
     settings = tuple(
         replace(small, model=model, members=2 if model == small.model else 1) for model in models
