@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from rnnforecast.columns import DataConfig
@@ -16,6 +17,9 @@ from rnnforecast.data.faults import ShapeError
 from rnnforecast.data.schema import SAMPLE_ROWS
 from rnnforecast.data.source import Source, check_rectangular, find_separator
 from rnnforecast.errors import DataError
+
+# Cells among which marks of thousands are looked for, and rows of however many columns.
+MARKED_CELLS, MARKED_ROWS = 50_000, 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +127,15 @@ def marked_thousands(sample: pd.DataFrame, names: Sequence[str], decimal: str) -
     Only where others of its numbers have none, so that fractions would have to end there.
     """
     mark = re.escape(decimal)
-    for name in names:
-        cells = sample[name].str.strip()
-        marked = cells[cells.str.contains(decimal, regex=False)]
-        plain = cells[cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}")]
-        whole = marked.str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+")
-        if len(marked) >= 3 and len(plain) and all(whole):
-            yield Marked(int(marked.index[0]), name, str(marked.iloc[0]))
+    # All columns at once, and fewer rows of many, as there may be thousands.
+    sample = sample[: max(MARKED_ROWS, MARKED_CELLS // len(names))]
+    cells = pd.Series(sample[list(names)].to_numpy().ravel(), dtype="str").str.strip()
+    shape = -1, len(names)
+    marked = cells.str.contains(decimal, regex=False).to_numpy().reshape(shape)
+    plain = cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}").to_numpy().reshape(shape)
+    whole = cells.str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+").to_numpy().reshape(shape)
+    doubtful = (marked.sum(0) >= 3) & plain.any(0) & (whole | ~marked).all(0)
+    for place in np.flatnonzero(doubtful).tolist():
+        first = int(np.argmax(marked[:, place]))
+        text = str(sample[names[place]].iloc[first]).strip()
+        yield Marked(int(sample.index[first]), names[place], text)
