@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +108,13 @@ class Bridge(nn.Module):
 
 
 class Decoder(nn.Module, ABC):
-    """From a memory to the horizon."""
+    """From a memory to the horizon.
+
+    Attributes:
+        fed_back: Whether it reads its own forecasts, or the truth in their place.
+    """
+
+    fed_back: ClassVar[bool] = False
 
     def layers(self) -> list[Layer]:
         """Its recurrent layers."""
@@ -181,6 +187,8 @@ class SequenceToSequence(Decoder):
     In training that segment is at times the truth; else it is the decoder's own forecast, through
     which gradients flow. The first step is fed zeros.
     """
+
+    fed_back = True
 
     def __init__(self, sizes: DecoderSizes) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ class Ensemble(nn.Module):
 
     Attributes:
         members: Those that read most come first.
-        drawing: Whether they draw random numbers.
+        drawing: Whether they draw random numbers, scheduled sampling (Bengio et al. 2015) apart.
     """
 
     def __init__(self, spec: ModelSpec, windows: WindowSpec) -> None:
@@ -45,7 +45,8 @@ class Ensemble(nn.Module):
         def loss(member: ForecastNetwork) -> Tensor:
             return member.loss(values, mask, truth, inputs)
 
-        return self._each(loss, drawing=self.drawing or 0 < truth.share < 1)
+        scheduled = self.members[0].decoder.fed_back and 0 < truth.share < 1
+        return self._each(loss, drawing=self.drawing or scheduled)
 
     def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
         """The median over the members of each quantile, so that they stay in order.

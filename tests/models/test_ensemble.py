@@ -235,13 +235,16 @@ def test_ensemble_forecasts_bit_equal_when_it_comes_from_a_model_file(
     assert loaded.forecaster.predict(loaded.panel).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm", "attention-gru", "seq2seq-gru"])
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("gru", 0.5), ("lstm", 0.5), ("attention-gru", 0.0), ("seq2seq-gru", 1.0)],
+)
 def test_ensemble_is_the_same_to_the_bit_when_members_have_threads(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensemble = build(LOOKBACK, 8, 4, model=name, hidden_size=32)
     values, mask = (part.repeat(4, 1) for part in windows())
-    truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 1.0)
+    truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], share)
 
     def learnt() -> list[Tensor]:
         ensemble.zero_grad()
@@ -274,3 +277,17 @@ def test_ensemble_draws_in_turn_when_members_have_threads(
                 member, "loss", lambda *_: torch.tensor(float(threading.get_ident() == home))
             )
         assert torch.stack(ensemble.losses(values, mask, truth)).all()
+
+
+def test_ensemble_has_threads_when_truth_is_scheduled_but_nothing_fed_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values, mask = windows()
+    ensemble, home = build(LOOKBACK, 8), threading.get_ident()
+    monkeypatch.setattr(runtime, "_at_once", 2)
+    for member in ensemble.members:
+        monkeypatch.setattr(
+            member, "loss", lambda *_: torch.tensor(float(threading.get_ident() != home))
+        )
+    truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.5)
+    assert torch.stack(ensemble.losses(values, mask, truth)).all()
