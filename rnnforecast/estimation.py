@@ -79,7 +79,7 @@ def fit_forecaster(
 
         def validate() -> float:
             batches = torch.split(torch.arange(len(held_out)), prediction_batch(config.windows))
-            with torch.inference_mode():
+            with torch.no_grad():
                 losses = (
                     fmean(map(float, batch_losses(network, held_out.gather(rows)))) * len(rows)
                     for rows in batches

@@ -89,6 +89,13 @@ def together(function: Callable[[Item], Result], items: Sequence[Item]) -> list[
     """
     if min(_at_once, len(items)) <= 1:
         return [function(item) for item in items]
+    return in_threads(function, items, _at_once, torch.get_num_threads())
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, each: int
+) -> list[Result]:
+    """What `function` makes of each item, in so many threads, of which each may take `each`."""
     gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
     def run(item: Item) -> Result:
@@ -96,7 +103,7 @@ def together(function: Callable[[Item], Result], items: Sequence[Item]) -> list[
         with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
             return function(item)
 
-    return list(_pool(_at_once, torch.get_num_threads()).map(run, items))
+    return list(_pool(workers, each).map(run, items))
 
 
 @cache

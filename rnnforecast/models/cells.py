@@ -199,11 +199,9 @@ class GRU(Stacked, nn.GRU):
         if not kernels.serves(x, self.weight_hh_l0):
             output, after = super().forward(x, state)
             return output, after
-        gates = 2 * self.hidden_size
-        bias = functional.pad(self.bias_hh_l0[:gates], (0, self.hidden_size))
-        read = functional.linear(x, self.weight_ih_l0, self.bias_ih_l0 + bias)
         first = self._zeros(x) if state is None else state[0]
-        states = kernels.gru(read, self.weight_hh_l0, self.bias_hh_l0[gates:], first)
+        weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
+        states = kernels.gru(x, weights, first)
         return states, states[None, :, -1]
 
     def step(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> Step:

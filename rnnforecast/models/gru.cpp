@@ -5,10 +5,11 @@
    all gates are summed in registers and made states of at once. Rows that are left over are the
    last ROWS of their range once more, whose results are merely written twice.
 
-   Arrays are dense: gates r, z, n [row, step, gate, unit], states [row, step, unit]. Units are a
-   multiple of 2 * LANES; a range has ROWS rows at least. `packed` are the weights as kernels.py
-   lays them out: forward [block, state unit, gate, lane] in blocks of LANES units, backward
-   [block, gate, unit, lane] in blocks of 2 * LANES state units. */
+   Arrays are dense: x [row, step, input], states [row, step, unit]. Units are a multiple of
+   2 * LANES; a range has ROWS rows at least. Weights are as kernels.py lays them out: forward
+   [block, input or state unit, gate, lane] in blocks of LANES units, backward [block, gate, unit,
+   lane] in blocks of 2 * LANES state units; gates are r, z, n, biases those and that of the product
+   that r lets through. */
 
 #include <cstdint>
 #include <cstring>
@@ -70,31 +71,36 @@ static inline void add_products(const float *state, int64_t stride, const float 
         }
 }
 
-/* kept: r, z, n and the product that r lets through, [row, step, 4, unit]. */
-static void forward_rows(const float *packed, const float *gates, const float *bias,
-                         const float *first, float *states, float *kept, int64_t steps,
-                         int64_t size)
+/* kept: r, z, n and the product that r lets through, [row, step, 4, unit]; null keeps none. */
+static void forward_rows(const float *by_input, const float *by_state, const float *bias,
+                         const float *x, const float *first, float *states, float *kept,
+                         int64_t steps, int64_t inputs, int64_t size)
 {
     for (int64_t t = 0; t < steps; t++) {
         const float *before = t ? states + (t - 1) * size : first;
         int64_t stride = t ? steps * size : size;
         for (int64_t j = 0; j < size; j += LANES) {
-            vector sums[ROWS][3];
+            vector sums[ROWS][3], read[ROWS];
+            UNROLLED for (int r = 0; r < ROWS; r++)
+                UNROLLED for (int g = 0; g < 3; g++)
+                    sums[r][g] = load(bias + g * size + j);
+            add_products(x + t * inputs, steps * inputs, by_input + j * inputs * 3, inputs, sums);
             UNROLLED for (int r = 0; r < ROWS; r++) {
-                sums[r][0] = sums[r][1] = (vector){};
-                sums[r][2] = load(bias + j);
+                read[r] = sums[r][2];
+                sums[r][2] = load(bias + 3 * size + j);
             }
-            add_products(before, stride, packed + j * size * 3, size, sums);
+            add_products(before, stride, by_state + j * size * 3, size, sums);
             UNROLLED for (int r = 0; r < ROWS; r++) {
-                const float *a = gates + (r * steps + t) * 3 * size + j;
-                float *k = kept + (r * steps + t) * 4 * size + j;
-                vector reset = sigmoid(load(a) + sums[r][0]);
-                vector z = sigmoid(load(a + size) + sums[r][1]);
-                vector n = tanh_of(load(a + 2 * size) + reset * sums[r][2]);
-                store(k, reset);
-                store(k + size, z);
-                store(k + 2 * size, n);
-                store(k + 3 * size, sums[r][2]);
+                vector reset = sigmoid(sums[r][0]);
+                vector z = sigmoid(sums[r][1]);
+                vector n = tanh_of(read[r] + reset * sums[r][2]);
+                if (kept) {
+                    float *k = kept + (r * steps + t) * 4 * size + j;
+                    store(k, reset);
+                    store(k + size, z);
+                    store(k + 2 * size, n);
+                    store(k + 3 * size, sums[r][2]);
+                }
                 vector h = load(before + r * stride + j);
                 store(states + (r * steps + t) * size + j, n + z * (h - n));
             }
@@ -102,11 +108,12 @@ static void forward_rows(const float *packed, const float *gates, const float *b
     }
 }
 
-/* From the gradients of `states` to those of `gates`, of the products that r lets through and of
-   the first states. `grad_state` holds the gradient that has come back to each row's state. */
-static void backward_rows(const float *packed, const float *first, const float *states,
-                          const float *kept, const float *grad_output, float *gates,
-                          float *product, float *grad_state, int64_t steps, int64_t size)
+/* From the gradients of `states` to those of n, r, z and of the product that r lets through, before
+   their functions [row, step, 4, unit], and of the first states. `grad_state` holds the gradient
+   that has come back to each row's state. */
+static void backward_rows(const float *by_state, const float *first, const float *states,
+                          const float *kept, const float *grad_output, float *grads,
+                          float *grad_state, int64_t steps, int64_t size)
 {
     for (int64_t t = steps - 1; t >= 0; t--) {
         const float *before = t ? states + (t - 1) * size : first;
@@ -114,16 +121,16 @@ static void backward_rows(const float *packed, const float *first, const float *
         UNROLLED for (int r = 0; r < ROWS; r++)
             for (int64_t j = 0; j < size; j += LANES) {
                 const float *k = kept + (r * steps + t) * 4 * size + j;
-                float *a = gates + (r * steps + t) * 3 * size + j;
+                float *a = grads + (r * steps + t) * 4 * size + j;
                 vector reset = load(k), z = load(k + size), n = load(k + 2 * size);
                 vector m = load(k + 3 * size), h = load(before + r * stride + j);
                 vector d = load(grad_output + (r * steps + t) * size + j);
                 d += load(grad_state + r * size + j);
                 vector dn = d * (1.0f - z) * (1.0f - n * n);
-                store(a, dn * m * reset * (1.0f - reset));
-                store(a + size, d * (h - n) * z * (1.0f - z));
-                store(a + 2 * size, dn);
-                store(product + (r * steps + t) * size + j, dn * reset);
+                store(a, dn);
+                store(a + size, dn * m * reset * (1.0f - reset));
+                store(a + 2 * size, d * (h - n) * z * (1.0f - z));
+                store(a + 3 * size, dn * reset);
                 store(grad_state + r * size + j, d * z);
             }
         for (int64_t j = 0; j < size; j += 2 * LANES) {
@@ -132,9 +139,8 @@ static void backward_rows(const float *packed, const float *first, const float *
                 sums[r][0] = load(grad_state + r * size + j);
                 sums[r][1] = load(grad_state + r * size + j + LANES);
             }
-            const float *weights = packed + j * 3 * size;
-            add_products(gates + t * 3 * size, steps * 3 * size, weights, 2 * size, sums);
-            add_products(product + t * size, steps * size, weights + 4 * size * LANES, size, sums);
+            add_products(grads + (4 * t + 1) * size, 4 * steps * size, by_state + j * 3 * size,
+                         3 * size, sums);
             UNROLLED for (int r = 0; r < ROWS; r++) {
                 store(grad_state + r * size + j, sums[r][0]);
                 store(grad_state + r * size + j + LANES, sums[r][1]);
@@ -154,27 +160,27 @@ extern "C" {
 int lanes(void) { return LANES; }
 int rows(void) { return ROWS; }
 
-void gru_forward(const float *packed, const float *gates, const float *bias, const float *first,
-                 float *states, float *kept, int64_t steps, int64_t size, int64_t begin,
-                 int64_t end)
+void gru_forward(const float *by_input, const float *by_state, const float *bias, const float *x,
+                 const float *first, float *states, float *kept, int64_t steps, int64_t inputs,
+                 int64_t size, int64_t begin, int64_t end)
 {
     for (int64_t next = begin; next < end; next += ROWS) {
         int64_t row = within(next, end), place = row * steps * size;
-        forward_rows(packed, gates + 3 * place, bias, first + row * size, states + place,
-                     kept + 4 * place, steps, size);
+        forward_rows(by_input, by_state, bias, x + row * steps * inputs, first + row * size,
+                     states + place, kept ? kept + 4 * place : nullptr, steps, inputs, size);
     }
 }
 
-void gru_backward(const float *packed, const float *first, const float *states, const float *kept,
-                  const float *grad_output, float *gates, float *product, float *grad_state,
+void gru_backward(const float *by_state, const float *first, const float *states,
+                  const float *kept, const float *grad_output, float *grads, float *grad_state,
                   int64_t steps, int64_t size, int64_t begin, int64_t end)
 {
     for (int64_t next = begin; next < end; next += ROWS) {
         int64_t row = within(next, end), place = row * steps * size;
         std::memset(grad_state + row * size, 0, ROWS * size * sizeof(float));
-        backward_rows(packed, first + row * size, states + place, kept + 4 * place,
-                      grad_output + place, gates + 3 * place, product + place,
-                      grad_state + row * size, steps, size);
+        backward_rows(by_state, first + row * size, states + place, kept + 4 * place,
+                      grad_output + place, grads + 4 * place, grad_state + row * size, steps,
+                      size);
     }
 }
 

@@ -1,28 +1,34 @@
 """The GRU by compiled kernels that go through time and back explicitly.
 
 On a CPU torch.nn.GRU takes each step by a dozen operations, whose gradients as many take back; here
-a step is one pass over registers, and the gradient of the recurrent matrix one product over all
-steps (backpropagation through time, Werbos 1990). They serve where gradients flow, in single
-precision, for widths that fill a processor's vectors; torch's own kernel serves everywhere else.
-Its LSTM is fused, and was as fast as one written here.
+a step is one pass over registers, and the gradients of the matrices are products over all steps
+(backpropagation through time, Werbos 1990). Rows go all the way and back in one thread. They serve
+training and its validation, in single precision, for widths that fill a processor's vectors;
+torch's own kernel serves everywhere else, so that forecasts are the same without a compiler. Its
+LSTM is fused, and was as fast as one written here.
 """
 
 from __future__ import annotations
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnforecast.native import load_library
-from rnnforecast.runtime import THREADS
+from rnnforecast.runtime import THREADS, in_threads
+
+Result = TypeVar("Result")
 
 SOURCE = Path(__file__).with_name("gru.cpp")
+# Gradients of gates that a thread keeps at once on the way back.
+CACHED = 2**19
 
 
 @cache
@@ -42,9 +48,12 @@ def _kernels() -> ctypes.CDLL:
 def serves(x: Tensor, weight: Tensor) -> bool:
     """Whether the kernels read x [batch, time, input_size] with recurrent weights.
 
-    `weight` is [gate * hidden_size, hidden_size].
+    Not in inference mode, in which forecasts are made. `weight` is [gate * hidden_size,
+    hidden_size].
     """
-    if not (torch.is_grad_enabled() and x.is_cpu and x.dtype == weight.dtype == torch.float32):
+    if torch.is_inference_mode_enabled() or not x.is_cpu:
+        return False
+    if not x.dtype == weight.dtype == torch.float32:
         return False
     if missing_kernels() or x.shape[1] == 0:
         return False
@@ -52,20 +61,23 @@ def serves(x: Tensor, weight: Tensor) -> bool:
     return len(x) >= rows and weight.shape[1] % (2 * lanes) == 0
 
 
-def gru(gates: Tensor, weight: Tensor, bias: Tensor, first: Tensor) -> Tensor:
-    """r = σ(a_r + U_r h), z = σ(a_z + U_z h), n = tanh(a_n + r (U_n h + b)), h' = n + z (h - n).
+def gru(x: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], first: Tensor) -> Tensor:
+    """r = σ(W_r x + b_r + U_r h + c_r), z likewise, n = tanh(W_n x + b_n + r (U_n h + c_n)).
+
+    The state after a step is h' = n + z (h - n).
 
     Args:
-        gates: a of each gate, what is told by the input and the other biases
-            [batch, time, 3 * hidden_size].
-        weight: U of each gate [3 * hidden_size, hidden_size].
-        bias: [hidden_size].
+        x: [batch, time, input_size].
+        weights: W [3 * hidden_size, input_size], U [3 * hidden_size, hidden_size], b and c
+            [3 * hidden_size], rows in the order r, z, n.
         first: The state before the first step [batch, hidden_size].
 
     Returns:
         The states after all steps [batch, time, hidden_size].
     """
-    states: Tensor = _GRU.apply(gates, weight, bias, first)  # type: ignore[no-untyped-call]
+    if not torch.is_grad_enabled():
+        return _ahead(x.contiguous(), *weights, first.contiguous(), keep=False)[0]
+    states: Tensor = _GRU.apply(x, *weights, first)  # type: ignore[no-untyped-call]
     return states
 
 
@@ -73,28 +85,63 @@ class _GRU(torch.autograd.Function):
     """`gru` with its gradients."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, first: Tensor) -> Tensor:
-        gates, bias, first = gates.contiguous(), bias.contiguous(), first.contiguous()
-        batch, time, _ = gates.shape
-        states = gates.new_empty(batch, time, weight.shape[1])
-        kept = gates.new_empty(batch, time, 4, weight.shape[1])
-        _run("gru_forward", states.shape, _packed_forward(weight), gates, bias, first, states, kept)
-        ctx.save_for_backward(weight, first, states, kept)
+    def forward(
+        ctx: Any, x: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor, first: Tensor
+    ) -> Tensor:
+        x, first = x.contiguous(), first.contiguous()
+        states, kept = _ahead(x, w, u, b, c, first, keep=True)
+        ctx.save_for_backward(x, w, u, first, states, kept)
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
-        weight, first, states, kept = ctx.saved_tensors
-        gates = states.new_empty(*states.shape[:2], len(weight))
-        products, grad_state = torch.empty_like(states), torch.empty_like(first)
-        given = (_packed_backward(weight), first, states, kept, grads[0].contiguous())
-        _run("gru_backward", states.shape, *given, gates, products, grad_state)
-        before, size = _before(first, states), weight.shape[1]
-        by_weight = torch.empty_like(weight)
-        torch.mm(gates.flatten(0, 1)[:, : 2 * size].t(), before, out=by_weight[: 2 * size])
-        torch.mm(products.flatten(0, 1).t(), before, out=by_weight[2 * size :])
-        return gates, by_weight, products.sum((0, 1)), grad_state
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, w, u, first, states, kept = ctx.saved_tensors
+        time, size = states.shape[1:]
+        by_states, by_first = grads[0].contiguous(), torch.empty_like(first)
+        by_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        # Gradients of n, r, z and of the product that r lets through lie side by side: the first
+        # three are the input's, the last three the state's.
+        packed, w_nrz = _packed_backward(u), w.roll(size, 0)
+
+        def back(rows: range) -> tuple[Tensor, Tensor, Tensor]:
+            by_w, by_u, by_bias = torch.zeros_like(w), torch.zeros_like(u), w.new_zeros(4 * size)
+            for part in _parts(rows, 4 * time * size):
+                by_gates = x.new_empty(len(part), time, 4 * size)
+                own = [array[part.start : part.stop] for array in (first, states, kept, by_states)]
+                after = by_first[part.start : part.stop]
+                sizes = (time, size, 0, len(part))
+                _call("gru_backward", (packed, *own, by_gates, after), sizes)
+                by_gates = by_gates.flatten(0, 1)
+                by_w.addmm_(by_gates[:, : 3 * size].t(), x[part.start : part.stop].flatten(0, 1))
+                by_u.addmm_(by_gates[:, size:].t(), _before(*own[:2]))
+                by_bias += by_gates.sum(0)
+                if by_x is not None:
+                    place = by_x[part.start : part.stop].flatten(0, 1)
+                    torch.mm(by_gates[:, : 3 * size], w_nrz, out=place)
+            return by_w, by_u, by_bias
+
+        found = zip(*_by_rows(back, len(x)), strict=True)
+        by_w, by_u, by_bias = (torch.stack(parts).sum(0) for parts in found)
+        by_b, by_c = by_bias[: 3 * size].roll(-size), by_bias[size:]
+        return by_x, by_w.roll(-size, 0), by_u, by_b, by_c, by_first
+
+
+def _ahead(
+    x: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor, first: Tensor, *, keep: bool
+) -> tuple[Tensor, Tensor]:
+    """The states, and what the way back needs of each step; nothing of it unless it is kept."""
+    (batch, time, inputs), size = x.shape, u.shape[1]
+    bias = torch.cat([b[: 2 * size] + c[: 2 * size], b[2 * size :], c[2 * size :]])
+    states = x.new_empty(batch, time, size)
+    kept = x.new_empty(batch, time, 4, size) if keep else x.new_empty(0)
+    arrays = (_packed_forward(w), _packed_forward(u), bias, x, first, states, kept)
+
+    def ahead(rows: range) -> None:
+        _call("gru_forward", arrays, (time, inputs, size, rows.start, rows.stop))
+
+    _by_rows(ahead, batch)
+    return states, kept
 
 
 def _before(first: Tensor, states: Tensor) -> Tensor:
@@ -103,9 +150,10 @@ def _before(first: Tensor, states: Tensor) -> Tensor:
 
 
 def _packed_forward(weight: Tensor) -> Tensor:
-    """Weights as the way ahead reads them [block of units, state unit, gate, unit of it]."""
-    size, lanes = weight.shape[1], _kernels().lanes()
-    return weight.reshape(-1, size // lanes, lanes, size).permute(1, 3, 0, 2).contiguous()
+    """Weights as the way ahead reads them [block of units, what is read, gate, unit of it]."""
+    size, lanes = len(weight) // 3, _kernels().lanes()
+    blocks = weight.reshape(3, size // lanes, lanes, weight.shape[1])
+    return blocks.permute(1, 3, 0, 2).contiguous()
 
 
 def _packed_backward(weight: Tensor) -> Tensor:
@@ -114,28 +162,29 @@ def _packed_backward(weight: Tensor) -> Tensor:
     return weight.reshape(len(weight), -1, block).transpose(0, 1).contiguous()
 
 
-def _run(name: str, shape: torch.Size, *arrays: Tensor) -> None:
-    """Call a kernel on states of this shape [batch, time, hidden_size], a range of rows a thread.
+def _parts(rows: range, values: int) -> list[range]:
+    """Rows that are taken back through time at once, so that their gradients stay in the cache.
 
-    The rows of a range may be any, so that the number of threads changes no result.
+    Args:
+        values: Of the gradients of each row.
     """
-    batch, time, size = shape
-    kernel = _kernels()[name]
+    least = int(_kernels().rows())
+    step = max(1, CACHED // (values * least)) * least
+    bounds = [*range(rows.start, max(rows.start, rows.stop - least) + 1, step), rows.stop]
+    return [range(begin, end) for begin, end in pairwise(bounds)]
 
-    def run(begin: int, end: int) -> None:
-        # The arrays live as long as this does, even where an exception ends the caller's wait.
-        places = [ctypes.c_void_p(array.data_ptr()) for array in arrays]
-        kernel(*places, *(ctypes.c_int64(number) for number in (time, size, begin, end)))
 
-    threads = max(1, min(torch.get_num_threads(), batch // _kernels().rows()))
+def _by_rows(function: Callable[[range], Result], batch: int) -> list[Result]:
+    """What `function` makes of each range of rows, a range a thread."""
+    threads = max(1, min(torch.get_num_threads(), batch // int(_kernels().rows())))
     if threads == 1:
-        run(0, batch)
-        return
+        return [function(range(batch))]
     bounds = [batch * part // threads for part in range(threads + 1)]
-    list(_pool().map(run, bounds[:-1], bounds[1:]))
+    ranges = [range(begin, end) for begin, end in pairwise(bounds)]
+    return in_threads(function, ranges, THREADS, 1)
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """For all ranges of rows, of whatever network; none of its tasks waits for another."""
-    return ThreadPoolExecutor(THREADS)
+def _call(name: str, arrays: tuple[Tensor, ...], sizes: tuple[int, ...]) -> None:
+    """Call a kernel on dense arrays, which whoever calls keeps alive, and numbers."""
+    places = [ctypes.c_void_p(array.data_ptr()) for array in arrays]
+    _kernels()[name](*places, *map(ctypes.c_int64, sizes))

@@ -121,10 +121,31 @@ def test_kernels_leave_to_torch_when_something_is_not_theirs(
 
 
 @present
-def test_kernels_leave_to_torch_when_no_gradient_flows() -> None:
+def test_kernels_leave_to_torch_when_forecasts_are_made() -> None:
     layer, x = GRU(3, 32), torch.randn(50, 7, 3)
-    with torch.no_grad():
+    with torch.inference_mode():
         assert not kernels.serves(x, layer.weight_hh_l0)
+
+
+@present
+def test_kernels_say_same_when_no_gradient_flows() -> None:
+    layer, x = GRU(3, 32), torch.randn(50, 7, 3)
+    learning = layer(x)[0]
+    with torch.no_grad():
+        assert kernels.serves(x, layer.weight_hh_l0)
+        assert torch.equal(layer(x)[0], learning)
+
+
+@present
+@pytest.mark.parametrize("cached", [1, 13 * 7 * 4 * 32])
+def test_gradients_are_the_same_when_rows_are_taken_back_in_parts(
+    cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, x = GRU(3, 32), torch.randn(50, 7, 3)
+    weights = torch.randn(50, 7, 32), torch.randn(1, 50, 32)
+    whole = gradients(layer, x, None, weights)[1]
+    monkeypatch.setattr(kernels, "CACHED", cached)
+    torch.testing.assert_close(gradients(layer, x, None, weights)[1], whole)
 
 
 def test_layers_learn_alike_when_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
