@@ -20,7 +20,7 @@ from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.filling import POLICIES
 from rnnforecast.runtime import panel_dtype
 
-PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**19
+PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**17
 # Equal observations, and no other, that make a window constant.
 ALIKE = 3
 

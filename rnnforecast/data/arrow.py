@@ -193,6 +193,8 @@ def _blocks(
                 null_values=list(MISSING),
                 timestamp_parsers=[csv.ISO8601],
             ),
+            # As fast as arrow's own, which keeps tens of MiB of what was freed.
+            memory_pool=pa.system_memory_pool(),
         )
     except pa.ArrowException as error:
         raise _UnusualError from error

@@ -26,6 +26,8 @@ PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 # The strongest penalty is taken whose error is within this share of the smallest, as the smallest
 # of several errors is smaller than it will be (the one-standard-error rule, Breiman et al. 1984).
 TOLERANCE = 0.01
+# Windows that are summed over at once.
+ROWS = 1024
 
 
 class Sample(NamedTuple):
@@ -121,12 +123,17 @@ class _Ridge:
     """
 
     def __init__(self, sample: Sample, prior: Tensor, known: Tensor) -> None:
-        rows = known.any(1)
-        read = sample.read[rows].double()
-        rest = (sample.target - sample.read @ prior.T)[rows] * known[rows]
-        powers, self.vectors = torch.linalg.eigh(read.T @ read)
+        horizon, size = prior.shape
+        gram = torch.zeros(size, size, dtype=torch.float64)
+        moment = torch.zeros(size, horizon, dtype=torch.float64)
+        for rows in _counting(known):
+            rest = (sample.target[rows] - sample.read[rows] @ prior.T) * known[rows]
+            read = sample.read[rows].double()
+            gram += read.T @ read
+            moment += read.T @ rest.double()
+        powers, self.vectors = torch.linalg.eigh(gram)
         self.powers = powers.clamp(min=0)
-        self.projected = self.vectors.T @ (read.T @ rest.double())
+        self.projected = self.vectors.T @ moment
         self.dtype = prior.dtype
 
     def __call__(self, penalty: float) -> Tensor:
@@ -137,6 +144,14 @@ class _Ridge:
 
 def _error(start: Tensor, sample: Sample, judged: Tensor) -> float:
     """The mean absolute error of a map at the steps that count [window, horizon]."""
-    rows = judged.any(1)
-    errors = (sample.read[rows] @ start.T - sample.target[rows]).abs()
-    return float((errors * judged[rows]).sum() / judged.sum())
+    total = 0.0
+    for rows in _counting(judged):
+        errors = (sample.read[rows] @ start.T - sample.target[rows]).abs()
+        total += float((errors * judged[rows]).sum())
+    return total / int(judged.sum())
+
+
+def _counting(mask: Tensor) -> tuple[Tensor, ...]:
+    """The windows with a target that counts [window, horizon], some at a time."""
+    found: tuple[Tensor, ...] = torch.split(mask.any(1).nonzero().squeeze(1), ROWS)
+    return found
