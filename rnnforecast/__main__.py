@@ -11,7 +11,8 @@ SPINS = "10000"
 
 def main() -> NoReturn:
     """Run the program; SIGINT while it is being imported ends it silently."""
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from rnnforecast.cli.app import main as run
 

@@ -89,13 +89,13 @@ def together(function: Callable[[Item], Result], items: Sequence[Item]) -> list[
     """
     if min(_at_once, len(items)) <= 1:
         return [function(item) for item in items]
-    return in_threads(function, items, _at_once, torch.get_num_threads())
+    return in_threads(_pool(_at_once, torch.get_num_threads()), function, items)
 
 
 def in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int, each: int
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item]
 ) -> list[Result]:
-    """What `function` makes of each item, in so many threads, of which each may take `each`."""
+    """What `function` makes of each item, in threads of `thread_pool`."""
     gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
     def run(item: Item) -> Result:
@@ -103,13 +103,21 @@ def in_threads(
         with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
             return function(item)
 
-    return list(_pool(workers, each).map(run, items))
+    return list(pool.map(run, items))
 
 
-@cache
-def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
-    """Workers that take so many threads each: else one does only from some operation on."""
-    return ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,))
+def thread_pool(workers: int, threads: int) -> ThreadPoolExecutor:
+    """Workers whose operations take so many threads each, whatever is set elsewhere."""
+    return ThreadPoolExecutor(workers, initializer=_take_threads, initargs=(threads,))
+
+
+def _take_threads(count: int) -> None:
+    # At first a thread takes the number that was set last in any, unless it has asked before.
+    torch.get_num_threads()
+    torch.set_num_threads(count)
+
+
+_pool = cache(thread_pool)
 
 
 def panel_dtype(device: torch.device) -> torch.dtype:

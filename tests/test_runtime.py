@@ -180,6 +180,16 @@ def test_networks_run_in_turn_when_they_are_on_a_gpu(monkeypatch: pytest.MonkeyP
     torch.set_num_threads(1)
 
 
+def test_workers_keep_their_threads_when_others_are_set_elsewhere() -> None:
+    with runtime.thread_pool(1, 2) as pool:
+        pool.submit(int).result()
+        torch.set_num_threads(3)
+        try:
+            assert pool.submit(torch.get_num_threads).result() == 2
+        finally:
+            torch.set_num_threads(1)
+
+
 @pytest.mark.usefixtures("four_threads")
 def test_sums_are_equal_to_the_bit_when_the_workers_are_new() -> None:
     """A worker that starts with a product must not take more threads for it than the others."""

@@ -57,17 +57,17 @@ static inline vector tanh_of(vector x)
     return -e / (2.0f + e);
 }
 
-/* Add to sums[row][gate] the products of `size` numbers of each row of `state`, `stride` apart,
-   with packed [number, gate, lane]. */
+/* Add to sums[row][gate] the products of `size` numbers of each row of `read`, `stride` apart, with
+   packed [number, gate, lane]. */
 template <int GATES>
-static inline void add_products(const float *state, int64_t stride, const float *packed,
+static inline void add_products(const float *read, int64_t stride, const float *packed,
                                 int64_t size, vector (&sums)[ROWS][GATES])
 {
     for (int64_t k = 0; k < size; k++)
         UNROLLED for (int g = 0; g < GATES; g++) {
             vector weight = load(packed + (k * GATES + g) * LANES);
             UNROLLED for (int r = 0; r < ROWS; r++)
-                sums[r][g] += state[r * stride + k] * weight;
+                sums[r][g] += read[r * stride + k] * weight;
         }
 }
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnforecast.native import load_library
-from rnnforecast.runtime import THREADS, in_threads
+from rnnforecast.runtime import THREADS, in_threads, thread_pool
 
 Result = TypeVar("Result")
 
@@ -166,11 +167,12 @@ def _parts(rows: range, values: int) -> list[range]:
     """Rows that are taken back through time at once, so that their gradients stay in the cache.
 
     Args:
+        rows: As many as the kernels read at once, or more; so have the parts.
         values: Of the gradients of each row.
     """
     least = int(_kernels().rows())
     step = max(1, CACHED // (values * least)) * least
-    bounds = [*range(rows.start, max(rows.start, rows.stop - least) + 1, step), rows.stop]
+    bounds = [*range(rows.start, rows.stop - least + 1, step), rows.stop]
     return [range(begin, end) for begin, end in pairwise(bounds)]
 
 
@@ -181,7 +183,13 @@ def _by_rows(function: Callable[[range], Result], batch: int) -> list[Result]:
         return [function(range(batch))]
     bounds = [batch * part // threads for part in range(threads + 1)]
     ranges = [range(begin, end) for begin, end in pairwise(bounds)]
-    return in_threads(function, ranges, THREADS, 1)
+    return in_threads(_pool(), function, ranges)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """For rows of whatever network: none of its tasks waits for another."""
+    return thread_pool(THREADS, 1)
 
 
 def _call(name: str, arrays: tuple[Tensor, ...], sizes: tuple[int, ...]) -> None:

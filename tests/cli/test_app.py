@@ -201,6 +201,32 @@ def test_program_ends_silently_when_interrupted_as_it_starts() -> None:
     assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, "", "")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "10000"),
+        ({"GOMP_SPINCOUNT": "5"}, "5"),
+        ({"OMP_WAIT_POLICY": "passive"}, "None"),
+    ],
+)
+def test_program_lets_idle_threads_sleep_unless_told_how_long_they_wait(
+    given: dict[str, str], expected: str
+) -> None:
+    code = (
+        "import os, sys\n"
+        "from rnnforecast.__main__ import main\n"
+        "sys.argv = ['rnnforecast', '--version']\n"
+        "try: main()\n"
+        "finally: print(os.environ.get('GOMP_SPINCOUNT'), file=sys.stderr)"
+    )
+    known = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    environment = {name: value for name, value in os.environ.items() if name not in known}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment | given, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr.split()) == (0, [expected])
+
+
 TELLING = [
     ["--help"],
     ["--version"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rnnforecast.models import kernels
 from rnnforecast.models.cells import GRU
 from rnnforecast.native import load_library
+from rnnforecast.runtime import in_threads, thread_pool
 
 present = pytest.mark.skipif(
     kernels.missing_kernels() is not None, reason=f"no kernels: {kernels.missing_kernels()}"
@@ -75,19 +76,57 @@ def test_kernels_equal_double_precision_when_shapes_are_any(
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=room)
 
 
+@pytest.fixture
+def three_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Three threads for the rows of a layer, however many cores there are."""
+    monkeypatch.setattr(kernels, "THREADS", 3)
+    kernels._pool.cache_clear()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(1)
+    kernels._pool.cache_clear()
+
+
 @present
-def test_kernels_say_same_to_the_bit_when_threads_share_the_rows() -> None:
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("cached", [kernels.CACHED, 1])
+def test_kernels_say_same_to_the_bit_when_threads_share_the_rows(
+    cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layer, x = GRU(3, 32), torch.randn(50, 7, 3)
     weights = torch.randn(50, 7, 32), torch.randn(1, 50, 32)
+    monkeypatch.setattr(kernels, "CACHED", cached)
+    shared = gradients(layer, x, None, weights)
+    again = gradients(layer, x, None, weights)
+    assert all(map(torch.equal, [*shared[0], *shared[1]], [*again[0], *again[1]]))
+    torch.set_num_threads(1)
     alone = gradients(layer, x, None, weights)
-    # Products over all rows may be summed otherwise by more threads.
-    torch.set_num_threads(3)
-    try:
-        shared = gradients(layer, x, None, weights)
-    finally:
-        torch.set_num_threads(1)
+    # Products over all rows are summed otherwise by more threads.
     assert all(map(torch.equal, alone[0], shared[0]))
     torch.testing.assert_close(alone[1], shared[1])
+
+
+@present
+@pytest.mark.usefixtures("three_threads")
+def test_layers_share_their_rows_when_each_has_a_thread_of_its_own() -> None:
+    layers, x = [GRU(3, 32) for _ in range(4)], torch.randn(50, 7, 3)
+
+    def learnt(layer: GRU) -> Tensor:
+        return torch.autograd.grad(layer(x)[0].sum(), layer.weight_hh_l0)[0]
+
+    expected = [learnt(layer) for layer in layers]
+    with thread_pool(2, 3) as pool:
+        found = in_threads(pool, learnt, layers)
+    assert all(map(torch.equal, expected, found))
+
+
+@present
+def test_kernels_read_sequences_when_they_lie_in_memory_by_step() -> None:
+    layer, by_step = GRU(3, 32), torch.randn(7, 50, 3)
+    weights = torch.randn(50, 7, 32), torch.randn(1, 50, 32)
+    found = gradients(layer, by_step.transpose(0, 1), None, weights)
+    expected = gradients(layer, by_step.transpose(0, 1).contiguous(), None, weights)
+    torch.testing.assert_close(found, expected)
 
 
 @present

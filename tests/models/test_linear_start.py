@@ -234,6 +234,9 @@ def test_linear_start_is_the_ridge_that_newer_windows_choose_when_they_judge(
     assert chosen == penalty
     found = linear_start(sample, SEASONS).double().numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr("rnnforecast.models.linear_start.ROWS", 7)
+    in_parts = linear_start(sample, SEASONS).double().numpy()
+    np.testing.assert_allclose(in_parts, expected, rtol=1e-4, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=30)
