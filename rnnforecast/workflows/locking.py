@@ -19,6 +19,8 @@ from rnnforecast.workflows.reporting import Reporter
 LOCK = ".lock"
 # Seconds between two attempts of a run that waits.
 POLL_INTERVAL = 0.25
+# Others that remove a directory at once after it is made do so less often in turn.
+ATTEMPTS = 10
 
 
 @contextmanager
@@ -67,9 +69,8 @@ def _attempt(directory: Path) -> tuple[FileLock | None, list[Path]]:
             if not stat.S_ISDIR(place.stat().st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         # Where its maker removes it again just now, it may be found and then be gone.
+        _make(place)
         with suppress(Timeout, FileExistsError, FileNotFoundError):
-            with suppress(FileExistsError):
-                place.mkdir(parents=True)
             lock = FileLock(place / LOCK)
             lock.acquire(timeout=0)
             return lock, absent
@@ -77,6 +78,16 @@ def _attempt(directory: Path) -> tuple[FileLock | None, list[Path]]:
         reason = error.strerror or str(error)
         raise ConfigError(f"{directory}: {reason}; pass another --out") from None
     return None, []
+
+
+def _make(place: Path) -> None:
+    """Make a directory and its parents, which others may be removing; raise where it cannot be."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            return place.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError):
+            if not left:
+                raise
 
 
 def _remove_if_empty(made: list[Path]) -> None:

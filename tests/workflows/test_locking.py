@@ -52,6 +52,14 @@ def test_locked_directory_raises_or_yields_false_when_another_run_holds_it(tmp_p
     assert listener.notes == [f"{tmp_path}: another run is writing here, so this one does nothing"]
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+@pytest.mark.parametrize("name", ["/proc/none", "/proc/none/either"])
+def test_locked_directory_raises_when_none_can_be_made_there(name: str) -> None:
+    message = f"^{name}: No such file or directory; pass another --out$"
+    with pytest.raises(ConfigError, match=message):
+        locked_directory(Path(name), "wait", Mute()).__enter__()
+
+
 def test_locked_directory_waits_for_the_end_of_another_run_when_told_to(tmp_path: Path) -> None:
     listener, order = Listener(), []
 
