@@ -157,11 +157,11 @@ def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
 def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Reporter) -> RunConfig:
     """Without what the rules took from older data and the newest ones, unlike them, do not bear.
 
-    That is the logarithm of values without one, and a bound of 0 above values below it.
+    That is the logarithm of values without one, and a bound of 0 above values below it; where
+    there are none of these, the bound takes the logarithm's place.
     """
-    model = config.model
-    bounded = model.nonnegative and not settings.nonnegative
-    if bounded and (below := panel.first_where(panel.values < 0)):
+    model, below = config.model, panel.first_where(panel.values < 0)
+    if below and model.nonnegative and not settings.nonnegative:
         reporter.warning(
             f"series '{below[0]}' has the value {below[1]:g} among its newest: forecasts of the "
             "model that is fitted to them are not kept above 0, as those of the one before"
@@ -171,8 +171,9 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
         reporter.warning(
             f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is "
             "fitted to them works on plain values, while the one before worked on logarithms"
+            + ("" if below else "; its forecasts are kept at or above 0")
         )
-        model = replace(model, log=False)
+        model = replace(model, log=False, nonnegative=model.nonnegative or not below)
     return replace(config, model=model)
 
 

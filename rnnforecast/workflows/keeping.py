@@ -51,8 +51,8 @@ def score(
     reporter: Reporter,
     *,
     factors: dict[str, FloatArray],
-) -> pd.DataFrame:
-    """The metrics of networks and baselines on what was held out, and a word on them.
+) -> Scoreboard:
+    """Networks and baselines scored on what was held out, and a word on what is not scored.
 
     `factors` are those of the intervals of each network, by its name.
     """
@@ -67,9 +67,8 @@ def score(
     board = fill_board((*networks, *baselines), found, run)
     tell_of_unread(board, reporter)
     tell_of_undefined(board, reporter)
-    metrics = board.by_model()
-    record_metrics(metrics, reporter)
-    return metrics
+    record_metrics(board.by_model(), reporter)
+    return board
 
 
 def fill_board(
@@ -139,7 +138,7 @@ def fit_to_all(
     `initial` has the weights to start from, where those are not of `refit`'s choice.
     """
     config = suited_to(run.config, run.panel, run.settings, reporter)
-    # The scored model can be kept unless the newest values have no logarithm.
+    # The scored model can be kept unless the newest values do not bear what it works on.
     share = 1.0 if config == run.config else None
     return refit(
         run.panel,

@@ -124,14 +124,19 @@ def tell_of_undefined(board: Scoreboard, reporter: Reporter) -> None:
         )
 
 
-def tell_the_best(board: Scoreboard, reporter: Reporter) -> None:
-    """Name the best model, and whether chance could have put it before the second."""
+def tell_the_best(board: Scoreboard, reporter: Reporter, expected: Sequence[str] = ()) -> None:
+    """Name the best model, and whether chance could have put it before the second.
+
+    Nothing is said of one that is `expected`, nor where such a one errs negligibly.
+    """
     metrics = board.by_model()
+    if (metrics["wape"][metrics["model"].isin(expected)] < NEGLIGIBLE).any():
+        return
     metrics = metrics[metrics["model"] != NAIVE2]
     measure = "mase" if metrics["mase"].notna().any() else "mae"
     ranked = metrics.dropna(subset=measure).sort_values(measure, kind="stable")
     ranked = ranked.drop_duplicates(measure)  # without a season, the naive ones are the same
-    if len(ranked) < 2:
+    if len(ranked) < 2 or ranked["model"].iloc[0] in expected:
         return
     (best, second), (least, next_least) = ranked["model"].iloc[:2], ranked[measure].iloc[:2]
     comparison, kind = board.compare(best, second)

@@ -31,7 +31,13 @@ from rnnforecast.workflows.keeping import (
 from rnnforecast.workflows.locking import locked_directory
 from rnnforecast.workflows.preparing import Prepared, read_and_prepare
 from rnnforecast.workflows.reporting import Reporter
-from rnnforecast.workflows.scoring import Scored, failed_gate, parse_gates, tell_of_losses
+from rnnforecast.workflows.scoring import (
+    Scored,
+    failed_gate,
+    parse_gates,
+    tell_of_losses,
+    tell_the_best,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +122,10 @@ def _fit_and_write(
     record_fit(result, reporter)
     known = known_factors(forecaster, run)
     scored = replace(forecaster, factors=known)
-    metrics = score([scored], run, reporter, factors={scored.name: known})
+    board = score([scored], run, reporter, factors={scored.name: known})
+    metrics = board.by_model()
     tell_of_losses(metrics, [forecaster.name], reporter)
+    tell_the_best(board, reporter, expected=[forecaster.name])
     if failure := failed_gate(metrics, [forecaster.name], gates):
         return Scored(metrics, f"{failure}; {directory} stays as it was")
     factors = unseen_factors(forecaster, run)

@@ -215,7 +215,7 @@ def _decide(
     record_fit(result, reporter)
     own = known_factors(candidate, run) if case.from_scratch else known
     candidate, factors = replace(candidate, factors=own), {name: own, before.name: known}
-    metrics = score([candidate, before], run, reporter, factors=factors)
+    metrics = score([candidate, before], run, reporter, factors=factors).by_model()
     _tell_of_seen(case, reporter)
     accepted = _accepted(request.guard, metrics, case, reporter)
     if not accepted:

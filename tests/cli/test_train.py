@@ -129,6 +129,7 @@ def test_train_keeps_a_model_of_plain_values_when_the_newest_have_no_logarithm(
     assert "warning: series 'y' has the value 0 among its newest" in run.stderr
     forecasts = pd.read_csv(tmp_path / "d" / "forecasts.csv")
     assert forecasts["gru"].abs().max() < 50
+    assert (forecasts.filter(like="gru") >= 0).all(axis=None)
     for flag, remedy in (("--log", "drop --log"), ("--no-refit", "pass --no-log")):
         run = run_here(tmp_path, "train", "f.csv", *flags, flag)
         assert run.code == 3
@@ -310,6 +311,23 @@ def test_train_warns_of_a_model_that_loses_to_the_seasonal_naive(tmp_path: Path)
         f"warning: gru is worse than the seasonal naive here: its mase is {mase['gru']:.4g}, the "
         f"naive's {mase['seasonal-naive']:.4g}\n",
     )
+
+
+def test_train_names_no_model_when_its_own_is_best(trained: Path) -> None:
+    mase = pd.read_csv(trained / "d" / "metrics.csv").set_index("model")["mase"]
+    assert mase.idxmin() == "gru"
+    assert "best by" not in (trained / "stderr.txt").read_text()
+
+
+def test_train_names_a_baseline_that_is_best(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=90).strftime("%Y-%m-%d")
+    pd.DataFrame({"ds": days, "y": 10.0 * np.arange(90) - 300}).to_csv(
+        tmp_path / "f.csv", index=False
+    )
+    run = run_here(tmp_path, "train", "f.csv", "--horizon", "7", *TINY)
+    mase = pd.read_csv(StringIO(run.stdout)).set_index("model")["mase"].sort_values()
+    assert not mase.index[0].startswith("gru")
+    assert f"best by mase: {mase.index[0]}, {mase.iloc[0]:.4g}, before " in run.stderr
 
 
 def test_train_scores_naive2_when_the_season_is_given(tmp_path: Path) -> None:

@@ -152,6 +152,8 @@ def test_suited_to_drops_what_the_newest_values_do_not_bear(
         reporter.warning = heard.append  # type: ignore[method-assign]
         found = suited_to(config, panel, Settings(horizon=HORIZON), reporter)
         assert getattr(found.model, name) is kept
+        if name == "log":
+            assert found.model.nonnegative is (newest == 0)
         assert [f"series 's0' has the value {newest:g}" in text for text in heard] == [True] * (
             not kept
         )
