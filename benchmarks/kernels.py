@@ -1,6 +1,6 @@
 """The recurrent layers of a CPU: torch's kernels beside the compiled ones, and the machine's limit.
 
-    python benchmarks/kernels.py --repeats 15
+    GOMP_SPINCOUNT=10000 python benchmarks/kernels.py --repeats 15
 
 Milliseconds of one layer, forward and backward, in batches of windows that are read value by value,
 or in a dozen segments; medians and ranges of repeats, on one thread and on all that torch finds.

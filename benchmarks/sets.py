@@ -226,7 +226,7 @@ def competition(name: str) -> Set:
     )
 
 
-def of_many(name: str) -> Set:
+def of_competition(name: str) -> Set:
     """Series of competitions.py."""
     horizon, season = COMPETITIONS[name]
     return Set(
@@ -273,5 +273,5 @@ SETS = {
     "oj": planned("oj", oj, season=1),
     "passengers-12": Set(read=passengers, horizon=12, season=12, metrics=("smape",)),
     "passengers-24": Set(read=passengers, horizon=24, season=12, metrics=("smape",)),
-    **{name: of_many(name) for name in COMPETITIONS},
+    **{name: of_competition(name) for name in COMPETITIONS},
 }

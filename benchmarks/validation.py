@@ -77,7 +77,7 @@ def long_days(folder: Path) -> Set:
     return Set(series, season=7, horizon=14, cutoffs=5, stride=7)
 
 
-def of_many(name: str) -> Set:
+def competition_training(name: str) -> Set:
     """The training parts of competitions.py."""
     horizon, season = COMPETITIONS[name]
     return Set(training_parts(name), season, horizon, cutoffs=1, stride=1, told=True)
@@ -113,5 +113,5 @@ SETS: dict[str, Callable[[Path], Set | list[Set]]] = {
         [each[-20_000:] for each in _columns(folder / "ETTm1.csv.gz", 34_560)], 96, 96, 40, 96
     ),
     "exchange": lambda folder: Set(_columns(folder / "exchange_rate.csv", 5_311), 1, 96, 60, 15),
-    **{name: lambda folder, name=name: of_many(name) for name in COMPETITIONS},
+    **{name: lambda folder, name=name: competition_training(name) for name in COMPETITIONS},
 }

@@ -109,7 +109,7 @@ class FitOptions:
         typer.Option(
             "--log/--no-log",
             help="Work on logarithms.",
-            show_default="where all values are positive, but for short series of years or quarters",
+            show_default="where all values are positive, but for short series of no long season",
             rich_help_panel=NETWORK,
         ),
     ] = None

@@ -121,12 +121,10 @@ def describe_data(table: Table) -> str:
     columns = (config.id_column, config.time_column, *config.target_columns[:4])
     named = ", ".join(name for name in columns if name is not None)
     more = ", …" if len(config.target_columns) > 4 else ""
-    every = str(panel.frequency)
-    step = (
-        ""
-        if panel.frequency.unit == "step"
-        else f", one {'an' if every == 'hour' else 'a'} {every}"
-    )
+    step = ""
+    if panel.frequency.unit != "step":
+        every = str(panel.frequency)
+        step = f", one {'an' if every == 'hour' else 'a'} {every}"
     return f"{table.name}: {count} of {rows} values{step} ({named}{more})"
 
 
