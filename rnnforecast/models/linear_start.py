@@ -103,14 +103,16 @@ def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     maps = simple_maps(sample.read.shape[1], horizon, seasons).to(sample.read)
     kept = max(1, min(windows, DESCENT_ERRORS // (horizon * len(maps))))
     rows = torch.linspace(0, windows - 1, kept).round().long()
-    forecasts = torch.stack([sample.read[rows] @ each.T for each in maps])
-    target, mask = sample.target[rows], sample.mask[rows]
+    forecasts = torch.stack([sample.read[rows] @ each.T for each in maps]).flatten(1)
+    target, mask = sample.target[rows].flatten(), sample.mask[rows].flatten()
+    counts = mask / mask.sum().clamp(min=1)
     logits = torch.zeros(len(maps), requires_grad=True)
     optimizer = AdamW([logits], DESCENT_RATE)
     for _ in range(DESCENT_STEPS):
-        optimizer.zero_grad()
-        errors = torch.tensordot(logits.softmax(0), forecasts, 1) - target
-        ((errors.abs() * mask).sum() / mask.sum().clamp(min=1)).backward()
+        shares = logits.detach().softmax(0)
+        # Of the mean absolute error by the shares, and by what they are the softmax of.
+        slope = forecasts @ ((shares @ forecasts - target).sign() * counts)
+        logits.grad = shares * (slope - shares @ slope)
         optimizer.step()
     found: Tensor = torch.tensordot(logits.detach().softmax(0), maps, 1)
     return found
