@@ -79,6 +79,7 @@ def fit_forecaster(
 
         def validate() -> float:
             batches = torch.split(torch.arange(len(held_out)), prediction_batch(config.windows))
+            # In inference mode, which is that of forecasts, the compiled kernels would not serve.
             with torch.no_grad():
                 losses = (
                     fmean(map(float, batch_losses(network, held_out.gather(rows)))) * len(rows)

@@ -94,6 +94,7 @@ def find_learning_rate(
 def _loss_of(network: nn.Module, loss: Loss, places: Tensor) -> float:
     """The loss without dropout, a decoder reading the truth as at the start of a training."""
     network.eval()
+    # In inference mode, which is that of forecasts, the compiled kernels would not serve.
     with torch.no_grad():
         return fmean(map(float, loss(places, 0.0)))
 

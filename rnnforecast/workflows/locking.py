@@ -84,7 +84,8 @@ def _make(place: Path) -> None:
     """Make a directory and its parents, which others may be removing; raise where it cannot be."""
     for left in reversed(range(ATTEMPTS)):
         try:
-            return place.mkdir(parents=True, exist_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
+            return
         except (FileExistsError, FileNotFoundError):
             if not left:
                 raise
