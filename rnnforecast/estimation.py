@@ -21,7 +21,7 @@ from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
-from rnnforecast.runtime import seed_everything
+from rnnforecast.runtime import release_freed_memory, seed_everything
 from rnnforecast.training.augmentation import jitter
 from rnnforecast.training.loop import UNWATCHED, FitResult, Progress, Watch, fit
 from rnnforecast.training.rate_finder import RateSearch, find_learning_rate
@@ -72,6 +72,7 @@ def fit_forecaster(
     """
     generator = seed_everything(config.training.seed)
     network, train = prepared(panel, config, device, ends, initial)
+    release_freed_memory()
     validate = None
     if ends is not None:
         newest = newest_windows(panel, config, ends)
@@ -98,6 +99,7 @@ def fit_forecaster(
         on_epoch=on_epoch,
         watch=watch,
     )
+    release_freed_memory()
     return Forecaster(config, network), result
 
 
@@ -158,12 +160,13 @@ def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Ru
     judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
     left = torch.from_numpy(judged[sample.series] - sample.cutoffs)
     for member in network.members:
-        parts = [
-            _sample(member, windows.gather(places), left[places])
-            for places in torch.split(torch.arange(len(sample)), prediction_batch(config.windows))
-        ]
-        whole = Sample(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        member.skip.start_by(whole, config.windows.seasons)
+        whole: list[Tensor] = []
+        for places in torch.split(torch.arange(len(sample)), prediction_batch(config.windows)):
+            part = _sample(member, windows.gather(places), left[places])
+            whole = whole or [each.new_empty(len(sample), *each.shape[1:]) for each in part]
+            for all_rows, rows in zip(whole, part, strict=True):
+                all_rows[places] = rows
+        member.skip.start_by(Sample(*whole), config.windows.seasons)
 
 
 def _sample(member: ForecastNetwork, batch: Batch, left: Tensor) -> Sample:

@@ -20,7 +20,7 @@ from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.filling import POLICIES
 from rnnforecast.runtime import panel_dtype
 
-PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**17
+PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**16
 # Equal observations, and no other, that make a window constant.
 ALIKE = 3
 
@@ -91,19 +91,20 @@ class Forecaster:
         """
         windows = gather_windows(panel, index, self.config, device=self.device)
         self.network.eval()
-        parts: list[Tensor] = []
         size = prediction_batch(self.config.windows)
+        shape = len(index), self.config.windows.horizon, len(self.config.model.quantile_levels)
+        forecasts = np.empty(shape)
         with torch.inference_mode():
             for places in torch.split(torch.arange(len(index)), size):
                 batch = windows.gather(places)
                 forecast = self.network.quantiles(batch.values, batch.mask, batch.inputs).double()
                 forecast = continued(forecast, batch, self.config.model)
                 empty = ~batch.mask.any(1)
-                parts.append(forecast.masked_fill(empty[:, None, None], torch.nan).cpu())
-        forecasts: FloatArray = torch.cat(parts).numpy()
+                forecast = forecast.masked_fill(empty[:, None, None], torch.nan)
+                forecasts[places.numpy()] = forecast.cpu().numpy()
         if self.config.model.log:
             last = panel.values[panel.offsets[index.series] + index.cutoffs - 1]
-            forecasts = from_logarithms(forecasts, last)
+            from_logarithms(forecasts, last)
         beyond = np.isinf(forecasts).any(axis=(1, 2))
         if beyond.any():
             name = panel.ids[int(index.series[np.argmax(beyond)])]
@@ -111,18 +112,20 @@ class Forecaster:
                 f"series '{name}': the forecast is infinite, as of a network that has diverged; "
                 "train again with a lower --learning-rate"
             )
-        return np.maximum(forecasts, self.least)
+        return np.maximum(forecasts, self.least, out=forecasts)
 
 
-def from_logarithms(forecasts: FloatArray, last: FloatArray) -> FloatArray:
-    """The exponentials of forecasts [window, step, quantile], as multiples of `last` [window].
+def from_logarithms(forecasts: FloatArray, last: FloatArray) -> None:
+    """Make forecasts [window, step, quantile] their exponentials, as multiples of `last` [window].
 
     The logarithm of `last` gives `last` itself, where exp(log(7)) is 6.999999999999999. Infinite
     where they overflow; `last` may be missing or have no logarithm.
     """
     base = np.where(last > 0, last, 1.0)[:, None, None]
+    forecasts -= np.log(base)
     with np.errstate(over="ignore"):
-        return base * np.exp(forecasts - np.log(base))
+        np.exp(forecasts, out=forecasts)
+        forecasts *= base
 
 
 def constants(batch: Batch) -> tuple[Tensor, Tensor]:

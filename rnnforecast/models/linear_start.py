@@ -47,6 +47,11 @@ class Sample(NamedTuple):
     older: Tensor
     newer: Tensor
 
+    def of(self, windows: Tensor) -> Sample:
+        """The same where the targets of these windows alone are known, [window] of truth values."""
+        known = windows[:, None]
+        return self._replace(mask=self.mask & known, older=self.older & known)
+
 
 def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
     """The map [horizon, read] that a skip over these windows starts as."""
@@ -99,10 +104,10 @@ def simple_maps(read: int, horizon: int, seasons: Sequence[int]) -> Tensor:
 
 def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     """The convex combination [horizon, read] of simple maps that has the least absolute error."""
-    windows, horizon = sample.target.shape
+    horizon, counted = sample.target.shape[1], sample.mask.any(1).nonzero().squeeze(1)
     maps = simple_maps(sample.read.shape[1], horizon, seasons).to(sample.read)
-    kept = max(1, min(windows, DESCENT_ERRORS // (horizon * len(maps))))
-    rows = torch.linspace(0, windows - 1, kept).round().long()
+    kept = min(len(counted), max(1, DESCENT_ERRORS // (horizon * len(maps))))
+    rows = counted[torch.linspace(0, len(counted) - 1, kept).round().long()]
     forecasts = torch.stack([sample.read[rows] @ each.T for each in maps]).flatten(1)
     target, mask = sample.target[rows].flatten(), sample.mask[rows].flatten()
     counts = mask / mask.sum().clamp(min=1)

@@ -124,9 +124,9 @@ class SeasonalSkips(Skip):
         """Start each season's map by the windows that keep to it most, if there are enough."""
         most = self.shares(sample.read).argmax(1)
         for place, skip in enumerate(self.skips):
-            rows = most == place
-            own = Sample(*(part[rows] for part in sample))
-            skip.start_by(own if len(own.read) >= ENOUGH_WINDOWS else sample, seasons)
+            own = most == place
+            enough = int(own.sum()) >= ENOUGH_WINDOWS
+            skip.start_by(sample.of(own) if enough else sample, seasons)
 
     def forward(self, values: Tensor) -> Tensor:
         """From values [batch, lookback] to [batch, horizon]."""

@@ -304,3 +304,10 @@ def test_linear_start_draws_nothing_when_called() -> None:
     before = torch.get_rng_state()
     linear_start(sample_of(seasonal_series(0)), SEASONS)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_linear_start_is_that_of_some_windows_when_targets_of_others_are_unknown() -> None:
+    sample = with_gaps(sample_of(seasonal_series(3)), 0.2, seed=3)
+    some = torch.arange(len(sample.read)) % 3 > 0
+    alone = Sample(*(part[some] for part in sample))
+    assert torch.equal(linear_start(sample.of(some), SEASONS), linear_start(alone, SEASONS))
