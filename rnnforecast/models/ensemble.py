@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from rnnforecast.config import ModelSpec, WindowSpec
 from rnnforecast.models.decoders import Truth
@@ -40,13 +43,22 @@ class Ensemble(nn.Module):
     def losses(
         self, values: Tensor, mask: Tensor, truth: Truth, inputs: Covariates | None = None
     ) -> list[Tensor]:
-        """The loss of each member; the arguments are those of a member."""
+        """The loss of each member; the arguments are those of a member.
+
+        Where members have threads, each one's gradients are found with its loss, so that no more
+        graphs are held at once than there are threads.
+        """
+        scheduled = self.members[0].decoder.fed_back and 0 < truth.share < 1
+        drawing = self.drawing or scheduled
 
         def loss(member: ForecastNetwork) -> Tensor:
-            return member.loss(values, mask, truth, inputs)
+            make = partial(member.loss, values, mask, truth, inputs)
+            if drawing or not torch.is_grad_enabled():
+                return make()
+            found: Tensor = _Differentiated.apply(make, *member.parameters())  # type: ignore[no-untyped-call]
+            return found
 
-        scheduled = self.members[0].decoder.fed_back and 0 < truth.share < 1
-        return self._each(loss, drawing=self.drawing or scheduled)
+        return self._each(loss, drawing=drawing)
 
     def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
         """The median over the members of each quantile, so that they stay in order.
@@ -77,3 +89,19 @@ class Ensemble(nn.Module):
         if drawing:
             return [function(member) for member in self.members]
         return together(function, self.members)
+
+
+class _Differentiated(torch.autograd.Function):
+    """What a function makes of weights, whose gradients are found at once and its graph let go."""
+
+    @staticmethod
+    def forward(ctx: Any, make: Callable[[], Tensor], *weights: Tensor) -> Tensor:
+        with torch.enable_grad():
+            loss = make()
+            ctx.grads = torch.autograd.grad(loss, weights, allow_unused=True)
+        return loss.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *(None if grad is None else grads[0] * grad for grad in ctx.grads)

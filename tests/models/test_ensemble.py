@@ -202,6 +202,17 @@ def test_ensemble_members_differ_when_new(name: str) -> None:
     assert drawn and not any(torch.equal(*pair) for pair in drawn)
 
 
+@pytest.mark.parametrize("model", ["gru", "seq2seq-gru"])
+def test_ensemble_gradients_are_those_of_the_mean_loss_when_it_learns(model: str) -> None:
+    ensemble, (values, mask) = build(LOOKBACK, 8, model=model), windows()
+    truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.5 if model == "gru" else 1.0)
+    torch.stack(ensemble.losses(values, mask, truth)).mean().backward()
+    found = [weights.grad for weights in ensemble.parameters()]
+    mean = torch.stack([each.loss(values, mask, truth) for each in ensemble.members]).mean()
+    expected = torch.autograd.grad(mean, list(ensemble.parameters()), allow_unused=True)
+    torch.testing.assert_close(found, list(expected))
+
+
 def test_ensemble_gradients_reach_every_member_when_it_learns() -> None:
     ensemble, (values, mask) = build(LOOKBACK, 8, 4), windows()
     truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.0)
@@ -285,9 +296,11 @@ def test_ensemble_has_threads_when_truth_is_scheduled_but_nothing_fed_back(
     values, mask = windows()
     ensemble, home = build(LOOKBACK, 8), threading.get_ident()
     monkeypatch.setattr(runtime, "_at_once", 2)
+
+    def elsewhere(*_: object) -> Tensor:
+        return torch.tensor(float(threading.get_ident() != home), requires_grad=True)
+
     for member in ensemble.members:
-        monkeypatch.setattr(
-            member, "loss", lambda *_: torch.tensor(float(threading.get_ident() != home))
-        )
+        monkeypatch.setattr(member, "loss", elsewhere)
     truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.5)
     assert torch.stack(ensemble.losses(values, mask, truth)).all()
