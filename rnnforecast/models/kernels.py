@@ -7,9 +7,9 @@ training and its validation, for widths that fill a processor's vectors; torch's
 everywhere else, so that forecasts are the same without a compiler. Its LSTM is fused, and was as
 fast as one written here.
 
-States are in single precision. So are gradients, but where the processor multiplies pairs of
-bfloat16 those of gates are rounded to that before their products are summed in single precision
-(mixed precision, Micikevicius et al. 2018): they are off by less than a hundredth.
+States are in single precision. So are gradients; but where the processor multiplies pairs of
+bfloat16, gates and their gradients are rounded to that on the way back, and products summed in
+single precision (mixed precision, Micikevicius et al. 2018): they are off by less than a hundredth.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def _kernels() -> ctypes.CDLL:
     return load_library(SOURCE)
 
 
-def gradient_dtype() -> torch.dtype:
-    """What gradients of gates are kept in."""
+def narrow_dtype() -> torch.dtype:
+    """What gates and their gradients are kept in for the way back."""
     return torch.bfloat16 if _kernels().paired() == 2 else torch.float32
 
 
@@ -112,7 +112,7 @@ class _GRU(torch.autograd.Function):
         by_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         # Gradients of n, r, z and of the product that r lets through lie side by side: the first
         # three are the input's, the last three the state's.
-        kind = gradient_dtype()
+        kind = narrow_dtype()
         packed, w_nrz = _packed_backward(u.to(kind)), w.roll(size, 0).to(kind)
 
         def back(rows: range) -> tuple[Tensor, Tensor, Tensor]:
@@ -146,7 +146,7 @@ def _ahead(
     (batch, time, inputs), size = x.shape, u.shape[1]
     bias = torch.cat([b[: 2 * size] + c[: 2 * size], b[2 * size :], c[2 * size :]])
     states = x.new_empty(batch, time, size)
-    kept = x.new_empty(batch, time, 4, size) if keep else x.new_empty(0)
+    kept = torch.empty((batch, time, 4, size) if keep else 0, dtype=narrow_dtype())
     arrays = (_packed_forward(w), _packed_forward(u), bias, x, first, states, kept)
 
     def ahead(rows: range) -> None:

@@ -46,7 +46,7 @@ def gradients(
 
 def precision() -> float:
     """How far a gradient may be off as a share of its norm: bfloat16 keeps eight bits."""
-    paired = kernels.missing_kernels() is None and kernels.gradient_dtype() == torch.bfloat16
+    paired = kernels.missing_kernels() is None and kernels.narrow_dtype() == torch.bfloat16
     return 1e-2 if paired else 1e-5
 
 
@@ -84,7 +84,7 @@ def narrower(
 @pytest.mark.usefixtures("narrower")
 @pytest.mark.parametrize("begun", [True, False])
 def test_kernels_equal_double_precision_when_processor_has_fewer_instructions(begun: bool) -> None:
-    assert kernels.gradient_dtype() == torch.float32
+    assert kernels.narrow_dtype() == torch.float32
     layer, x, state = GRU(5, 64), torch.randn(21, 9, 5), torch.randn(1, 21, 64)
     check(layer, x, state if begun else None)
 
