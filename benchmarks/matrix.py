@@ -97,6 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--programs", default=",".join(PROGRAMS))
     parser.add_argument("--presets", default="default,best")
     parser.add_argument("--models", default="gru")
+    parser.add_argument("--peer-models", help="of other programs, all of them unless named")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peers-python", help="the interpreter of an environment that has them")
     parser.add_argument("--out", type=Path, required=True)
@@ -127,7 +128,8 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
                 # No chance is in statistical models.
                 elif program != "statsforecast" or seed == 0:
                     for model, options in peer_options(name, program).items():
-                        yield Case(name, program, model, seed, options)
+                        if given.peer_models is None or model in given.peer_models.split(","):
+                            yield Case(name, program, model, seed, options)
 
 
 def peer_options(name: str, program: str) -> dict[str, dict[str, object]]:
