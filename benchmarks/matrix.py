@@ -65,6 +65,7 @@ DARTS = {
 SKEWED = ("oj",)
 # Where a statistical fit at every cutoff takes seconds.
 SHORT = ("m4-weekly", "passengers-12", "passengers-24", *COMPETITIONS)
+PEER_MODELS = ("LSTM", "GRU", "DeepAR", "SeasonalNaive", "AutoETS", "AutoTheta")
 PROGRAMS = ("rnnforecast", "neuralforecast", "darts", "gluonts", "statsforecast")
 
 
@@ -97,7 +98,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--programs", default=",".join(PROGRAMS))
     parser.add_argument("--presets", default="default,best")
     parser.add_argument("--models", default="gru")
-    parser.add_argument("--peer-models", help="of other programs, all of them unless named")
+    parser.add_argument("--peer-models", help="of other programs; all of them unless named")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peers-python", help="the interpreter of an environment that has them")
     parser.add_argument("--out", type=Path, required=True)
@@ -105,8 +106,10 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     given.sets = list(SETS) if given.sets == "all" else given.sets.split(",")
     given.programs = given.programs.split(",")
-    if unknown := set(given.sets) - set(SETS) | set(given.programs) - set(PROGRAMS):
-        parser.error(f"no such set or program: {', '.join(sorted(unknown))}")
+    given.peer_models = PEER_MODELS if given.peer_models is None else given.peer_models.split(",")
+    asked = {*given.sets, *given.programs, *given.peer_models}
+    if unknown := asked - {*SETS, *PROGRAMS, *PEER_MODELS}:
+        parser.error(f"no such set, program or model: {', '.join(sorted(unknown))}")
     if not given.summary and given.folder is None:
         parser.error("pass the folder of the data")
     if not given.summary and given.peers_python is None and given.programs != ["rnnforecast"]:
@@ -128,7 +131,7 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
                 # No chance is in statistical models.
                 elif program != "statsforecast" or seed == 0:
                     for model, options in peer_options(name, program).items():
-                        if given.peer_models is None or model in given.peer_models.split(","):
+                        if model in given.peer_models:
                             yield Case(name, program, model, seed, options)
 
 

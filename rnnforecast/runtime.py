@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 # Options of mallopt, see malloc.h of glibc.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
+# What a call of it raises where the C library is another one, or is not found as on Windows.
+NOT_GLIBC = (OSError, AttributeError, TypeError)
 THREADS = torch.get_num_threads()
 _at_once = 1
 
@@ -76,7 +78,7 @@ def keep_freed_memory() -> None:
     All threads keep it in one place, where each finds what another one has freed.
     """
     kept = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**22), (M_ARENA_MAX, 1))
-    with suppress(OSError, AttributeError, TypeError):
+    with suppress(*NOT_GLIBC):
         options = ctypes.CDLL(None).mallopt
         for option, value in kept:
             options(option, value)
@@ -84,7 +86,7 @@ def keep_freed_memory() -> None:
 
 def release_freed_memory() -> None:
     """Let glibc return what a phase of a run has freed, which the next one asks for otherwise."""
-    with suppress(OSError, AttributeError):
+    with suppress(*NOT_GLIBC):
         ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from rnnforecast.runtime import (
     keep_freed_memory,
     limit_threads,
     panel_dtype,
+    release_freed_memory,
     seed_everything,
     select_device,
     together,
@@ -169,6 +171,23 @@ def test_memory_is_kept_or_left_when_asked_twice() -> None:
     keep_freed_memory()
     keep_freed_memory()
     assert torch.zeros(2**22).sum() == 0
+
+
+@pytest.mark.parametrize("error", [None, OSError, AttributeError, TypeError])
+def test_memory_is_released_or_left_when_the_c_library_is_any(
+    error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def library(name: None) -> SimpleNamespace:
+        if error is not None:
+            raise error
+        return SimpleNamespace(malloc_trim=asked.append)
+
+    monkeypatch.setattr(runtime.ctypes, "CDLL", library)
+    release_freed_memory()
+    keep_freed_memory()
+    assert asked == ([0] if error is None else [])
 
 
 def test_networks_run_in_turn_when_they_are_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,9 @@ class Ensemble(nn.Module):
     ) -> list[Tensor]:
         """The loss of each member; the arguments are those of a member.
 
-        Where members have threads, each one's gradients are found with its loss, so that no more
-        graphs are held at once than there are threads.
+        Unless random numbers are drawn, which members do in turn, the gradients of each one's
+        weights, and of nothing else, are found with its loss: no more graphs are held at once than
+        members are asked at once.
         """
         scheduled = self.members[0].decoder.fed_back and 0 < truth.share < 1
         drawing = self.drawing or scheduled
@@ -104,4 +105,5 @@ class _Differentiated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *(None if grad is None else grads[0] * grad for grad in ctx.grads)
+        found, ctx.grads = ctx.grads, ()
+        return None, *(None if grad is None else grads[0] * grad for grad in found)

@@ -5,9 +5,9 @@
    all gates are summed in registers and made states of at once. Rows that are left over are the
    last ROWS of their range once more, whose results are merely written twice.
 
-   What is kept for the way back, the gradients of gates and the weights that take them back are
-   bfloat16 where the processor multiplies pairs of those and sums in single precision: they keep
-   eight bits and come in half the time. States are in single precision.
+   The gradients of gates, and the weights that take them back, are bfloat16 where the processor
+   multiplies pairs of those and sums in single precision: they keep eight bits and come in half the
+   time. The way ahead is in single precision throughout.
 
    Arrays are dense: x [row, step, input], states [row, step, unit]. Units are a multiple of
    2 * LANES; a range has ROWS rows at least. Weights are as kernels.py lays them out: forward
@@ -29,10 +29,10 @@
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 #define PAIRED 2
-typedef uint16_t narrow; /* The bits of a bfloat16. */
+typedef uint16_t gradient; /* The bits of a bfloat16. */
 #else
 #define PAIRED 1
-typedef float narrow;
+typedef float gradient;
 #endif
 
 // Without it, sums would not stay in registers.
@@ -43,19 +43,6 @@ typedef int32_t int_vector __attribute__((vector_size(4 * LANES)));
 
 static inline vector load(const float *place) { return *(const vector *)place; }
 static inline void store(float *place, vector x) { *(vector *)place = x; }
-
-#if PAIRED == 2
-static inline vector load(const narrow *place)
-{
-    __m512i halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)place));
-    return (vector)_mm512_slli_epi32(halves, 16);
-}
-
-static inline void store(narrow *place, vector x)
-{
-    _mm256_storeu_si256((__m256i *)place, (__m256i)_mm512_cvtneps_pbh((__m512)x));
-}
-#endif
 
 /* e^x - 1: with x = k log 2 + f, 2^k (e^f - 1) + 2^k - 1, by Taylor's polynomial of degree 7. */
 static inline vector expm1_of(vector x)
@@ -83,24 +70,29 @@ static inline vector tanh_of(vector x)
     return -e / (2.0f + e);
 }
 
-/* What is summed to: the product of one number with LANES weights, or of a pair with LANES pairs. */
+/* The sum, and the product of a number with LANES weights, or of a pair with as many pairs. */
 static inline vector plus_product(vector sum, const float *read, const float *weights)
 {
     return sum + *read * load(weights);
 }
 
 #if PAIRED == 2
-static inline vector plus_product(vector sum, const narrow *read, const narrow *weights)
+static inline vector plus_product(vector sum, const gradient *read, const gradient *weights)
 {
     int32_t pair;
     std::memcpy(&pair, read, sizeof pair);
     return (vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_loadu_si512(weights),
                                     (__m512bh)_mm512_set1_epi32(pair));
 }
+
+static inline void store(gradient *place, vector x)
+{
+    _mm256_storeu_si256((__m256i *)place, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+}
 #endif
 
 /* Add to sums[row][gate] the products of `size` numbers of each row of `read`, `stride` apart, with
-   packed [number, gate, lane], or so many at a time [numbers, gate, lane, one of them]. */
+   packed [number / TOGETHER, gate, lane, TOGETHER]. */
 template <int TOGETHER, int GATES, typename number>
 static inline void add_products(const number *read, int64_t stride, const number *packed,
                                 int64_t size, vector (&sums)[ROWS][GATES])
@@ -114,7 +106,7 @@ static inline void add_products(const number *read, int64_t stride, const number
 
 /* kept: r, z, n and the product that r lets through, [row, step, 4, unit]; null keeps none. */
 static void forward_rows(const float *by_input, const float *by_state, const float *bias,
-                         const float *x, const float *first, float *states, narrow *kept,
+                         const float *x, const float *first, float *states, float *kept,
                          int64_t steps, int64_t inputs, int64_t size)
 {
     for (int64_t t = 0; t < steps; t++) {
@@ -125,7 +117,8 @@ static void forward_rows(const float *by_input, const float *by_state, const flo
             UNROLLED for (int r = 0; r < ROWS; r++)
                 UNROLLED for (int g = 0; g < 3; g++)
                     sums[r][g] = load(bias + g * size + j);
-            add_products<1>(x + t * inputs, steps * inputs, by_input + j * inputs * 3, inputs, sums);
+            add_products<1>(x + t * inputs, steps * inputs, by_input + j * inputs * 3, inputs,
+                            sums);
             UNROLLED for (int r = 0; r < ROWS; r++) {
                 read[r] = sums[r][2];
                 sums[r][2] = load(bias + 3 * size + j);
@@ -136,7 +129,7 @@ static void forward_rows(const float *by_input, const float *by_state, const flo
                 vector z = sigmoid(sums[r][1]);
                 vector n = tanh_of(read[r] + reset * sums[r][2]);
                 if (kept) {
-                    narrow *k = kept + (r * steps + t) * 4 * size + j;
+                    float *k = kept + (r * steps + t) * 4 * size + j;
                     store(k, reset);
                     store(k + size, z);
                     store(k + 2 * size, n);
@@ -152,8 +145,8 @@ static void forward_rows(const float *by_input, const float *by_state, const flo
 /* From the gradients of `states` to those of n, r, z and of the product that r lets through, before
    their functions [row, step, 4, unit], and of the first states. `grad_state` holds the gradient
    that has come back to each row's state. */
-static void backward_rows(const narrow *by_state, const float *first, const float *states,
-                          const narrow *kept, const float *grad_output, narrow *grads,
+static void backward_rows(const gradient *by_state, const float *first, const float *states,
+                          const float *kept, const float *grad_output, gradient *grads,
                           float *grad_state, int64_t steps, int64_t size)
 {
     for (int64_t t = steps - 1; t >= 0; t--) {
@@ -161,8 +154,8 @@ static void backward_rows(const narrow *by_state, const float *first, const floa
         int64_t stride = t ? steps * size : size;
         UNROLLED for (int r = 0; r < ROWS; r++)
             for (int64_t j = 0; j < size; j += LANES) {
-                const narrow *k = kept + (r * steps + t) * 4 * size + j;
-                narrow *a = grads + (r * steps + t) * 4 * size + j;
+                const float *k = kept + (r * steps + t) * 4 * size + j;
+                gradient *a = grads + (r * steps + t) * 4 * size + j;
                 vector reset = load(k), z = load(k + size), n = load(k + 2 * size);
                 vector m = load(k + 3 * size), h = load(before + r * stride + j);
                 vector d = load(grad_output + (r * steps + t) * size + j);
@@ -203,7 +196,7 @@ int rows(void) { return ROWS; }
 int paired(void) { return PAIRED; }
 
 void gru_forward(const float *by_input, const float *by_state, const float *bias, const float *x,
-                 const float *first, float *states, narrow *kept, int64_t steps, int64_t inputs,
+                 const float *first, float *states, float *kept, int64_t steps, int64_t inputs,
                  int64_t size, int64_t begin, int64_t end)
 {
     for (int64_t next = begin; next < end; next += ROWS) {
@@ -213,8 +206,8 @@ void gru_forward(const float *by_input, const float *by_state, const float *bias
     }
 }
 
-void gru_backward(const narrow *by_state, const float *first, const float *states,
-                  const narrow *kept, const float *grad_output, narrow *grads,
+void gru_backward(const gradient *by_state, const float *first, const float *states,
+                  const float *kept, const float *grad_output, gradient *grads,
                   float *grad_state, int64_t steps, int64_t size, int64_t begin, int64_t end)
 {
     for (int64_t next = begin; next < end; next += ROWS) {

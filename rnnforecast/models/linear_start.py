@@ -48,7 +48,11 @@ class Sample(NamedTuple):
     newer: Tensor
 
     def of(self, windows: Tensor) -> Sample:
-        """The same where the targets of these windows alone are known, [window] of truth values."""
+        """The same with the targets of these windows alone known; the others keep their values.
+
+        Args:
+            windows: Which ones [window].
+        """
         known = windows[:, None]
         return self._replace(mask=self.mask & known, older=self.older & known)
 

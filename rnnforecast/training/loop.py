@@ -190,7 +190,10 @@ def _diverged(where: str, learning_rate: float, config: TrainConfig) -> Training
 
 
 def train_step(descent: Descent, batch: Tensor, progress: float) -> StepResult:
-    """Forward, backward, clip, step; the gradient's norm is the one before clipping."""
+    """Forward, backward, clip, step; the gradient's norm is the one before clipping.
+
+    Losses may come with gradients that are found already, which `backward` then hands out.
+    """
     descent.optimizer.zero_grad()
     losses = descent.loss(batch, progress)
     together(Tensor.backward, [loss / len(losses) for loss in losses])

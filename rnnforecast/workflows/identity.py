@@ -10,7 +10,7 @@ import torch
 
 from rnnforecast import __version__
 from rnnforecast.config import RunConfig
-from rnnforecast.workflows.machine import lacks_kernels
+from rnnforecast.workflows.machine import kernels_of
 
 PARTS = ("data", "windows", "model", "training")
 NOTHING: Mapping[str, Any] = {}
@@ -65,7 +65,7 @@ def identity_of(
             "sha256 of the data": sha256,
             "device": device.type,
             "number of threads": torch.get_num_threads(),
-            "compiled kernels": "none" if lacks_kernels(config, device) else "as there are",
+            "compiled kernels": kernels_of(config, device),
             **start,
         },
         asked={

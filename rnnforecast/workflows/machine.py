@@ -6,7 +6,7 @@ import torch
 
 from rnnforecast.config import RunConfig
 from rnnforecast.models.cells import GRU
-from rnnforecast.models.kernels import missing_kernels
+from rnnforecast.models.kernels import gradient_dtype, missing_kernels
 from rnnforecast.models.registry import find_model, load_class
 from rnnforecast.runtime import keep_freed_memory, limit_threads
 from rnnforecast.workflows.reporting import Reporter
@@ -28,13 +28,23 @@ def ready_for_training(config: RunConfig, device: torch.device) -> None:
     keep_freed_memory()
 
 
-def lacks_kernels(config: RunConfig, device: torch.device) -> str | None:
-    """Why networks train without the compiled kernels that are for them; None where they do not."""
+def _for_kernels(config: RunConfig, device: torch.device) -> bool:
+    """Whether compiled kernels are for networks of this configuration."""
     cell = find_model(config.model.model).cell
     served = device.type == "cpu" and config.model.hidden_size % LEAST_UNITS == 0
-    if not served or cell is None or not issubclass(load_class(cell), GRU):
-        return None
-    return missing_kernels()
+    return served and cell is not None and issubclass(load_class(cell), GRU)
+
+
+def lacks_kernels(config: RunConfig, device: torch.device) -> str | None:
+    """Why networks train without the compiled kernels that are for them; None where they do not."""
+    return missing_kernels() if _for_kernels(config, device) else None
+
+
+def kernels_of(config: RunConfig, device: torch.device) -> str:
+    """By which compiled kernels networks train: the precision of their gradients, or "none"."""
+    if not _for_kernels(config, device) or missing_kernels() is not None:
+        return "none"
+    return str(gradient_dtype()).removeprefix("torch.")
 
 
 def tell_of_kernels(config: RunConfig, device: torch.device, reporter: Reporter) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,13 +206,31 @@ def test_ensemble_members_differ_when_new(name: str) -> None:
 
 @pytest.mark.parametrize("model", ["gru", "seq2seq-gru"])
 def test_ensemble_gradients_are_those_of_the_mean_loss_when_it_learns(model: str) -> None:
-    ensemble, (values, mask) = build(LOOKBACK, 8, model=model), windows()
+    ensemble = build(LOOKBACK, 8, model=model, hidden_size=32)
+    values, mask = (part.repeat(4, 1) for part in windows())
     truth = Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.5 if model == "gru" else 1.0)
     torch.stack(ensemble.losses(values, mask, truth)).mean().backward()
     found = [weights.grad for weights in ensemble.parameters()]
     mean = torch.stack([each.loss(values, mask, truth) for each in ensemble.members]).mean()
     expected = torch.autograd.grad(mean, list(ensemble.parameters()), allow_unused=True)
     torch.testing.assert_close(found, list(expected))
+
+
+def test_ensemble_holds_no_graph_when_it_has_told_its_losses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ensemble, (values, mask) = build(LOOKBACK, 8), windows()
+    graphs: list[weakref.ref[Tensor]] = []
+    for member in ensemble.members:
+
+        def seen(*given: Any, make: Callable[..., Tensor] = member.loss) -> Tensor:
+            loss = make(*given)
+            graphs.append(weakref.ref(loss))
+            return loss
+
+        monkeypatch.setattr(member, "loss", seen)
+    losses = ensemble.losses(values, mask, Truth(values[:, :HORIZON], mask[:, :HORIZON], 0.0))
+    assert len(losses) == 2 and [graph() for graph in graphs] == [None, None]
 
 
 def test_ensemble_gradients_reach_every_member_when_it_learns() -> None:
