@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnforecast.allocator import release_freed_memory
 from rnnforecast.arrays import IntArray
 from rnnforecast.config import RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
@@ -21,7 +22,7 @@ from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
-from rnnforecast.runtime import release_freed_memory, seed_everything
+from rnnforecast.runtime import seed_everything
 from rnnforecast.training.augmentation import jitter
 from rnnforecast.training.loop import UNWATCHED, FitResult, Progress, Watch, fit
 from rnnforecast.training.rate_finder import RateSearch, find_learning_rate

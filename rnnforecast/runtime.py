@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
@@ -16,10 +14,6 @@ from rnnforecast.errors import ConfigError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Options of mallopt, see malloc.h of glibc.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
-# What a call of it raises where the C library is another one, or is not found as on Windows.
-NOT_GLIBC = (OSError, AttributeError, TypeError)
 THREADS = torch.get_num_threads()
 _at_once = 1
 
@@ -69,25 +63,6 @@ def limit_threads(
     worth_it = device.type == "cpu" and batch_size * lookback >= WORTH_A_THREAD
     _at_once = min(networks, THREADS) if worth_it else 1
     torch.set_num_threads(1 if units * batch_size <= ONE_THREAD else THREADS // _at_once)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, where it is the allocator: each step asks for the same again.
-
-    Else it maps and clears large arrays anew at every step, a fifth of a step of a large network.
-    All threads keep it in one place, where each finds what another one has freed.
-    """
-    kept = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**22), (M_ARENA_MAX, 1))
-    with suppress(*NOT_GLIBC):
-        options = ctypes.CDLL(None).mallopt
-        for option, value in kept:
-            options(option, value)
-
-
-def release_freed_memory() -> None:
-    """Let glibc return what a phase of a run has freed, which the next one asks for otherwise."""
-    with suppress(*NOT_GLIBC):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def together(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

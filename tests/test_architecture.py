@@ -10,8 +10,8 @@
     5       backtest, forecaster, defaults, verdicts,   where data, models and metrics meet;
             limits, stored_panel                        what may be in a model file
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
-    7       config, runtime, native, arrays, signals,   settings that check themselves; the machine;
-            optimizers, container                       steps against gradients; a file of tensors
+    7       config, runtime, allocator, native,         settings that check themselves; the machine;
+            arrays, signals, optimizers, container      steps against gradients; a file of tensors
     8       columns                                     which columns are read, and what for
     9       errors                                      failures and their exit codes
     10      rnnforecast/__init__                        the version
@@ -53,7 +53,7 @@ LAYERS = (
     {"artifact", "contenders", "diagnostics", "estimation", "scoreboard"},
     {"backtest", "forecaster", "defaults", "limits", "stored_panel", "verdicts"},
     {"data", "models", "training", "evaluation"},
-    {"config", "container", "runtime", "native", "arrays", "signals", "optimizers"},
+    {"config", "container", "runtime", "allocator", "native", "arrays", "signals", "optimizers"},
     {"columns"},
     {"errors"},
     {""},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,10 +11,8 @@ import torch
 from rnnforecast import runtime
 from rnnforecast.errors import ConfigError
 from rnnforecast.runtime import (
-    keep_freed_memory,
     limit_threads,
     panel_dtype,
-    release_freed_memory,
     seed_everything,
     select_device,
     together,
@@ -165,29 +162,6 @@ def test_together_raises_when_one_fails() -> None:
     limit_threads(CPU, 2, 128, 256, 672)
     with pytest.raises(ZeroDivisionError):
         together(lambda item: 1 // item, [1, 0])
-
-
-def test_memory_is_kept_or_left_when_asked_twice() -> None:
-    keep_freed_memory()
-    keep_freed_memory()
-    assert torch.zeros(2**22).sum() == 0
-
-
-@pytest.mark.parametrize("error", [None, OSError, AttributeError, TypeError])
-def test_memory_is_released_or_left_when_the_c_library_is_any(
-    error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def library(name: None) -> SimpleNamespace:
-        if error is not None:
-            raise error
-        return SimpleNamespace(malloc_trim=asked.append)
-
-    monkeypatch.setattr(runtime.ctypes, "CDLL", library)
-    release_freed_memory()
-    keep_freed_memory()
-    assert asked == ([0] if error is None else [])
 
 
 def test_networks_run_in_turn_when_they_are_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

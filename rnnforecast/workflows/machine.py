@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from rnnforecast.allocator import keep_freed_memory
 from rnnforecast.config import RunConfig
 from rnnforecast.models.cells import GRU
 from rnnforecast.models.kernels import gradient_dtype, missing_kernels
 from rnnforecast.models.registry import find_model, load_class
-from rnnforecast.runtime import keep_freed_memory, limit_threads
+from rnnforecast.runtime import limit_threads
 from rnnforecast.workflows.reporting import Reporter
 
 # Units that fill the vectors of a processor, of whatever kind it is.

@@ -204,27 +204,30 @@ def test_program_ends_silently_when_interrupted_as_it_starts() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, "10000"),
-        ({"GOMP_SPINCOUNT": "5"}, "5"),
-        ({"OMP_WAIT_POLICY": "passive"}, "None"),
+        ({}, ["10000", "system"]),
+        ({"GOMP_SPINCOUNT": "5"}, ["5", "system"]),
+        ({"OMP_WAIT_POLICY": "passive"}, ["None", "system"]),
+        ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, ["10000", "mimalloc"]),
     ],
 )
-def test_program_lets_idle_threads_sleep_unless_told_how_long_they_wait(
-    given: dict[str, str], expected: str
+def test_program_sets_how_long_threads_wait_and_where_arrow_takes_memory_unless_told(
+    given: dict[str, str], expected: list[str]
 ) -> None:
     code = (
         "import os, sys\n"
         "from rnnforecast.__main__ import main\n"
         "sys.argv = ['rnnforecast', '--version']\n"
         "try: main()\n"
-        "finally: print(os.environ.get('GOMP_SPINCOUNT'), file=sys.stderr)"
+        "finally:\n"
+        "    for name in ('GOMP_SPINCOUNT', 'ARROW_DEFAULT_MEMORY_POOL'):\n"
+        "        print(os.environ.get(name), file=sys.stderr)"
     )
-    known = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    known = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "ARROW_DEFAULT_MEMORY_POOL")
     environment = {name: value for name, value in os.environ.items() if name not in known}
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment | given, capture_output=True, text=True
     )
-    assert (run.returncode, run.stderr.split()) == (0, [expected])
+    assert (run.returncode, run.stderr.split()) == (0, expected)
 
 
 TELLING = [
