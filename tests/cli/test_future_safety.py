@@ -19,7 +19,8 @@ from tests.cli.command import run_here
 
 HORIZON, LENGTH = 4, 60
 NETWORK = ["--horizon", str(HORIZON), "--lookback", "8", "--season", "1", "--no-log"]
-TINY = ["--epochs", "2", "--hidden-size", "4", "--batch-size", "8", "--levels", "80"]
+TINY = ["--preset", "fast", "--members", "2", "--epochs", "2", "--hidden-size", "4"]
+SMALL = ["--batch-size", "8", "--levels", "80"]
 ROLES = ["--past", "seen", "--future", "plan", "--static", "size"]
 
 Way = Callable[[pd.DataFrame, Path], list[str]]
@@ -142,7 +143,7 @@ def forecasts(place: Path, way: Way, table: pd.DataFrame) -> pd.DataFrame:
     """Those of a network from the last cutoff, a horizon before the end."""
     place.mkdir()
     asked = way(table, place)
-    flags = [*NETWORK, *TINY, "--windows", "1", "--models", "gru", "--output", "o.csv"]
+    flags = [*NETWORK, *TINY, *SMALL, "--windows", "1", "--models", "gru", "--output", "o.csv"]
     run = run_here(place, "backtest", *asked, *flags)
     assert run.code == 0, run.stderr
     return pd.read_csv(place / "o.csv").filter(regex="^(gru|mean|0[.])")
@@ -177,7 +178,8 @@ def test_forecast_reads_plans_and_not_what_else_stands_beside_them(
     later = after_the_cutoff(table)
     past = table[~later]
     past.to_csv(tmp_path / "past.csv", index=False)
-    asked = ["--id-col", "shop", "--target-col", "sold", *ROLES, *NETWORK, *TINY, "--out", "m"]
+    asked = ["--id-col", "shop", "--target-col", "sold", *ROLES, *NETWORK, *TINY, *SMALL]
+    asked += ["--out", "m"]
 
     def told(plan: pd.Series, seen: float) -> str:
         """The forecast with these plans, and this in the column that is known up to now only."""
