@@ -49,8 +49,8 @@ def update(
     drift: Annotated[
         float,
         typer.Option(
-            help="Train from scratch where the model's mase is more than this many times what it "
-            "was after the last training from scratch; inf: never."
+            help="Train from scratch where the model's mase, or mae where there is none, is more "
+            "than this many times what it was after the last training from scratch; inf: never."
         ),
     ] = 2.0,
     fail_if: options.FailIf = None,

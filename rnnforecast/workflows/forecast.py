@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from rnnforecast.artifact import Artifact, load_artifact
@@ -29,7 +30,7 @@ from rnnforecast.workflows.facts import record_data, record_model
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
 from rnnforecast.workflows.machine import limit_threads_for
 from rnnforecast.workflows.outputs import end_forecasts
-from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.reporting import Reporter, some_series
 
 Opening = Callable[[str | None], Source | None]
 """What opens data in an encoding; None where there are none after all."""
@@ -61,20 +62,37 @@ def forecast(
     source = None if opening is None else opening(config.data.encoding)
     if source is None:
         panel = with_future(artifact.panel, sides, config, reporter)
-        yield from _tables(artifact.forecaster, panel, alias, as_template)
+        yield from _tables(artifact.forecaster, panel, alias, as_template, reporter)
         return
     table = read_and_encode(source, artifact, sides, reporter, config.windows.lookback)
+    _tell_of_lost(table.panel, artifact.panel, reporter)
     with naming(table):
-        yield from _tables(artifact.forecaster, table.panel, alias, as_template)
+        yield from _tables(artifact.forecaster, table.panel, alias, as_template, reporter)
 
 
 def _tables(
-    forecaster: Forecaster, panel: Panel, alias: str | None, as_template: bool
+    forecaster: Forecaster,
+    panel: Panel,
+    alias: str | None,
+    as_template: bool,
+    reporter: Reporter,
 ) -> Iterator[pd.DataFrame]:
     config = forecaster.config
     if as_template:
         return iter([template(panel, config.encodings, config.windows.horizon, config.data)])
-    return end_forecasts(forecaster, panel, alias)
+    return end_forecasts(forecaster, panel, alias, reporter)
+
+
+def _tell_of_lost(panel: Panel, kept: Panel, reporter: Reporter) -> None:
+    """Warn of series of which less is there than half of what the model has kept to read."""
+    before = dict(zip(kept.ids, kept.lengths, strict=True))
+    least = np.array([before.get(name, 0) for name in panel.ids]) / 2
+    short = np.flatnonzero(panel.lengths < least)
+    if len(short):
+        reporter.warning(
+            f"{some_series(panel, short)} shorter than half of what the model has kept of them, "
+            "and forecast by what is there alone; pass their whole history"
+        )
 
 
 def read_and_encode(

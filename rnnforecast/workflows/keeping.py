@@ -158,6 +158,7 @@ def write_run(
     run: Prepared,
     metrics: pd.DataFrame,
     result: FitResult,
+    reporter: Reporter,
     *,
     seen: IntArray,
     **more: Any,
@@ -171,6 +172,7 @@ def write_run(
         run: The data.
         metrics: The table.
         result: How training went.
+        reporter: Told of what the forecasts give rise to.
         seen: How many values of each series `scored` was fitted to [series].
         more: What else the model file is to record.
     """
@@ -194,7 +196,7 @@ def write_run(
         **more,
     }
     with naming(table):
-        forecasts = stored_forecasts(forecaster, tail)
+        forecasts = stored_forecasts(forecaster, tail, reporter)
     tables = zip(TABLES, (forecasts, metrics, history), strict=True)
     contents = {directory / name: to_csv(content).encode() for name, content in tables}
     same_values = scored.config.model == forecaster.config.model

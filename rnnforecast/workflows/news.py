@@ -22,6 +22,9 @@ from rnnforecast.workflows.keeping import digest_of
 from rnnforecast.workflows.reporting import Reporter
 
 NAMED = 5
+# Of what a model keeps of a series, the share that must still be there, as in a file of its newest
+# years; one of its newest rows alone holds less.
+LEAST_KEPT = 0.5
 UNFIT = (
     ConfigError,
     LookupError,
@@ -113,6 +116,7 @@ class News:
         added: Series that the model was not given.
         vanished: Series that it was given and the table lacks.
         earlier: Series that end before they did.
+        beheaded: Series of which most of what the model keeps is not there.
         anything: Whether a series is new or ends later than it did, or values were corrected.
     """
 
@@ -120,6 +124,7 @@ class News:
     added: tuple[str, ...]
     vanished: tuple[str, ...]
     earlier: tuple[str, ...]
+    beheaded: tuple[str, ...]
     anything: bool
 
 
@@ -134,6 +139,9 @@ def find_news(stored: Stored, table: Table) -> News:
     ended = older.times(former, older.lengths[former] - 1)
     first_unseen = np.full(len(panel), np.iinfo(np.int64).min)
     first_unseen[known] = older.times(former, older.lengths[former] - stored.unseen[former])
+    begins = np.full(len(older), np.iinfo(np.int64).min)
+    begins[former] = panel.times(known, np.zeros_like(known))
+    gone = steps_before(older, begins)[former] > (1 - LEAST_KEPT) * older.lengths[former]
     there = set(panel.ids)
     added = tuple(name for name in panel.ids if name not in places)
     vanished = tuple(name for name in older.ids if name not in there)
@@ -143,6 +151,7 @@ def find_news(stored: Stored, table: Table) -> News:
         added=added,
         vanished=vanished,
         earlier=tuple(panel.ids[place] for place in known[ends < ended]),
+        beheaded=tuple(panel.ids[place] for place in known[gone]),
         anything=bool(added) or bool((ends > ended).any()) or corrected,
     )
 
@@ -156,11 +165,11 @@ def steps_before(panel: Panel, moments: IntArray) -> IntArray:
 
 
 def tell_of_news(news: News, table: Table, reporter: Reporter, *, allow_loss: bool) -> None:
-    """Name the series that have come, have gone or have become shorter.
+    """Name the series that have come, have gone or have become shorter at an end.
 
     Raises:
-        DataError: Some have gone or become shorter, as in a file that was cut off, and that is not
-            allowed.
+        DataError: Some have gone or become shorter, as in a file that was cut off or holds the
+            newest rows alone, and that is not allowed.
     """
     if news.added:
         reporter.note(f"series that the model was not given before: {shown(news.added)}")
@@ -169,6 +178,7 @@ def tell_of_news(news: News, table: Table, reporter: Reporter, *, allow_loss: bo
         for what, names in (
             ("series of the model are not there", news.vanished),
             ("series end earlier than in the data of the last run", news.earlier),
+            ("series lack most of what the model has kept of them", news.beheaded),
         )
         if names
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from rnnforecast.arrays import BoolArray, FloatArray
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.ahead import missing_ahead
 from rnnforecast.data.dialects import id_name, time_name
@@ -15,17 +16,25 @@ from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, interval_names
 from rnnforecast.forecaster import Forecaster, check_values
 from rnnforecast.workflows.covariates import check_known
+from rnnforecast.workflows.reporting import Mute, Reporter, some_series
 
 # What a run writes beside its model file, in this order.
 TABLES = ("forecasts.csv", "metrics.csv", "history.csv")
 # Series whose forecasts are made and written at once.
 AT_ONCE = 4096
+# Ranges of what is read beyond which no bound of a forecast should lie, and values that tell one.
+FAR, TELLING = 10, 5
 
 
 def end_forecasts(
-    forecaster: Forecaster, panel: Panel, alias: str | None = None
+    forecaster: Forecaster,
+    panel: Panel,
+    alias: str | None = None,
+    reporter: Reporter | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The forecast after the last value of each series, a table of some series after the other.
+
+    At last a reporter is told of series whose intervals lie far from all that they are made of.
 
     Raises:
         ConfigError: The alias is the name of another column.
@@ -39,18 +48,39 @@ def end_forecasts(
     check_forecast_names(config.data, [name], config.model.levels)
     panel = panel.tail(config.windows.lookback)
     check_values(panel, config.model)
+    far = np.zeros(len(panel), dtype=bool)
     for first in range(0, len(panel), AT_ONCE):
         part = panel.part(first, first + AT_ONCE)
         index = WindowIndex(series=first + np.arange(len(part)), cutoffs=part.lengths)
-        models = {name: forecaster.predict(part)}
-        yield forecast_table(panel, index, models, config.model.levels, config.data)
+        quantiles = forecaster.predict(part)
+        far[index.series] = _far(quantiles, part)
+        yield forecast_table(panel, index, {name: quantiles}, config.model.levels, config.data)
+    if far.any():
+        (reporter or Mute()).warning(
+            f"{some_series(panel, np.flatnonzero(far))} forecast with intervals that reach more "
+            f"than {FAR} times the range of the values read beyond them, as after a change of "
+            "level: do not rely on these"
+        )
 
 
-def stored_forecasts(forecaster: Forecaster, panel: Panel) -> pd.DataFrame:
+def _far(quantiles: FloatArray, panel: Panel) -> BoolArray:
+    """Which series have quantiles [series, step, quantile] far from their own values."""
+    lowest = np.fmin.reduceat(panel.values, panel.offsets[:-1])
+    highest = np.fmax.reduceat(panel.values, panel.offsets[:-1])
+    told = np.add.reduceat(~np.isnan(panel.values), panel.offsets[:-1], dtype=int) >= TELLING
+    with np.errstate(over="ignore"):
+        room = FAR * (highest - lowest)
+    beyond = (quantiles.max((1, 2)) > highest + room) | (quantiles.min((1, 2)) < lowest - room)
+    return np.asarray(told & (room > 0) & beyond)
+
+
+def stored_forecasts(
+    forecaster: Forecaster, panel: Panel, reporter: Reporter | None = None
+) -> pd.DataFrame:
     """All of them as a run directory holds them: no row where too little is known ahead."""
     config = forecaster.config
     if missing_ahead(panel, config.encodings, config.windows.horizon) is None:
-        return pd.concat(end_forecasts(forecaster, panel), ignore_index=True)
+        return pd.concat(end_forecasts(forecaster, panel, reporter=reporter), ignore_index=True)
     none = np.empty(0, dtype=np.int64)
     shape = (0, config.windows.horizon, len(config.model.quantile_levels))
     return forecast_table(

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from rnnforecast.arrays import IntArray
+from rnnforecast.data.panel import Panel
 from rnnforecast.training.loop import Progress
+
+NAMED_SERIES = 5
 
 
 class Reporter(Protocol):
@@ -45,3 +49,11 @@ class Mute:
     def training(self, title: str) -> AbstractContextManager[Progress]:
         """Nothing is shown."""
         return nullcontext(lambda record, epochs: None)
+
+
+def some_series(panel: Panel, chosen: IntArray) -> str:
+    """How many of the series these are, with the first names, and the verb."""
+    names = ", ".join(f"'{panel.ids[place]}'" for place in chosen[:NAMED_SERIES])
+    more = ", …" if len(chosen) > NAMED_SERIES else ""
+    verb = "is" if len(chosen) == 1 else "are"
+    return f"{len(chosen)} of {len(panel)} series ({names}{more}) {verb}"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnforecast.arrays import BoolArray, IntArray
+from rnnforecast.arrays import BoolArray
 from rnnforecast.backtest import Origins
 from rnnforecast.config import RunConfig, Typical, WindowSpec
 from rnnforecast.data.panel import Panel
@@ -17,11 +17,10 @@ from rnnforecast.data.windows import Batch, WindowIndex, windows_between
 from rnnforecast.estimation import affordable_windows, training_windows
 from rnnforecast.forecaster import constants, gather_windows, prediction_batch
 from rnnforecast.models.normalisation import ENOUGH, window_scale
-from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.reporting import Reporter, some_series
 
 # So many windows, evenly spread, tell what is typical.
 SAMPLED_WINDOWS = 4096
-NAMED_SERIES = 5
 
 
 def with_typical(config: RunConfig, panel: Panel) -> RunConfig:
@@ -92,7 +91,7 @@ def tell_of_short(panel: Panel, origins: Origins, windows: WindowSpec, reporter:
     unlearned = np.flatnonzero(~_learned(panel, windows))
     if len(unlearned):
         reporter.warning(
-            f"{_series(panel, unlearned)} too short to learn from: the forecast is what other "
+            f"{some_series(panel, unlearned)} too short to learn from: the forecast is what other "
             "series teach"
         )
     scored = np.isin(np.arange(len(panel)), origins.series)
@@ -103,8 +102,8 @@ def tell_of_short(panel: Panel, origins: Origins, windows: WindowSpec, reporter:
         )
     elif not scored.all():
         reporter.note(
-            f"{_series(panel, np.flatnonzero(~scored))} too short to hold the newest values out: "
-            "metrics are of the others"
+            f"{some_series(panel, np.flatnonzero(~scored))} too short to hold the newest values "
+            "out: metrics are of the others"
         )
 
 
@@ -128,11 +127,3 @@ def _learned_despite_gaps(panel: Panel, windows: WindowSpec) -> BoolArray:
     used = index.series[(read > 0) & (ahead > 0)]
     learned: BoolArray = np.bincount(used, minlength=len(panel)).astype(bool)
     return learned
-
-
-def _series(panel: Panel, chosen: IntArray) -> str:
-    """How many of the series these are, with the first names, and the verb."""
-    names = ", ".join(f"'{panel.ids[place]}'" for place in chosen[:NAMED_SERIES])
-    more = ", …" if len(chosen) > NAMED_SERIES else ""
-    verb = "is" if len(chosen) == 1 else "are"
-    return f"{len(chosen)} of {len(panel)} series ({names}{more}) {verb}"

@@ -132,7 +132,8 @@ def _fit_and_write(
     if run.settings.refit:
         forecaster = fit_to_all(forecaster, run, result, checkpoints, reporter)
     forecaster = replace(forecaster, factors=factors)
-    write_run(directory, forecaster, scored, run, metrics, result, seen=run.known.lengths)
+    seen = run.known.lengths
+    write_run(directory, forecaster, scored, run, metrics, result, reporter, seen=seen)
     return Scored(metrics)
 
 

@@ -236,6 +236,7 @@ def _decide(
         run,
         metrics,
         result,
+        reporter,
         seen=run.known.lengths if accepted else news.seen,
         updates=0 if case.from_scratch else stored.updates + 1,
         refused=not accepted,

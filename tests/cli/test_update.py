@@ -88,6 +88,15 @@ def test_forecast_and_verify_agree_with_the_files_when_a_model_was_updated_twice
     assert verified.code == 0, verified.stdout
 
 
+def test_forecast_warns_of_series_that_have_lost_their_history(place: Path) -> None:
+    lines = (place / "now.csv").read_text().splitlines(keepends=True)
+    for kept, warned in ((len(lines), False), (3, True)):
+        (place / "few.csv").write_text("".join([lines[0], *lines[1:][-kept:]]))
+        run = run_here(place, "forecast", "d", "few.csv")
+        assert run.code == 0, run.stderr
+        assert ("shorter than half of what the model has kept" in run.stderr) == warned
+
+
 def test_update_reads_a_pipe_and_compressed_data_when_given_a_dash(place: Path) -> None:
     data = gzip.compress((place / "now.csv").read_bytes(), mtime=0)
     run = rnnforecast("update", "d", "-", "--format", "json", cwd=place, stdin=data)

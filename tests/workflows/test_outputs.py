@@ -15,6 +15,7 @@ from rnnforecast.errors import DataError
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.workflows import outputs
 from rnnforecast.workflows.outputs import end_forecasts, stored_forecasts
+from rnnforecast.workflows.reporting import Mute
 from tests.model_files import make_artifact
 from tests.panels import make_panel
 from tests.test_artifact_covariates import with_covariates
@@ -48,6 +49,26 @@ def test_end_forecasts_raise_before_the_first_table_when_the_last_series_has_no_
     panel = replace(SERIES, values=np.append(SERIES.values[:-1], -1.0))
     with pytest.raises(DataError, match="series 's6' has the value -1, which has no logarithm"):
         tables(forecaster, panel, 1)
+
+
+def test_end_forecasts_warn_of_intervals_far_from_the_values_when_levels_have_changed() -> None:
+    """What is learned of steady series is far too wide for one whose level jumps."""
+    heard: list[str] = []
+    reporter = Mute()
+    reporter.warning = heard.append  # type: ignore[method-assign]
+    forecaster = replace(make_artifact().forecaster, factors=np.full((3, 2), 1.0))
+    steady = make_panel(*[[5.0, 3.0, 2.0, 4.0] * 3] * 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outputs, "AT_ONCE", 2)
+        list(end_forecasts(forecaster, steady, reporter=reporter))
+        assert not heard
+        far = forecaster.predict(steady)
+        far[..., -1] = 5 + 10 * 3 + np.array([-1.0, 0.0, 1.0])[:, None]
+        parts = iter([far[:2], far[2:]])
+        patch.setattr(Forecaster, "predict", lambda self, panel: next(parts))
+        list(end_forecasts(forecaster, steady, reporter=reporter))
+    (warning,) = heard
+    assert warning.startswith("1 of 3 series ('s2') is forecast with intervals that reach more")
 
 
 def test_stored_forecasts_are_one_table_when_series_come_in_parts(

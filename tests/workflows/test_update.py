@@ -262,6 +262,21 @@ def test_update_refuses_data_that_were_cut_off_unless_that_is_allowed(
     assert heard.warnings[:2] == [f"{name}: {loss}" for loss in losses]
 
 
+def test_update_refuses_the_newest_rows_alone_and_takes_those_of_a_rolling_export(
+    model: Path,
+) -> None:
+    """The rows of a night in place of the whole data would leave the model without a memory."""
+    before, whole = contents(model), rows(2)
+    ahead = whole.groupby("unique_id").cumcount(ascending=False)
+    with pytest.raises(DataError, match="lack most of what the model has kept of them: 'a', 'b'"):
+        go(model, whole[ahead < 2])
+    assert contents(model) == before
+    kept = read(model).panel.lengths.max()
+    _, heard = go(model, whole[ahead < kept])
+    assert not any("kept" in warning for warning in heard.warnings)
+    assert read(model).panel.lengths.max() == kept
+
+
 def test_update_drops_a_series_when_it_is_gone_for_good(model: Path) -> None:
     go(model, rows(2, names=("c", "a")), allow_loss=True)
     assert list(pd.read_csv(model / "forecasts.csv")["unique_id"].unique()) == ["c", "a"]
@@ -497,7 +512,8 @@ def test_find_news_counts_nothing_of_a_new_series_as_seen(model: Path) -> None:
     artifact = read(model)
     news = find_news(read_record(artifact), workflow.read_as_trained(open_source(path), artifact))
     assert news.seen.tolist() == [length - HORIZON for length in LENGTHS.values()] + [0]
-    assert (news.added, news.vanished, news.earlier, news.anything) == (("n",), (), (), True)
+    assert (news.added, news.vanished, news.earlier) == (("n",), (), ())
+    assert (news.beheaded, news.anything) == ((), True)
 
 
 def test_update_goes_on_when_drift_is_infinite(model: Path) -> None:
