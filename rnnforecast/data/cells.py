@@ -124,7 +124,8 @@ def _find_decimal(sample: pd.DataFrame, separator: str) -> str:
 def marked_thousands(sample: pd.DataFrame, names: Sequence[str], decimal: str) -> Iterator[Marked]:
     """Of each column whose decimal marks all stand before three digits, as those of thousands do.
 
-    Only where others of its numbers have none, so that fractions would have to end there.
+    Only where others of its numbers have none, so that fractions would have to end there, or where
+    the mark is a comma, which is as often one of thousands.
     """
     mark = re.escape(decimal)
     # All columns at once, and fewer rows of many, as there may be thousands.
@@ -134,7 +135,8 @@ def marked_thousands(sample: pd.DataFrame, names: Sequence[str], decimal: str) -
     marked = cells.str.contains(decimal, regex=False).to_numpy().reshape(shape)
     plain = cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}").to_numpy().reshape(shape)
     whole = cells.str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+").to_numpy().reshape(shape)
-    doubtful = (marked.sum(0) >= 3) & plain.any(0) & (whole | ~marked).all(0)
+    told = plain.any(0) | (decimal == ",")
+    doubtful = (marked.sum(0) >= 3) & told & (whole | ~marked).all(0)
     for place in np.flatnonzero(doubtful).tolist():
         first = int(np.argmax(marked[:, place]))
         text = str(sample[names[place]].iloc[first]).strip()

@@ -134,3 +134,12 @@ def test_reading_notes_fractions_that_may_be_thousands() -> None:
     assert note.startswith("'2.120' in column 'y' is read as a fraction; if its mark is of")
     other = text.replace("2.120", "2.12")
     assert not parse_table(Source("f.csv", other.encode()), DataConfig()).notes
+
+
+def test_reading_notes_commas_before_three_digits_each_and_takes_points_for_decimal_marks() -> None:
+    commas = "d;y\n" + "".join(f"{d};{k},{107 + k}\n" for k, d in enumerate(DAYS, start=1))
+    (note,) = parse_table(Source("f.csv", commas.encode()), DataConfig()).notes
+    assert note.startswith("'1,108' in column 'y' is read as a fraction; if its mark is of")
+    other = commas.replace("1,108", "0,108")
+    for text in (other, commas.replace(",", ".")):
+        assert not parse_table(Source("f.csv", text.encode()), DataConfig()).notes
