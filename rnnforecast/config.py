@@ -38,8 +38,8 @@ def _require_optimisation(config: TrainConfig | Settings) -> None:
     rate = config.learning_rate
     usable = rate is None or (math.isfinite(rate) and rate > 0)
     require(usable, "learning_rate", "positive", rate)
-    require(config.clip_norm >= 0, "clip_norm", "at least 0", config.clip_norm)
-    require(config.clip_value >= 0, "clip_value", "at least 0", config.clip_value)
+    require(config.clip_norm > 0, "clip_norm", "positive", config.clip_norm)
+    require(config.clip_value > 0, "clip_value", "positive", config.clip_value)
     percentile = config.clip_percentile
     require(0 < percentile <= 100, "clip_percentile", "above 0 and at most 100", percentile)
     require(0 <= config.jitter < math.inf, "jitter", "finite and at least 0", config.jitter)
@@ -243,7 +243,7 @@ class Settings:
     lookback: int | None = None
     levels: tuple[float, ...] = (80.0, 95.0)
     log: bool | None = None
-    nonnegative: bool = False
+    nonnegative: bool | None = None
     hidden_size: int | None = None
     num_layers: int | None = None
     dropout: float = 0.0

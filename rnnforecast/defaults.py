@@ -57,6 +57,7 @@ class Facts:
         longest: Length of the longest series.
         windows: Steps of all series together: about as many windows can be cut.
         positive: Whether every value is above zero.
+        nonnegative: Whether none is below zero.
     """
 
     seasons: tuple[int, ...]
@@ -64,16 +65,19 @@ class Facts:
     longest: int
     windows: int
     positive: bool
+    nonnegative: bool
 
 
 def find_facts(panel: Panel) -> Facts:
     """What the rules need to know of a panel."""
+    least = np.nanmin(panel.values)
     return Facts(
         seasons=find_seasons(panel),
         typical_length=int(np.median(panel.lengths)),
         longest=int(panel.lengths.max()),
         windows=len(panel.values),
-        positive=bool(np.nanmin(panel.values) > 0),
+        positive=bool(least > 0),
+        nonnegative=bool(least >= 0),
     )
 
 
@@ -94,8 +98,6 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
     windows = replace(windows, lookback=max(lookbacks))
     disjoint = facts.windows // settings.horizon
     log = _log(facts, windows, head) if settings.log is None else settings.log
-    # What is left plain is as little expected below 0 as what a logarithm is taken of.
-    positive = settings.log is None and facts.positive and not log
     return RunConfig(
         data=data,
         windows=windows,
@@ -110,7 +112,9 @@ def resolve(settings: Settings, facts: Facts, data: DataConfig) -> RunConfig:
             log=log,
             init=settings.init,
             tbptt=settings.tbptt,
-            nonnegative=settings.nonnegative or positive,
+            nonnegative=_nonnegative(facts, log=log)
+            if settings.nonnegative is None
+            else settings.nonnegative,
             lookbacks=lookbacks if len(lookbacks) > 1 else (),
         ),
         training=_training(settings, facts.windows, disjoint),
@@ -188,6 +192,11 @@ def _log(facts: Facts, windows: WindowSpec, head: HeadEntry) -> bool:
     """
     drifts = windows.season <= SHORT_SEASON and facts.typical_length <= SHORT_SERIES
     return facts.positive and not head.counts and not drifts
+
+
+def _nonnegative(facts: Facts, *, log: bool) -> bool:
+    """Demand and the like have never been below 0; the exponential of a logarithm cannot be."""
+    return facts.nonnegative and not log
 
 
 def _segment_length(model: ModelEntry, season: int, lookback: int) -> int:

@@ -65,8 +65,11 @@ NAMED = [
 
 CASES: list[tuple[type[Any], str, Any, str]] = [
     *[(spec, name, value, "at least 1") for spec, name in AT_LEAST_1 for value in (0, -3)],
-    *[(TrainConfig, name, -0.5, "at least 0") for name in ("clip_norm", "clip_value")],
-    *[(TrainConfig, name, math.nan, "at least 0") for name in ("clip_norm", "clip_value")],
+    *[
+        (TrainConfig, name, value, "positive")
+        for name in ("clip_norm", "clip_value")
+        for value in (0.0, -0.5, math.nan)
+    ],
     (TrainConfig, "weight_decay", -1e-4, "at least 0"),
     *[
         (spec, "clip_percentile", value, "above 0 and at most 100")
@@ -204,7 +207,7 @@ _DECIMAL = (DataConfig, "decimal", ";", "")
         (ModelSpec, "dropout", 0.0),
         (ModelSpec, "levels", (0.1, 99.9)),
         (ModelSpec, "levels", (95.0,)),
-        (TrainConfig, "clip_norm", 0.0),
+        (TrainConfig, "clip_norm", 1e-30),
         (TrainConfig, "clip_norm", math.inf),
         (TrainConfig, "weight_decay", 0.0),
         (TrainConfig, "clip_percentile", 100.0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -40,12 +40,14 @@ def facts(draw: st.DrawFn) -> Facts:
         seasons = (season, season * draw(st.integers(2, 14)))
     length = draw(st.one_of(st.integers(2, 1500), st.integers(2, 10**6)))
     count = draw(st.one_of(st.just(1), st.integers(1, 10**5)))
+    least = draw(st.sampled_from([-1.0, 0.0, 1.0]))
     return Facts(
         seasons=seasons,
         typical_length=length,
         longest=max(length, 2_000),
         windows=max(length * count, 2),
-        positive=draw(st.booleans()),
+        positive=least > 0,
+        nonnegative=least >= 0,
     )
 
 
@@ -58,6 +60,7 @@ def resolved(known: Facts, **asked: object) -> RunConfig:
 
 def some_facts(**changed: object) -> Facts:
     base = {"seasons": (1,), "typical_length": 100, "windows": 100, "positive": False}
+    base["nonnegative"] = changed.get("positive", False)
     base["longest"] = max(2_000, changed.get("typical_length", 100))
     return Facts(**{**base, **changed})  # type: ignore[arg-type]
 
@@ -116,7 +119,7 @@ ASKED = {
     "season": st.integers(1, 400),
     "lookback": st.integers(1, 2000),
     "log": st.booleans(),
-    "nonnegative": st.just(True),  # what is not asked for is left to the rule
+    "nonnegative": st.booleans(),
     "hidden_size": st.integers(1, 512),
     "segment_length": st.integers(1, 50),
     "batch_size": st.integers(1, 4096),
@@ -134,8 +137,8 @@ ASKED = {
     "jitter": st.sampled_from([0.0, 0.7]),
     "epochs": st.integers(1, 100),
     "learning_rate": st.sampled_from([1e-4, 1.0]),
-    "clip_norm": st.sampled_from([0.0, 0.5, math.inf]),
-    "clip_value": st.sampled_from([0.0, 0.5, math.inf]),
+    "clip_norm": st.sampled_from([0.1, 0.5, math.inf]),
+    "clip_value": st.sampled_from([0.1, 0.5, math.inf]),
     "patience": st.integers(1, 50),
     "seed": st.integers(0, 2**63 - 1),
 }
@@ -333,21 +336,26 @@ def test_resolve_trains_longer_when_windows_of_their_own_grow(own: int, steps: i
 
 
 @pytest.mark.parametrize(
-    ("series", "typical", "windows", "positive"),
+    ("series", "typical", "windows", "least"),
     [
-        (([1, 2],), 2, 2, True),
-        (([1, 2], [3, NAN, 5], [1] * 9), 3, 14, True),
-        (([1, 2, NAN], [0, 1]), 2, 5, False),
-        (([1, 2], [-1, 1]), 2, 4, False),
+        (([1, 2],), 2, 2, 1),
+        (([1, 2], [3, NAN, 5], [1] * 9), 3, 14, 1),
+        (([1, 2, NAN], [0, 1]), 2, 5, 0),
+        (([1, 2], [-1, 1]), 2, 4, -1),
     ],
 )
 def test_find_facts_measures_the_panel_when_series_are_ragged(
-    series: tuple[list[float], ...], typical: int, windows: int, positive: bool
+    series: tuple[list[float], ...], typical: int, windows: int, least: int
 ) -> None:
     known = find_facts(make_panel(*series))
     longest = max(len(values) for values in series)
     expected = Facts(
-        seasons=(1,), typical_length=typical, longest=longest, windows=windows, positive=positive
+        seasons=(1,),
+        typical_length=typical,
+        longest=longest,
+        windows=windows,
+        positive=least > 0,
+        nonnegative=least >= 0,
     )
     assert known == expected
 
@@ -411,10 +419,19 @@ def test_resolve_takes_logarithms_where_positive_series_are_not_short_ones_of_ye
     assert resolved(found, horizon=3, season=season).model.log == log
     assert resolved(known, horizon=3, log=True).model.log
     plain = resolved(known, horizon=3, log=False).model
-    assert not plain.log and not plain.nonnegative
-    signed = resolved(replace(known, positive=False), horizon=3).model
-    assert not signed.log and not signed.nonnegative
+    assert not plain.log and plain.nonnegative
     assert not resolved(known, horizon=3, head="negative-binomial").model.log
+
+
+@pytest.mark.parametrize(("least", "bounded"), [(-1.0, False), (0.0, True)])
+def test_resolve_bounds_forecasts_where_no_value_is_below_zero_unless_told(
+    least: float, bounded: bool
+) -> None:
+    known = find_facts(make_panel([least, 3.0, 1.0, 2.0, 5.0]))
+    model = resolved(known, horizon=1).model
+    assert not model.log and model.nonnegative == bounded
+    for asked in (False, True):
+        assert resolved(known, horizon=1, nonnegative=asked).model.nonnegative == asked
 
 
 @pytest.mark.parametrize("season", [1, 2, 7, 9, 11, 12, 24, 30, 52, 365])

@@ -114,11 +114,14 @@ class FitOptions:
         ),
     ] = None
     nonnegative: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--nonnegative", help="Forecast nothing below 0, as of demand.", rich_help_panel=NETWORK
+            "--nonnegative/--no-nonnegative",
+            help="Forecast nothing below 0.",
+            show_default="where no value is",
+            rich_help_panel=NETWORK,
         ),
-    ] = False
+    ] = None
     init: Annotated[str, _one_of(Init, "How recurrent layers start", NETWORK)] = Settings.init
     tbptt: Annotated[
         int | None,

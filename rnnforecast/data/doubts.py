@@ -223,7 +223,7 @@ def _intermittent(series: Series) -> Iterator[Fault]:
     for index in rare.tolist():
         share = profile.zeros[index] / profile.counts[index]
         problem = f"is {CLASSES[profile.classes[index]]} demand, with {share:.0%} zeros"
-        yield series.whole(index, problem, "pass --nonnegative")
+        yield series.whole(index, problem, "try --head negative-binomial if these are counts")
 
 
 def _alike(series: Series) -> Iterator[Fault]:

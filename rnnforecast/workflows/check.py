@@ -102,7 +102,7 @@ def check(request: CheckRequest, reporter: Reporter) -> Checked:
     if table is not None and rows is not None:
         profile = Profile(table.panel)
         facts += describe_series(table, profile)
-        suggestion = _suggestion(request, examined, table, profile)
+        suggestion = _suggestion(request, examined, table)
         doubts = [*find_column_doubts(table, rows), *find_doubts(Series(table, rows, profile))]
         separator = rows.cells.separator
         for doubt in located(doubts, examined.parts, separator, table.name, "doubt"):
@@ -117,9 +117,7 @@ def check(request: CheckRequest, reporter: Reporter) -> Checked:
     return checked
 
 
-def _suggestion(
-    request: CheckRequest, examined: Examined, table: Table, profile: Profile
-) -> str | None:
+def _suggestion(request: CheckRequest, examined: Examined, table: Table) -> str | None:
     """The command that trains on the series, if any; what keeps that from running is noted."""
     whole = _with_sides(table, request.sides, examined.findings)
     if whole is None:
@@ -130,7 +128,7 @@ def _suggestion(
         return None
     for doubt in _covariate_doubts(whole, run, request.sides):
         examined.findings.add(doubt)
-    return _command(request, examined, horizon, profile) if examined.usable else None
+    return _command(request, examined, horizon) if examined.usable else None
 
 
 class _Warnings(Mute):
@@ -207,7 +205,7 @@ def _in_zone(request: CheckRequest, examined: Examined, zone: str) -> str | None
     again = examine_anew(examined, data)
     if again.table is None:
         return None
-    return _suggestion(replace(request, data=data), again, again.table, Profile(again.table.panel))
+    return _suggestion(replace(request, data=data), again, again.table)
 
 
 def _horizon(table: Table, asked: int | None) -> tuple[int, Prepared | Finding]:
@@ -238,14 +236,12 @@ def _usual_horizon(panel: Panel) -> int:
     return max(1, min(usual, int(panel.lengths.max()) // 5))
 
 
-def _command(request: CheckRequest, examined: Examined, horizon: int, profile: Profile) -> str:
+def _command(request: CheckRequest, examined: Examined, horizon: int) -> str:
     """How to train on the file, for a shell."""
     data, sides = replace(request.data, **examined.settled), request.sides
     words = ["rnnforecast", "train", *request.paths, "--horizon", str(horizon), *_flags(data)]
     for flag, path in (("--future-data", sides.future), ("--static-data", sides.static)):
         words += [] if path is None else [flag, path]
-    if profile.counting:
-        words.append("--nonnegative")
     return shlex.join(words)
 
 

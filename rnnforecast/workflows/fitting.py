@@ -168,12 +168,13 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
         )
         model = replace(model, nonnegative=False)
     if model.log and (fault := without_logarithm(panel)):
+        bounded = not below if settings.nonnegative is None else settings.nonnegative
         reporter.warning(
             f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is "
             "fitted to them works on plain values, while the one before worked on logarithms"
-            + ("" if below else "; its forecasts are kept at or above 0")
+            + ("; its forecasts are kept at or above 0" if bounded else "")
         )
-        model = replace(model, log=False, nonnegative=model.nonnegative or not below)
+        model = replace(model, log=False, nonnegative=bounded)
     return replace(config, model=model)
 
 

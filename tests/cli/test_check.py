@@ -169,11 +169,6 @@ SUGGESTED: dict[str, tuple[str | bytes, int, str]] = {
         3,
         "--target-col a --target-col c",
     ),
-    "sporadic demand": (
-        "ds,y\n" + "".join(f"{d:%Y-%m-%d},{k % 5 // 4 * 3}\n" for k, d in enumerate(DAYS)),
-        0,
-        "--nonnegative",
-    ),
 }
 
 

@@ -294,7 +294,7 @@ def test_text_of_a_date_or_a_number_is_taken_where_text_is_asked_for(directory: 
         ("EPOCHS", "x", "epochs: "),
         ("EPOCHS", "0", "epochs must be at least 1, got 0"),
         ("REFIT", "perhaps", "refit: "),
-        ("CLIP_NORM", "-1", "clip_norm must be at least 0, got -1.0"),
+        ("CLIP_NORM", "-1", "clip_norm must be positive, got -1.0"),
         ("MODEL", "gro", "model must be one of"),
         ("DEVICE", "tpu", "device must be one of"),
     ],

@@ -122,7 +122,7 @@ def chosen(kind: Any) -> st.SearchStrategy[str]:
 
 SIZES = st.none() | st.integers(1, 2**31 - 1)
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
-BOUNDS = st.floats(min_value=0, allow_nan=False)
+BOUNDS = st.floats(min_value=0, exclude_min=True, allow_nan=False)
 OPTIONS = st.fixed_dictionaries(
     {name: SIZES for name in ("season", "lookback", "hidden_size", "num_layers", "batch_size")}
     | {name: SIZES for name in ("segment_length", "tbptt")}
@@ -141,7 +141,7 @@ OPTIONS = st.fixed_dictionaries(
         "clip_percentile": st.floats(0, 100, exclude_min=True),
         "teacher_forcing": chosen(TeacherForcing),
         "jitter": st.floats(0, 10),
-        "nonnegative": st.booleans(),
+        "nonnegative": st.none() | st.booleans(),
         "seed": st.integers(0, 2**63 - 1),
     }
 )

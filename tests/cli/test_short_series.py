@@ -122,13 +122,13 @@ def test_constant_goes_on_when_it_is_the_only_series(tmp_path: Path, value: floa
     assert (table[BOUNDS] == value).all(axis=None)
 
 
-def test_nothing_is_below_zero_when_asked_on_the_line_or_in_a_file(tmp_path: Path) -> None:
+def test_nothing_is_below_zero_where_no_value_is_unless_told_otherwise(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     falls = {f"s{place}": rng.poisson(np.linspace(6, 0.1, 60)) * 1.0 for place in range(8)}
     write_series(tmp_path / "demand.csv", falls)
-    (tmp_path / "job.toml").write_text("nonnegative = true\n")
+    (tmp_path / "job.toml").write_text("nonnegative = false\n")
     common = ["demand.csv", "--horizon", str(HORIZON), *TINY, "--lookback", "14"]
-    kinds = {"free": [], "flag": ["--nonnegative"], "file": ["--config", "job.toml"]}
+    kinds = {"found": [], "flag": ["--no-nonnegative"], "file": ["--config", "job.toml"]}
     for name, options in kinds.items():
         run = run_here(tmp_path, "train", *common, *options, "--out", name)
         assert run.code == 0, run.stderr
@@ -137,8 +137,8 @@ def test_nothing_is_below_zero_when_asked_on_the_line_or_in_a_file(tmp_path: Pat
         again = run_here(tmp_path, "forecast", name)
         assert again.stdout == (tmp_path / name / "forecasts.csv").read_text()
         least[name] = pd.read_csv(StringIO(again.stdout))[BOUNDS].min(axis=None)
-    assert least["free"] < 0
-    assert least["flag"] == least["file"] == 0
+    assert least["found"] == 0
+    assert least["flag"] == least["file"] < 0
     models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("flag", "file")]
     assert models[0] == models[1]
 

@@ -159,3 +159,8 @@ def test_suited_to_drops_what_the_newest_values_do_not_bear(
         )
     asked = Settings(horizon=HORIZON, nonnegative=True)
     assert suited_to(config, panel, asked, Mute()).model.nonnegative
+    logs, free = (
+        replace(CONFIG, model=replace(CONFIG.model, log=True)),
+        replace(asked, nonnegative=False),
+    )
+    assert not suited_to(logs, panel, free, Mute()).model.nonnegative
