@@ -9,7 +9,10 @@ from torch import Tensor
 
 from rnnforecast.config import Typical
 
-# A spread below this share of the level counts as none: noise is not blown up to signal.
+# A spread up to this share of the level counts as none: what arithmetic leaves is not blown up to
+# signal.
+NOISE = 1e-9
+# The share that stands for none: by nothing, what follows a constant would be infinitely far away.
 SCALE_FLOOR = 1e-3
 # From so many observations on, a window's own spread is all that counts.
 ENOUGH = 5
@@ -39,9 +42,9 @@ def window_scale(
     """Level and spread of what each window observed (after Kim et al. 2022, RevIN).
 
     The shift is the mean of the last season (without one, the last value), so that it follows the
-    level but not the season; the scale is the mean absolute deviation from it, at least a
-    thousandth of the mean magnitude. A logarithm's spread is a share of the level already, so its
-    floor is a thousandth.
+    level but not the season; the scale is the mean absolute deviation from it, or a thousandth of
+    the mean magnitude where that is at most a billionth of it. A logarithm's spread is a share of
+    the level already.
 
     One observation says nothing of a spread, and a few say little: their floor is the share that is
     typical of the training series, less by a quarter for each observation after the first, so that
@@ -63,6 +66,7 @@ def window_scale(
     deviation = ((values - shift).abs() * observed).sum(1, keepdim=True) / count
     level = 1.0 if log else values.abs().sum(1, keepdim=True) / count
     borrowed = typical.share * ((ENOUGH - count) / (ENOUGH - 1))
-    floor = level * borrowed.clamp(min=SCALE_FLOOR) * observed.any(1, keepdim=True)
+    least = SCALE_FLOOR * (deviation <= NOISE * level).to(deviation)
+    floor = level * torch.maximum(borrowed, least) * observed.any(1, keepdim=True)
     scale = torch.maximum(deviation, floor)
     return WindowScale(shift, torch.where(scale > 0, scale, typical.spread))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rnnforecast.config import Typical
-from rnnforecast.models.normalisation import ENOUGH, SCALE_FLOOR, WindowScale, window_scale
+from rnnforecast.models.normalisation import ENOUGH, NOISE, SCALE_FLOOR, WindowScale, window_scale
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
 
@@ -33,7 +33,8 @@ def naive_scale(values: list[float], season: int) -> tuple[float, float]:
     shift = sum(values[-season:]) / len(values[-season:])
     deviation = sum(abs(value - shift) for value in values) / len(values)
     magnitude = sum(abs(value) for value in values) / len(values)
-    return shift, max(deviation, SCALE_FLOOR * magnitude) or 1.0
+    floor = SCALE_FLOOR * magnitude if deviation <= NOISE * magnitude else 0.0
+    return shift, max(deviation, floor) or 1.0
 
 
 @settings(deadline=None)
@@ -82,7 +83,8 @@ def test_window_scale_inverse_maps_each_quantile_when_values_have_three_dimensio
         pytest.param([0.0] * 6, [0] * 6, 0.0, 1.0, id="nothing observed"),
         pytest.param([0.0, 0, 0, 8, 0, 0], [0, 0, 0, 1, 0, 0], 8.0, 0.008, id="one observed"),
         pytest.param([0.0, 0, 0, 0, 0, 6], [1] * 6, 3.0, 3.0, id="mostly zeros"),
-        pytest.param([1e6, 1e6 + 1], [1, 1], 1e6 + 0.5, 1000.0005, id="spread below the floor"),
+        pytest.param([1e6, 1e6 + 2e-6], [1, 1], 1e6 + 1e-6, 1000.0, id="noise"),
+        pytest.param([1e6, 1e6 + 8], [1, 1], 1e6 + 4, 4.0, id="a meter that counts"),
         pytest.param([9.0, 1, 0, 0, 3, 0], [1, 1, 0, 0, 1, 0], 2.0, 3.0, id="gaps passed over"),
     ],
 )
@@ -102,7 +104,7 @@ def test_window_scale_follows_units_when_floor_does_not_bind(factor: float, leve
     mask = torch.from_numpy(rng.random((4, 12)) > 0.2)
     values = torch.from_numpy(rng.normal(size=(4, 12)))
     other = (factor * values + level) * mask
-    assert (other.abs().mean(1) * SCALE_FLOOR < 0.3 * factor).all()
+    assert (other.abs().mean(1) * NOISE < 0.3 * factor).all()
     one, two = window_scale(values * mask, mask, 4), window_scale(other, mask, 4)
     torch.testing.assert_close(two.shift, factor * one.shift + level)
     torch.testing.assert_close(two.scale, factor * one.scale)
