@@ -25,15 +25,18 @@ MISSING = ("", "NaN", "nan", "NA", "null", "NULL")
 # Errors are squared, and levels exponentiated: numbers beyond this would overflow a double there.
 LARGEST_VALUE = 1e100
 SAMPLE_ROWS = 1000
+# Cells that are no times in a column that is taken for one of times all the same.
+MOST_FAULTY = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What the sampled cells of one column can be read as."""
+    """What the sampled cells of one column can be read as; `mostly_time` where a few cannot."""
 
     number: bool
     whole: bool
     time: bool
+    mostly_time: bool = False
 
 
 ReadText = Callable[[Sequence[str]], pd.DataFrame]
@@ -132,7 +135,8 @@ def find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
         candidates = [named] if named else candidates
     if not candidates:
         named = by_name(open_kinds, TIME_NAMES)
-        candidates = [named] if named else []
+        mostly = [name for name, kind in open_kinds.items() if kind.mostly_time]
+        candidates = [named] if named else mostly
     if len(candidates) != 1:
         found = f"could be {listed(candidates)}" if candidates else "was not found"
         raise FaultError(
@@ -241,8 +245,22 @@ def kind_of(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind
     except DataError:
         # More than one format reads the sample; all rows together will tell which.
         return Kind(number=number, whole=whole, time=True)
-    time = not isinstance(parsed, int) and not parsed.integer
-    return Kind(number=number, whole=whole, time=time)
+    if isinstance(parsed, int):
+        return Kind(number=number, whole=whole, time=False, mostly_time=_mostly_times(observed))
+    return Kind(number=number, whole=whole, time=not parsed.integer)
+
+
+def _mostly_times(cells: pd.Series[str]) -> bool:
+    """Whether but a few cells are times, as above a footer or beside a day that there is not."""
+    for _ in range(min(MOST_FAULTY, len(cells) - 1) + 1):
+        try:
+            parsed = parse_times(cells)
+        except DataError:
+            return True
+        if not isinstance(parsed, int):
+            return not parsed.integer
+        cells = cells.drop(index=cells.index[parsed])
+    return False
 
 
 def by_name(columns: dict[str, Kind] | dict[str, None], names: Sequence[str]) -> str | None:
