@@ -153,7 +153,7 @@ class ModelSpec:
 
     @property
     def least(self) -> float:
-        """The bound that the user has set to all forecasts."""
+        """The bound of all forecasts, by the data or by the user."""
         return 0.0 if self.nonnegative else -math.inf
 
     @property

@@ -176,7 +176,7 @@ def assert_blind_to_future(
 
 
 # An ensemble, one that is fed the truth, and one that draws; with --full one of each make-up.
-# `rnnforecast selftest`, which is tested, tries all.
+# `rnnforecast selftest`, which is tested, compares the forecasts of all.
 USUAL = ("gru", "seq2seq-gru", "deepar")
 KINDS = {
     (
@@ -195,7 +195,7 @@ def test_backtest_is_bit_equal_when_everything_after_cutoffs_changes(
     """The cutoffs between the first and the last are tried with one model, with --full with all."""
     full = request.config.getoption("--full")
     if model not in USUAL and not full:
-        pytest.skip("with --full only: selftest tries it, too")
+        pytest.skip("with --full only; selftest compares its forecasts")
     every = model == "gru" or full
     assert_blind_to_future(tmp_path, model, range(0, CUTOFFS, 1 if every else CUTOFFS - 1))
 

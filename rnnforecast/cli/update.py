@@ -26,8 +26,8 @@ def update(
         bool,
         typer.Option(
             "--allow-loss",
-            help="Go on where series are gone or end earlier than they did, as in a file that was "
-            "cut off.",
+            help="Go on where series are gone, end earlier than they did, as in a file that was "
+            "cut off, or hold less than half of what the model keeps of them.",
         ),
     ] = False,
     guard: Annotated[

@@ -30,6 +30,7 @@ class Cells:
         source: Its bytes.
         separator: Between cells.
         decimal: The decimal mark.
+        decimal_asked: Whether the user has named it.
         header: The names of the columns.
         sample: The first rows, as text.
     """
@@ -37,6 +38,7 @@ class Cells:
     source: Source
     separator: str
     decimal: str
+    decimal_asked: bool
     header: list[str]
     sample: pd.DataFrame
 
@@ -75,7 +77,14 @@ def find_dialect(source: Source, asked: DataConfig) -> Cells:
     separator = asked.separator or find_separator(source)
     header, sample = _sample(source, separator)
     decimal = asked.decimal or _find_decimal(sample, separator)
-    return Cells(source=source, separator=separator, decimal=decimal, header=header, sample=sample)
+    return Cells(
+        source=source,
+        separator=separator,
+        decimal=decimal,
+        decimal_asked=asked.decimal is not None,
+        header=header,
+        sample=sample,
+    )
 
 
 def _sample(source: Source, separator: str) -> tuple[list[str], pd.DataFrame]:
@@ -121,21 +130,23 @@ def _find_decimal(sample: pd.DataFrame, separator: str) -> str:
     return "," if comma and not point else "."
 
 
-def marked_thousands(sample: pd.DataFrame, names: Sequence[str], decimal: str) -> Iterator[Marked]:
+def marked_thousands(cells: Cells, names: Sequence[str]) -> Iterator[Marked]:
     """Of each column whose decimal marks all stand before three digits, as those of thousands do.
 
     Only where others of its numbers have none, so that fractions would have to end there, or where
-    the mark is a comma, which is as often one of thousands.
+    the mark is a comma, which is as often one of thousands; never where the user has named it.
     """
-    mark = re.escape(decimal)
+    if cells.decimal_asked:
+        return
+    mark, sample = re.escape(cells.decimal), cells.sample
     # All columns at once, and fewer rows of many, as there may be thousands.
     sample = sample[: max(MARKED_ROWS, MARKED_CELLS // len(names))]
-    cells = pd.Series(sample[list(names)].to_numpy().ravel(), dtype="str").str.strip()
+    texts = pd.Series(sample[list(names)].to_numpy().ravel(), dtype="str").str.strip()
     shape = -1, len(names)
-    marked = cells.str.contains(decimal, regex=False).to_numpy().reshape(shape)
-    plain = cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}").to_numpy().reshape(shape)
-    whole = cells.str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+").to_numpy().reshape(shape)
-    told = plain.any(0) | (decimal == ",")
+    marked = texts.str.contains(cells.decimal, regex=False).to_numpy().reshape(shape)
+    plain = texts.str.fullmatch(r"[+-]?[1-9]\d{0,2}").to_numpy().reshape(shape)
+    whole = texts.str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({mark}\d{{3}})+").to_numpy().reshape(shape)
+    told = plain.any(0) | (cells.decimal == ",")
     doubtful = (marked.sum(0) >= 3) & told & (whole | ~marked).all(0)
     for place in np.flatnonzero(doubtful).tolist():
         first = int(np.argmax(marked[:, place]))

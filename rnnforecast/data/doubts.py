@@ -274,8 +274,8 @@ def _unordered(series: Series) -> Iterator[Fault]:
 
 def _thousands(series: Series) -> Iterator[Fault]:
     """Numbers that are read as fractions though they may be whole."""
-    config = series.rows.config
-    sample, decimal = series.rows.cells.sample, str(config.decimal)
-    for row, name, text in marked_thousands(sample, config.target_columns, decimal):
+    cells = series.rows.cells
+    remedy = f"write the numbers without such marks, else pass --decimal '{cells.decimal}'"
+    for row, name, text in marked_thousands(cells, series.rows.config.target_columns):
         problem = f"'{text}' may be a whole number with a mark of thousands"
-        yield Fault(row, problem, "write the numbers without such marks", name)
+        yield Fault(row, problem, remedy, name)

@@ -151,11 +151,10 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
 
 def _fractions(rows: Rows) -> Iterator[str]:
     """Which numbers were read as fractions though their marks may be those of thousands."""
-    names, decimal = rows.config.target_columns, str(rows.config.decimal)
-    for _, name, text in marked_thousands(rows.cells.sample, names, decimal):
+    for _, name, text in marked_thousands(rows.cells, rows.config.target_columns):
         yield (
             f"'{text}' in column '{name}' is read as a fraction; if its mark is of thousands, "
-            "write the numbers without such marks"
+            f"write the numbers without such marks, else pass --decimal '{rows.cells.decimal}'"
         )
 
 

@@ -25,7 +25,7 @@ MISSING = ("", "NaN", "nan", "NA", "null", "NULL")
 # Errors are squared, and levels exponentiated: numbers beyond this would overflow a double there.
 LARGEST_VALUE = 1e100
 SAMPLE_ROWS = 1000
-# Cells that are no times in a column that is taken for one of times all the same.
+# Cells that may be no times in a column that is taken for one of times, and one of how many.
 MOST_FAULTY = 4
 
 
@@ -118,13 +118,15 @@ def _check_named(columns: Sequence[str], asked: DataConfig) -> None:
 
 
 def find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
-    """The column of times, whole numbers where no column reads as times.
+    """The column of times, but for a few cells; of whole numbers where no column reads as times.
 
     Raises:
         DataError: None or several could be it.
     """
     open_kinds = {name: kind for name, kind in kinds.items() if name not in exclude}
     candidates = [name for name, kind in open_kinds.items() if kind.time]
+    if not candidates:
+        candidates = [name for name, kind in open_kinds.items() if kind.mostly_time]
     if not candidates:
         candidates = [name for name, kind in open_kinds.items() if kind.whole]
         named = by_name(dict.fromkeys(candidates), TIME_NAMES)
@@ -135,8 +137,7 @@ def find_time(kinds: dict[str, Kind], exclude: Sequence[str | None]) -> str:
         candidates = [named] if named else candidates
     if not candidates:
         named = by_name(open_kinds, TIME_NAMES)
-        mostly = [name for name, kind in open_kinds.items() if kind.mostly_time]
-        candidates = [named] if named else mostly
+        candidates = [named] if named else []
     if len(candidates) != 1:
         found = f"could be {listed(candidates)}" if candidates else "was not found"
         raise FaultError(
@@ -251,8 +252,8 @@ def kind_of(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind
 
 
 def _mostly_times(cells: pd.Series[str]) -> bool:
-    """Whether but a few cells are times, as above a footer or beside a day that there is not."""
-    for _ in range(min(MOST_FAULTY, len(cells) - 1) + 1):
+    """Whether all cells but a few are times: there is a footer, or a day that does not exist."""
+    for _ in range(min(MOST_FAULTY, len(cells) // MOST_FAULTY) + 1):
         try:
             parsed = parse_times(cells)
         except DataError:

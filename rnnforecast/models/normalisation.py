@@ -9,11 +9,13 @@ from torch import Tensor
 
 from rnnforecast.config import Typical
 
-# A spread up to this share of the level counts as none: what arithmetic leaves is not blown up to
-# signal.
-NOISE = 1e-9
+# Roundings of the level up to which a spread counts as none: they are not blown up to signal.
+NOISE = 64
 # The share that stands for none: by nothing, what follows a constant would be infinitely far away.
 SCALE_FLOOR = 1e-3
+# Of the scale, how far from the shift a value may lie: what follows a window that hardly varies may
+# be any number of scales away, and outweigh all others.
+FARTHEST = 1e4
 # From so many observations on, a window's own spread is all that counts.
 ENOUGH = 5
 NOTHING_TYPICAL = Typical()
@@ -26,8 +28,8 @@ class WindowScale(NamedTuple):
     scale: Tensor
 
     def apply(self, values: Tensor) -> Tensor:
-        """Values [batch, step] on the window's scale, in single precision."""
-        return ((values - self.shift) / self.scale).to(torch.float32)
+        """Values [batch, step] on the window's scale, in single precision, none past `FARTHEST`."""
+        return ((values - self.shift) / self.scale).clamp(-FARTHEST, FARTHEST).to(torch.float32)
 
     def inverse(self, values: Tensor) -> Tensor:
         """Values [batch, step, ...] of the window's scale in its own units again."""
@@ -43,8 +45,8 @@ def window_scale(
 
     The shift is the mean of the last season (without one, the last value), so that it follows the
     level but not the season; the scale is the mean absolute deviation from it, or a thousandth of
-    the mean magnitude where that is at most a billionth of it. A logarithm's spread is a share of
-    the level already.
+    the mean magnitude where that is no more than roundings leave. A logarithm's spread is a share
+    of the level already.
 
     One observation says nothing of a spread, and a few say little: their floor is the share that is
     typical of the training series, less by a quarter for each observation after the first, so that
@@ -66,7 +68,8 @@ def window_scale(
     deviation = ((values - shift).abs() * observed).sum(1, keepdim=True) / count
     level = 1.0 if log else values.abs().sum(1, keepdim=True) / count
     borrowed = typical.share * ((ENOUGH - count) / (ENOUGH - 1))
-    least = SCALE_FLOOR * (deviation <= NOISE * level).to(deviation)
+    noise = NOISE * torch.finfo(values.dtype).eps
+    least = SCALE_FLOOR * (deviation <= noise * level).to(deviation)
     floor = level * torch.maximum(borrowed, least) * observed.any(1, keepdim=True)
     scale = torch.maximum(deviation, floor)
     return WindowScale(shift, torch.where(scale > 0, scale, typical.spread))

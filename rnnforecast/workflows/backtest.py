@@ -257,8 +257,11 @@ def _fit(
                 contender, factors, config.model.levels, setup.origins.stride
             )
 
-    for asked, settings in zip(setup.configs, request.settings, strict=True):
-        config = suited_to(asked, known, settings, reporter)
+    configs = [
+        suited_to(asked, known, settings, reporter)
+        for asked, settings in zip(setup.configs, request.settings, strict=True)
+    ]
+    for config, settings in zip(configs, request.settings, strict=True):
         if not rank:
             reporter.note(f"{describe_config(config)}; on {device.type}")
             tell_of_kernels(config, device, reporter)
@@ -270,4 +273,5 @@ def _fit(
             forecaster = refit(known, config, device, reporter, scored, replaceable=False)
         enter(validated, forecaster, config)
     for baseline in setup.baselines:
-        enter(baseline, baseline, setup.configs[0])
+        bounded = replace(baseline, least=configs[0].model.least)
+        enter(bounded, bounded, configs[0])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rnnforecast.arrays import IntArray
 from rnnforecast.artifact import Artifact, load_artifact
 from rnnforecast.data.ahead import template
 from rnnforecast.data.panel import Panel
@@ -65,7 +66,12 @@ def forecast(
         yield from _tables(artifact.forecaster, panel, alias, as_template, reporter)
         return
     table = read_and_encode(source, artifact, sides, reporter, config.windows.lookback)
-    _tell_of_lost(table.panel, artifact.panel, reporter)
+    short = shortened(table.panel, artifact.panel)
+    if len(short) and not as_template:
+        reporter.warning(
+            f"{some_series(table.panel, short)} shorter than half of what the model keeps of them, "
+            "and forecast by what is there alone; pass their whole history"
+        )
     with naming(table):
         yield from _tables(artifact.forecaster, table.panel, alias, as_template, reporter)
 
@@ -83,16 +89,12 @@ def _tables(
     return end_forecasts(forecaster, panel, alias, reporter)
 
 
-def _tell_of_lost(panel: Panel, kept: Panel, reporter: Reporter) -> None:
-    """Warn of series of which less is there than half of what the model has kept to read."""
+def shortened(panel: Panel, kept: Panel) -> IntArray:
+    """The series of which less is there than half of what a model has kept, as in a file of their
+    newest rows alone."""
     before = dict(zip(kept.ids, kept.lengths, strict=True))
     least = np.array([before.get(name, 0) for name in panel.ids]) / 2
-    short = np.flatnonzero(panel.lengths < least)
-    if len(short):
-        reporter.warning(
-            f"{some_series(panel, short)} shorter than half of what the model has kept of them, "
-            "and forecast by what is there alone; pass their whole history"
-        )
+    return np.flatnonzero(panel.lengths < least)
 
 
 def read_and_encode(

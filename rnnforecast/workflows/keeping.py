@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -199,7 +199,9 @@ def write_run(
         forecasts = stored_forecasts(forecaster, tail, reporter)
     tables = zip(TABLES, (forecasts, metrics, history), strict=True)
     contents = {directory / name: to_csv(content).encode() for name, content in tables}
-    same_values = scored.config.model == forecaster.config.model
+    # Weights for plain values are of no use on logarithms; a bound on forecasts changes none.
+    bounded = replace(scored.config.model, nonnegative=forecaster.config.model.nonnegative)
+    same_values = bounded == forecaster.config.model
     artifact = Artifact(
         forecaster=forecaster, panel=tail, record=record, scored=scored if same_values else None
     )

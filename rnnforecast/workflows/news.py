@@ -18,13 +18,11 @@ from rnnforecast.data.reading import Table
 from rnnforecast.errors import ArtifactError, ConfigError, DataError
 from rnnforecast.evaluation.metrics import COMPARISONS, metrics_for
 from rnnforecast.forecaster import Forecaster
+from rnnforecast.workflows.forecast import shortened
 from rnnforecast.workflows.keeping import digest_of
 from rnnforecast.workflows.reporting import Reporter
 
 NAMED = 5
-# Of what a model keeps of a series, the share that must still be there, as in a file of its newest
-# years; one of its newest rows alone holds less.
-LEAST_KEPT = 0.5
 UNFIT = (
     ConfigError,
     LookupError,
@@ -116,7 +114,7 @@ class News:
         added: Series that the model was not given.
         vanished: Series that it was given and the table lacks.
         earlier: Series that end before they did.
-        beheaded: Series of which most of what the model keeps is not there.
+        shortened: Series of which less is there than half of what the model keeps.
         anything: Whether a series is new or ends later than it did, or values were corrected.
     """
 
@@ -124,7 +122,7 @@ class News:
     added: tuple[str, ...]
     vanished: tuple[str, ...]
     earlier: tuple[str, ...]
-    beheaded: tuple[str, ...]
+    shortened: tuple[str, ...]
     anything: bool
 
 
@@ -139,9 +137,6 @@ def find_news(stored: Stored, table: Table) -> News:
     ended = older.times(former, older.lengths[former] - 1)
     first_unseen = np.full(len(panel), np.iinfo(np.int64).min)
     first_unseen[known] = older.times(former, older.lengths[former] - stored.unseen[former])
-    begins = np.full(len(older), np.iinfo(np.int64).min)
-    begins[former] = panel.times(known, np.zeros_like(known))
-    gone = steps_before(older, begins)[former] > (1 - LEAST_KEPT) * older.lengths[former]
     there = set(panel.ids)
     added = tuple(name for name in panel.ids if name not in places)
     vanished = tuple(name for name in older.ids if name not in there)
@@ -151,7 +146,7 @@ def find_news(stored: Stored, table: Table) -> News:
         added=added,
         vanished=vanished,
         earlier=tuple(panel.ids[place] for place in known[ends < ended]),
-        beheaded=tuple(panel.ids[place] for place in known[gone]),
+        shortened=tuple(panel.ids[place] for place in shortened(panel, older)),
         anything=bool(added) or bool((ends > ended).any()) or corrected,
     )
 
@@ -178,7 +173,7 @@ def tell_of_news(news: News, table: Table, reporter: Reporter, *, allow_loss: bo
         for what, names in (
             ("series of the model are not there", news.vanished),
             ("series end earlier than in the data of the last run", news.earlier),
-            ("series lack most of what the model has kept of them", news.beheaded),
+            ("series hold less than half of what the model keeps of them", news.shortened),
         )
         if names
     ]

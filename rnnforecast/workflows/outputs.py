@@ -48,6 +48,11 @@ def end_forecasts(
     check_forecast_names(config.data, [name], config.model.levels)
     panel = panel.tail(config.windows.lookback)
     check_values(panel, config.model)
+    if config.model.nonnegative and (fault := panel.first_where(panel.values < 0)):
+        (reporter or Mute()).note(
+            f"series '{fault[0]}' has the value {fault[1]:g}, but no forecast of the model is "
+            "below 0; train with --no-nonnegative to lift that"
+        )
     far = np.zeros(len(panel), dtype=bool)
     for first in range(0, len(panel), AT_ONCE):
         part = panel.part(first, first + AT_ONCE)

@@ -63,7 +63,8 @@ class UpdateRequest:
         directory: Where the model is.
         path: The file, "-" for standard input; or several, as one table.
         sides: Files beside it, with covariates.
-        allow_loss: Whether series may be gone, or end earlier than they did.
+        allow_loss: Whether series may be gone, end earlier than they did, or hold less than half of
+            what the model keeps of them.
         guard: Whether the weights that were there stay where the newer ones forecast worse.
         retrain_after: Updates after which the next one trains from scratch; None: never.
         drift: How many times the error of when it was trained from scratch the model may make on

@@ -380,3 +380,16 @@ def test_backtest_scores_counts_when_most_are_zero(tmp_path: Path) -> None:
     assert (metrics["n"] == 40).all()
     assert metrics[["mae", "smape", "mase", "crps"]].notna().all(axis=None)
     assert (output["sales"] == 0).mean() > 0.8
+
+
+def test_backtest_bounds_baselines_by_what_is_known_when_values_fall_below_zero(
+    tmp_path: Path,
+) -> None:
+    values = [*(float(step % 5) for step in range(36)), *[-5.0] * 8]
+    lines = [f"{step},{value}\n" for step, value in enumerate(values)]
+    (tmp_path / "falls.csv").write_text("ds,y\n" + "".join(lines))
+    flags = ["--horizon", "4", "--windows", "2", "--season", "5", *TINY, "--refit", "1"]
+    run = run_here(tmp_path, "backtest", "falls.csv", *flags, "--output", "o.csv")
+    assert run.code == 0, run.stderr
+    naive = pd.read_csv(tmp_path / "o.csv")["naive"].tolist()
+    assert naive == [0.0] * 4 + [-5.0] * 4

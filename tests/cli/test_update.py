@@ -94,7 +94,7 @@ def test_forecast_warns_of_series_that_have_lost_their_history(place: Path) -> N
         (place / "few.csv").write_text("".join([lines[0], *lines[1:][-kept:]]))
         run = run_here(place, "forecast", "d", "few.csv")
         assert run.code == 0, run.stderr
-        assert ("shorter than half of what the model has kept" in run.stderr) == warned
+        assert ("shorter than half of what the model keeps" in run.stderr) == warned
 
 
 def test_update_reads_a_pipe_and_compressed_data_when_given_a_dash(place: Path) -> None:

@@ -143,3 +143,4 @@ def test_reading_notes_commas_before_three_digits_each_and_takes_points_for_deci
     other = commas.replace("1,108", "0,108")
     for text in (other, commas.replace(",", ".")):
         assert not parse_table(Source("f.csv", text.encode()), DataConfig()).notes
+    assert not parse_table(Source("f.csv", commas.encode()), DataConfig(decimal=",")).notes

@@ -10,9 +10,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rnnforecast.config import Typical
-from rnnforecast.models.normalisation import ENOUGH, NOISE, SCALE_FLOOR, WindowScale, window_scale
+from rnnforecast.models.normalisation import (
+    ENOUGH,
+    FARTHEST,
+    NOISE,
+    SCALE_FLOOR,
+    WindowScale,
+    window_scale,
+)
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
+
+EPSILON = torch.finfo(torch.float64).eps
 
 
 @st.composite
@@ -33,7 +42,8 @@ def naive_scale(values: list[float], season: int) -> tuple[float, float]:
     shift = sum(values[-season:]) / len(values[-season:])
     deviation = sum(abs(value - shift) for value in values) / len(values)
     magnitude = sum(abs(value) for value in values) / len(values)
-    floor = SCALE_FLOOR * magnitude if deviation <= NOISE * magnitude else 0.0
+    noise = NOISE * EPSILON * magnitude
+    floor = SCALE_FLOOR * magnitude if deviation <= noise else 0.0
     return shift, max(deviation, floor) or 1.0
 
 
@@ -83,7 +93,7 @@ def test_window_scale_inverse_maps_each_quantile_when_values_have_three_dimensio
         pytest.param([0.0] * 6, [0] * 6, 0.0, 1.0, id="nothing observed"),
         pytest.param([0.0, 0, 0, 8, 0, 0], [0, 0, 0, 1, 0, 0], 8.0, 0.008, id="one observed"),
         pytest.param([0.0, 0, 0, 0, 0, 6], [1] * 6, 3.0, 3.0, id="mostly zeros"),
-        pytest.param([1e6, 1e6 + 2e-6], [1, 1], 1e6 + 1e-6, 1000.0, id="noise"),
+        pytest.param([1e6, 1e6 + 1e-8], [1, 1], 1e6, 1000.0, id="noise"),
         pytest.param([1e6, 1e6 + 8], [1, 1], 1e6 + 4, 4.0, id="a meter that counts"),
         pytest.param([9.0, 1, 0, 0, 3, 0], [1, 1, 0, 0, 1, 0], 2.0, 3.0, id="gaps passed over"),
     ],
@@ -104,10 +114,19 @@ def test_window_scale_follows_units_when_floor_does_not_bind(factor: float, leve
     mask = torch.from_numpy(rng.random((4, 12)) > 0.2)
     values = torch.from_numpy(rng.normal(size=(4, 12)))
     other = (factor * values + level) * mask
-    assert (other.abs().mean(1) * NOISE < 0.3 * factor).all()
+    assert (other.abs().mean(1) * NOISE * EPSILON < 0.3 * factor).all()
     one, two = window_scale(values * mask, mask, 4), window_scale(other, mask, 4)
     torch.testing.assert_close(two.shift, factor * one.shift + level)
     torch.testing.assert_close(two.scale, factor * one.scale)
+
+
+def test_window_scale_bounds_what_follows_when_a_window_hardly_varies() -> None:
+    """A meter that starts again at 5 must not outweigh all else."""
+    values = 1e9 + torch.arange(12, dtype=torch.float64)[None]
+    scale = window_scale(values, torch.ones(1, 12, dtype=torch.bool), 1)
+    assert scale.scale.item() == 5.5
+    later = torch.tensor([[1e9 + 22, 5.0]], dtype=torch.float64)
+    assert scale.apply(later).tolist() == [[2.0, -FARTHEST]]
 
 
 TYPICAL = Typical(share=0.2, spread=3.0)

@@ -71,6 +71,20 @@ def test_end_forecasts_warn_of_intervals_far_from_the_values_when_levels_have_ch
     assert warning.startswith("1 of 3 series ('s2') is forecast with intervals that reach more")
 
 
+@pytest.mark.parametrize("bounded", [False, True])
+def test_end_forecasts_say_so_when_values_are_below_a_bound(bounded: bool) -> None:
+    heard: list[str] = []
+    reporter = Mute()
+    reporter.note = heard.append  # type: ignore[method-assign]
+    forecaster = make_artifact().forecaster
+    config = forecaster.config
+    config = replace(config, model=replace(config.model, nonnegative=bounded))
+    panel = make_panel([5.0, 3.0, 2.0, 4.0], [5.0, -3.0, 2.0, 4.0])
+    list(end_forecasts(replace(forecaster, config=config), panel, reporter=reporter))
+    said = "series 's1' has the value -3, but no forecast of the model is below 0"
+    assert [note.startswith(said) for note in heard] == [True] * bounded
+
+
 def test_stored_forecasts_are_one_table_when_series_come_in_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -266,14 +267,15 @@ def test_update_refuses_the_newest_rows_alone_and_takes_those_of_a_rolling_expor
     model: Path,
 ) -> None:
     """The rows of a night in place of the whole data would leave the model without a memory."""
-    before, whole = contents(model), rows(2)
+    before, whole = contents(model), rows(15)
     ahead = whole.groupby("unique_id").cumcount(ascending=False)
-    with pytest.raises(DataError, match="lack most of what the model has kept of them: 'a', 'b'"):
+    with pytest.raises(
+        DataError, match="hold less than half of what the model keeps of them: 'a', 'b'"
+    ):
         go(model, whole[ahead < 2])
     assert contents(model) == before
     kept = read(model).panel.lengths.max()
-    _, heard = go(model, whole[ahead < kept])
-    assert not any("kept" in warning for warning in heard.warnings)
+    go(model, whole[ahead < kept])
     assert read(model).panel.lengths.max() == kept
 
 
@@ -513,7 +515,18 @@ def test_find_news_counts_nothing_of_a_new_series_as_seen(model: Path) -> None:
     news = find_news(read_record(artifact), workflow.read_as_trained(open_source(path), artifact))
     assert news.seen.tolist() == [length - HORIZON for length in LENGTHS.values()] + [0]
     assert (news.added, news.vanished, news.earlier) == (("n",), (), ())
-    assert (news.beheaded, news.anything) == ((), True)
+    assert (news.shortened, news.anything) == ((), True)
+
+
+def test_update_goes_on_from_the_scored_weights_when_the_last_fit_lifted_a_bound(
+    tmp_path: Path,
+) -> None:
+    data = rows()
+    data.loc[data.index[-1], "y"] = -2.0
+    directory = fitted(tmp_path / "d", data, replace(SETTINGS, log=False, epochs=1))
+    assert not read(directory).forecaster.config.model.nonnegative
+    _, heard = go(directory, rows(8), drift=math.inf)
+    assert heard.titles[0] == "updating gru"
 
 
 def test_update_goes_on_when_drift_is_infinite(model: Path) -> None:
