@@ -71,6 +71,7 @@ def fit_forecaster(
         DataError: No series has two values.
         TrainingError: Training diverged.
     """
+    release_freed_memory()
     generator = seed_everything(config.training.seed)
     network, train = prepared(panel, config, device, ends, initial)
     release_freed_memory()
