@@ -25,8 +25,8 @@ MISSING = ("", "NaN", "nan", "NA", "null", "NULL")
 # Errors are squared, and levels exponentiated: numbers beyond this would overflow a double there.
 LARGEST_VALUE = 1e100
 SAMPLE_ROWS = 1000
-# Cells that may be no times in a column that is taken for one of times, and one of how many.
-MOST_FAULTY = 4
+# Cells that may be no times in a column that is taken for one of times, and their share of all.
+MOST_FAULTY, FAULTY_SHARE = 4, 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +253,7 @@ def kind_of(cells: pd.Series[str], missing: Sequence[str], decimal: str) -> Kind
 
 def _mostly_times(cells: pd.Series[str]) -> bool:
     """Whether all cells but a few are times: there is a footer, or a day that does not exist."""
-    for _ in range(min(MOST_FAULTY, len(cells) // MOST_FAULTY) + 1):
+    for _ in range(min(MOST_FAULTY, int(FAULTY_SHARE * len(cells))) + 1):
         try:
             parsed = parse_times(cells)
         except DataError:

@@ -90,8 +90,10 @@ def _tables(
 
 
 def shortened(panel: Panel, kept: Panel) -> IntArray:
-    """The series of which less is there than half of what a model has kept, as in a file of their
-    newest rows alone."""
+    """The series that hold less than half of what a model has kept of them [series].
+
+    As in a file of their newest rows alone; one that the model has not kept is none of them.
+    """
     before = dict(zip(kept.ids, kept.lengths, strict=True))
     least = np.array([before.get(name, 0) for name in panel.ids]) / 2
     return np.flatnonzero(panel.lengths < least)

@@ -16,7 +16,7 @@ from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import check_names, forecast_table, interval_names
 from rnnforecast.forecaster import Forecaster, check_values
 from rnnforecast.workflows.covariates import check_known
-from rnnforecast.workflows.reporting import Mute, Reporter, some_series
+from rnnforecast.workflows.reporting import MUTE, Reporter, some_series
 
 # What a run writes beside its model file, in this order.
 TABLES = ("forecasts.csv", "metrics.csv", "history.csv")
@@ -30,7 +30,7 @@ def end_forecasts(
     forecaster: Forecaster,
     panel: Panel,
     alias: str | None = None,
-    reporter: Reporter | None = None,
+    reporter: Reporter = MUTE,
 ) -> Iterator[pd.DataFrame]:
     """The forecast after the last value of each series, a table of some series after the other.
 
@@ -49,7 +49,7 @@ def end_forecasts(
     panel = panel.tail(config.windows.lookback)
     check_values(panel, config.model)
     if config.model.nonnegative and (fault := panel.first_where(panel.values < 0)):
-        (reporter or Mute()).note(
+        reporter.note(
             f"series '{fault[0]}' has the value {fault[1]:g}, but no forecast of the model is "
             "below 0; train with --no-nonnegative to lift that"
         )
@@ -61,7 +61,7 @@ def end_forecasts(
         far[index.series] = _far(quantiles, part)
         yield forecast_table(panel, index, {name: quantiles}, config.model.levels, config.data)
     if far.any():
-        (reporter or Mute()).warning(
+        reporter.warning(
             f"{some_series(panel, np.flatnonzero(far))} forecast with intervals that reach more "
             f"than {FAR} times the range of the values read beyond them, as after a change of "
             "level: do not rely on these"
@@ -80,7 +80,7 @@ def _far(quantiles: FloatArray, panel: Panel) -> BoolArray:
 
 
 def stored_forecasts(
-    forecaster: Forecaster, panel: Panel, reporter: Reporter | None = None
+    forecaster: Forecaster, panel: Panel, reporter: Reporter = MUTE
 ) -> pd.DataFrame:
     """All of them as a run directory holds them: no row where too little is known ahead."""
     config = forecaster.config

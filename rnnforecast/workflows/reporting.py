@@ -51,6 +51,9 @@ class Mute:
         return nullcontext(lambda record, epochs: None)
 
 
+MUTE = Mute()
+
+
 def some_series(panel: Panel, chosen: IntArray) -> str:
     """How many of the series these are, with the first names, and the verb."""
     names = ", ".join(f"'{panel.ids[place]}'" for place in chosen[:NAMED_SERIES])
