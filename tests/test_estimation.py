@@ -1,4 +1,4 @@
-"""What a fit starts from: which windows tell the skip of each member where to start."""
+"""What a fit starts from and is drawn back to, by the windows that tell either."""
 
 from __future__ import annotations
 
@@ -191,3 +191,51 @@ def test_fit_forecaster_forecasts_a_season_on_a_line_when_it_has_hardly_learned(
     forecaster, _ = fit_forecaster(panel, config, device=CPU)
     median = forecaster.predict(panel)[0, :, 2]
     np.testing.assert_allclose(median, values[84:], rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(("log", "rate"), [(False, 0.03), (True, 0.03), (False, 0.3), (False, 1.0)])
+@pytest.mark.parametrize("ends", [[38, 2, 13], [35, 2, 10], [20, 2, 6]], ids=str)
+def test_fit_forecaster_is_drawn_to_its_start_as_far_as_held_out_windows_tell(
+    ends: list[int], log: bool, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop over their steps; one time is half believed, several more than that."""
+    monkeypatch.setattr(estimation, "prediction_batch", lambda windows: 4)
+    config = run_config((7, 5), log=log)
+    config = replace(config, training=short_training(epochs=4, learning_rate=rate))
+    panel = ragged()
+    network = fit_forecaster(panel, config, device=CPU, ends=np.array(ends))[0].network
+    found = float(network.shrinkage)
+    network.shrinkage.zero_()
+    errors = np.zeros(11)
+    for place, end in enumerate(ends):
+        series = np.log(panel.series(place)) if log else panel.series(place)
+        for cutoff in range(end, len(series) - HORIZON + 1):
+            past = np.full(LOOKBACK, np.nan)
+            past[-min(cutoff, LOOKBACK) :] = series[max(0, cutoff - LOOKBACK) : cutoff]
+            mask = torch.from_numpy(~np.isnan(past))[None]
+            values = torch.from_numpy(np.nan_to_num(past))[None]
+            with torch.no_grad():
+                median = network.quantiles(values, mask)[0, :, 2]
+                start = network.started(values, mask)[0]
+            scale = window_scale(values, mask, SEASONS[0], log).scale.item()
+            for step, actual in enumerate(series[cutoff : cutoff + HORIZON]):
+                for tried in range(11) if not np.isnan(actual) else ():
+                    drawn = median[step] + tried / 10 * (start[step] - median[step])
+                    errors[tried] += abs(float(drawn) - actual) / scale
+    held_out = [length - end for length, end in zip(panel.lengths, ends, strict=True)]
+    times = np.mean([count for count in held_out if count]) / HORIZON
+    best = np.argmax(errors <= 1.002 * errors.min())
+    assert found == pytest.approx(best / 10 * times / (times + 1))
+
+
+def test_fit_forecaster_is_not_drawn_back_when_nothing_is_held_out() -> None:
+    assert fit_forecaster(ragged(), run_config(), device=CPU)[0].network.shrinkage == 0
+
+
+def test_fit_forecaster_is_drawn_as_far_as_times_allow_when_training_has_spoilt_it() -> None:
+    config = replace(run_config(), training=short_training(learning_rate=3.0))
+    panel = make_panel([1.0, 4.0, 2.0, 3.0] * 22 + [1.0, 4.0])  # which the start forecasts
+    for end in (87, 60):
+        network = fit_forecaster(panel, config, device=CPU, ends=np.array([end]))[0].network
+        times = (90 - end) / HORIZON
+        assert float(network.shrinkage) == pytest.approx(times / (times + 1))

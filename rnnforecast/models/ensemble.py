@@ -26,10 +26,16 @@ class Ensemble(nn.Module):
     averaging quantiles; Oreshkin et al. 2020 on lookbacks). Each has its own first weights; all are
     fitted to the same windows.
 
+    What they forecast is drawn some way to what their skips started as, which errs in other ways
+    than what was learned (Bates & Granger 1969), and is safer where little can be.
+
     Attributes:
         members: Those that read most come first.
         drawing: Whether they draw random numbers, scheduled sampling (Bengio et al. 2015) apart.
+        shrinkage: How far, as a share of the way.
     """
+
+    shrinkage: Tensor
 
     def __init__(self, spec: ModelSpec, windows: WindowSpec) -> None:
         super().__init__()
@@ -39,6 +45,7 @@ class Ensemble(nn.Module):
         )
         self.members: list[ForecastNetwork] = nn.ModuleList(networks)  # type: ignore[assignment]
         self.drawing = spec.dropout > 0 or find_model(spec.model).samples
+        self.register_buffer("shrinkage", torch.zeros(()))
 
     def losses(
         self, values: Tensor, mask: Tensor, truth: Truth, inputs: Covariates | None = None
@@ -62,9 +69,9 @@ class Ensemble(nn.Module):
         return self._each(loss, drawing=drawing)
 
     def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
-        """The median over the members of each quantile, so that they stay in order.
+        """The median over the members of each quantile, so that they stay in order, drawn back.
 
-        Of an even number of members it is the mean of the middle two, rounded for counts.
+        All quantiles of a step move as far as the middle one; those of counts are rounded.
 
         Args:
             values: In units of the windows, 0 where missing [batch, lookback].
@@ -78,10 +85,18 @@ class Ensemble(nn.Module):
         def quantiles(member: ForecastNetwork) -> Tensor:
             return member.quantiles(values, mask, inputs)
 
-        forecasts = self._each(quantiles, drawing=self.drawing)
-        ordered = torch.stack(forecasts).sort(0).values
-        middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-        return middle.round() if self.members[0].head.counts else middle
+        forecast = _median(self._each(quantiles, drawing=self.drawing))
+        if self.shrinkage:
+            back = self.started(values, mask) - forecast[..., forecast.shape[2] // 2]
+            forecast = forecast + self.shrinkage * back[..., None]
+        return forecast.round() if self.members[0].head.counts else forecast
+
+    def started(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The median of what the members' skips forecast before they learned.
+
+        Takes values and mask [batch, lookback], returns [batch, horizon], in units of the windows.
+        """
+        return _median([member.started(values, mask) for member in self.members])
 
     def _each(
         self, function: Callable[[ForecastNetwork], Tensor], *, drawing: bool
@@ -90,6 +105,12 @@ class Ensemble(nn.Module):
         if drawing:
             return [function(member) for member in self.members]
         return together(function, self.members)
+
+
+def _median(forecasts: list[Tensor]) -> Tensor:
+    """That of each number; of an even number of members the mean of the middle two."""
+    ordered = torch.stack(forecasts).sort(0).values
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 class _Differentiated(torch.autograd.Function):

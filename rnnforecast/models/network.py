@@ -111,6 +111,16 @@ class ForecastNetwork(nn.Module):
         memory, skip, scale = self.read(values, mask, inputs)
         return self.decoder.quantiles(memory, skip, self.head, scale)
 
+    def started(self, values: Tensor, mask: Tensor) -> Tensor:
+        """What the skip alone forecast after values and mask [batch, lookback] before it learned.
+
+        Returns:
+            In units of the windows [batch, horizon].
+        """
+        values, mask, _ = self.newest(values, mask)
+        normalised, scale = self.normalise(values, mask)
+        return scale.inverse(self.skip.started(normalised))
+
     def newest(
         self, values: Tensor, mask: Tensor, inputs: Covariates | None = None
     ) -> tuple[Tensor, Tensor, Covariates | None]:

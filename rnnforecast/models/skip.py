@@ -40,6 +40,10 @@ class Skip(nn.Module, ABC):
     def forward(self, values: Tensor) -> Tensor:
         """From values [batch, lookback] to [batch, horizon]."""
 
+    @abstractmethod
+    def started(self, values: Tensor) -> Tensor:
+        """The same as it was before anything was learned."""
+
 
 def build_skip(lookback: int, horizon: int, seasons: Sequence[int]) -> Skip:
     """A map for each season of which a window shows two, or for the first one alone."""
@@ -88,6 +92,10 @@ class LinearSkip(Skip):
         weight = self.start + STEP_SHARE * self.change
         return functional.linear(values[:, -self.read :], weight, STEP_SHARE * self.bias)
 
+    def started(self, values: Tensor) -> Tensor:
+        """What the start alone makes of values [batch, lookback], [batch, horizon]."""
+        return functional.linear(values[:, -self.read :], self.start)
+
 
 class SeasonalSkips(Skip):
     """A linear skip for each season, mixed by how closely a window has kept to it so far.
@@ -130,5 +138,12 @@ class SeasonalSkips(Skip):
 
     def forward(self, values: Tensor) -> Tensor:
         """From values [batch, lookback] to [batch, horizon]."""
-        forecasts = torch.stack([skip(values) for skip in self.skips], dim=2)
-        return (forecasts * self.shares(values)[:, None]).sum(2)
+        return self._mixed(values, [skip(values) for skip in self.skips])
+
+    def started(self, values: Tensor) -> Tensor:
+        """The starts alone, mixed alike."""
+        return self._mixed(values, [skip.started(values) for skip in self.skips])
+
+    def _mixed(self, values: Tensor, forecasts: list[Tensor]) -> Tensor:
+        """One forecast [batch, horizon] of each season's."""
+        return (torch.stack(forecasts, dim=2) * self.shares(values)[:, None]).sum(2)

@@ -140,6 +140,7 @@ def refit(
             on_epoch=on_epoch,
             watch=watch,
         )
+    forecaster.network.shrinkage.copy_(before.network.shrinkage)
     if not replaceable or course.stop_reason != "time limit":
         return replace(forecaster, config=config)
     reporter.warning(

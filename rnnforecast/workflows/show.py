@@ -50,6 +50,7 @@ def _network(artifact: Artifact) -> list[tuple[str, Any]]:
         ("hidden size", spec.hidden_size if recurrent else None),
         ("layers", spec.num_layers if recurrent else None),
         ("segment length", spec.segment_length if recurrent else None),
+        ("shrinkage", round(float(network.shrinkage), 4)),
         ("parameters", sum(weights.numel() for weights in network.parameters())),
         ("calibrated", _told(artifact.forecaster.factors is not None)),
     ]

@@ -104,6 +104,36 @@ def test_ensemble_forecasts_the_median_of_each_quantile_when_members_differ(
     assert (np.ptp(each, axis=0) > 0).any() == (count > 1)
 
 
+@pytest.mark.parametrize("lookbacks", [(), (LOOKBACK, 8, 8), (LOOKBACK, 8)], ids=str)
+@pytest.mark.parametrize("name", ["gru", "linear", "seq2seq-gru"])
+def test_ensemble_starts_as_its_skips_alone_when_new(name: str, lookbacks: tuple[int, ...]) -> None:
+    windows_of = WindowSpec(lookback=LOOKBACK, horizon=HORIZON, seasons=(SEASON,))
+    spec = ModelSpec(model=name, hidden_size=6, lookbacks=lookbacks, segment_length=2)
+    ensemble, (values, mask) = Ensemble(spec, windows_of).eval(), windows()
+    first = forecast(ensemble, values, mask)[..., 2]
+    for weights in ensemble.parameters():
+        nn.init.normal_(weights, std=0.3)
+    with torch.no_grad():
+        torch.testing.assert_close(ensemble.started(values, mask), first, rtol=0, atol=1e-5)
+    assert (forecast(ensemble, values, mask)[..., 2] - first).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("shrinkage", [0.25, 1.0])
+def test_ensemble_draws_all_quantiles_of_a_step_alike_when_shrunk(shrinkage: float) -> None:
+    ensemble, (values, mask) = build(LOOKBACK, 8, 8), windows()
+    free = forecast(ensemble, values, mask)
+    with torch.no_grad():
+        start = ensemble.started(values, mask)
+    ensemble.shrinkage.fill_(shrinkage)
+    found = forecast(ensemble, values, mask)
+    expected = (1 - shrinkage) * free[..., 2] + shrinkage * start
+    torch.testing.assert_close(found[..., 2], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.diff(dim=2), free.diff(dim=2), rtol=0, atol=1e-5)
+    again = build(LOOKBACK, 8, 8)
+    again.load_state_dict(ensemble.state_dict())
+    assert torch.equal(forecast(again, values, mask), found)
+
+
 @pytest.mark.parametrize("count", [2, 4])
 def test_ensemble_forecasts_whole_counts_when_its_members_are_even(count: int) -> None:
     ensemble = build(*[LOOKBACK] * count, head="negative-binomial")
@@ -113,6 +143,9 @@ def test_ensemble_forecasts_whole_counts_when_its_members_are_even(count: int) -
     assert torch.equal(found, found.round()) and bool((found >= 0).all())
     halves = each.sort(0).values[count // 2 - 1 : count // 2 + 1].sum(0) % 2 == 1
     assert halves.any()
+    ensemble.shrinkage.fill_(0.3)
+    drawn = forecast(ensemble, values, mask)
+    assert torch.equal(drawn, drawn.round()) and not torch.equal(drawn, found)
 
 
 @settings(deadline=None, max_examples=40)

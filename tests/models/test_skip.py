@@ -73,6 +73,17 @@ def test_linear_skip_is_the_map_when_it_starts_at_one() -> None:
     assert skip.start.any()
 
 
+@pytest.mark.parametrize("seasons", [(2,), (2, 5)])
+def test_skip_tells_what_it_started_as_when_it_has_learned(seasons: tuple[int, ...]) -> None:
+    skip, values = build_skip(12, 3, seasons), drawn(4, 12)
+    with torch.no_grad():
+        before = skip(values)
+        for weight in skip.parameters():
+            weight.add_(1.0)
+        assert torch.equal(skip.started(values), before)
+        assert (skip(values) - before).abs().min() > 0.01
+
+
 @pytest.mark.parametrize(("lookback", "read"), [(5, 5), (SKIP_LOOKBACK + 6, SKIP_LOOKBACK)])
 def test_linear_skip_adds_a_tenth_of_what_is_learned_when_it_has_learned(
     lookback: int, read: int

@@ -32,6 +32,8 @@ CONFIG = RunConfig(
     model=ModelSpec(model="gru", hidden_size=4),
     training=short_training(epochs=10, batches_per_epoch=2),
 )
+# As validation windows tell, which a fit to all data has none of.
+SHRINKAGE = 0.25
 
 
 def panel_of(values: int) -> Panel:
@@ -49,6 +51,7 @@ def refitted(
     """The scored forecaster, the one of all data, and how that was asked for and went."""
     ends = np.array([len(panel.values) - 2])
     scored, course = fit_forecaster(panel, CONFIG, device=CPU, ends=ends, stop_after=ran)
+    scored.network.shrinkage.fill_(SHRINKAGE)
     course = replace(course, best_epoch=7)
     asked: list[tuple[dict[str, Any], FitResult]] = []
 
@@ -60,6 +63,7 @@ def refitted(
     monkeypatch.setattr(fitting, "fit_forecaster", fit)
     kept = refit(panel, config, CPU, Mute(), (scored, course), **more)
     ((named, result),) = asked
+    assert kept.network.shrinkage == SHRINKAGE
     return scored, kept, named, result
 
 
