@@ -139,12 +139,18 @@ def skipping(share: float) -> Change:
     return Change(code=lambda: patch("rnnforecast.models.skip.STEP_SHARE", share))
 
 
+def never_drawn() -> AbstractContextManager[Any]:
+    """Forecasts are not drawn to where the skip started."""
+    return patch("rnnforecast.estimation._shrinkage", lambda *given: 0.0)
+
+
 CHANGES: dict[str, Change] = {
     "one member": Change(settings={"members": 1}),
     "nine members": Change(settings={"members": 9}),
     "one lookback": Change(config=of_one_lookback),
     "start naive": starting(_naive),
     "start without ridge": starting(linear_start.combined),
+    "not drawn": Change(code=never_drawn),
     "skip at full rate": skipping(1.0),
     "skip fixed": skipping(0.0),
     "width 128": Change(settings={"hidden_size": 128}),

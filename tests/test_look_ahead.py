@@ -116,7 +116,7 @@ def run(panel: Panel, directory: Path, model: str, **asked: Any) -> Run:
         preset="fast",
         members=2 if model == "gru" else 1,
         hidden_size=4,
-        epochs=3,
+        epochs=2,
         batch_size=16,
         patience=2,
     )

@@ -19,7 +19,7 @@ from tests.cli.command import run_here
 
 HORIZON, LENGTH = 4, 60
 NETWORK = ["--horizon", str(HORIZON), "--lookback", "8", "--season", "1", "--no-log"]
-TINY = ["--preset", "fast", "--members", "2", "--epochs", "2", "--hidden-size", "4"]
+TINY = ["--preset", "fast", "--epochs", "1", "--hidden-size", "4"]
 SMALL = ["--batch-size", "8", "--levels", "80"]
 ROLES = ["--past", "seen", "--future", "plan", "--static", "size"]
 
