@@ -13,6 +13,7 @@ from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency, 
 from rnnforecast.data.clock_changes import zone_repeating
 from rnnforecast.data.faults import Fault, FaultError, RowError
 from rnnforecast.data.resampling import suggest_step
+from rnnforecast.data.schema import listed
 from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND
 from rnnforecast.errors import DataError
 
@@ -226,10 +227,8 @@ def check_observed(rows: OrderedRows, values: FloatArray) -> None:
     if not empty:
         return
     names = [rows.ids[index] for index in empty]
-    shown = ", ".join(f"'{name}'" for name in names[:5])
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     problem, remedy = "no value is observed", "remove the series or fill in its values"
-    first = Fault(None, f"series {shown}{more}: {problem}", remedy, series=names[0])
+    first = Fault(None, f"series {listed(names, 5)}: {problem}", remedy, series=names[0])
     others = [Fault(None, f"series '{name}': {problem}", remedy, series=name) for name in names[1:]]
     raise FaultError(
         f"{first.problem}; {remedy}",

@@ -270,7 +270,7 @@ def by_name(columns: dict[str, Kind] | dict[str, None], names: Sequence[str]) ->
     return next((lowered[name] for name in names if name in lowered), None)
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names for a message, the first eight of them."""
-    shown = ", ".join(f"'{name}'" for name in names[:8])
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names for a message, the first of them, and how many more there are."""
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,14 @@ from rnnforecast.artifact import Artifact
 from rnnforecast.config import LARGEST, Settings, quantile_levels
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
+from rnnforecast.data.schema import listed
 from rnnforecast.errors import ArtifactError, ConfigError, DataError
 from rnnforecast.evaluation.metrics import COMPARISONS, metrics_for
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.workflows.forecast import shortened
 from rnnforecast.workflows.keeping import digest_of
-from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.reporting import NAMED_SERIES, Reporter
 
-NAMED = 5
 UNFIT = (
     ConfigError,
     LookupError,
@@ -167,9 +167,11 @@ def tell_of_news(news: News, table: Table, reporter: Reporter, *, allow_loss: bo
             newest rows alone, and that is not allowed.
     """
     if news.added:
-        reporter.note(f"series that the model was not given before: {shown(news.added)}")
+        reporter.note(
+            f"series that the model was not given before: {listed(news.added, NAMED_SERIES)}"
+        )
     losses = [
-        f"{what}: {shown(names)}"
+        f"{what}: {listed(names, NAMED_SERIES)}"
         for what, names in (
             ("series of the model are not there", news.vanished),
             ("series end earlier than in the data of the last run", news.earlier),
@@ -184,12 +186,6 @@ def tell_of_news(news: News, table: Table, reporter: Reporter, *, allow_loss: bo
         )
     for loss in losses:
         reporter.warning(f"{table.name}: {loss}")
-
-
-def shown(ids: Sequence[str]) -> str:
-    """The first few of some series, and how many more there are."""
-    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-    return ", ".join(f"'{name}'" for name in ids[:NAMED]) + more
 
 
 def errors_of(name: str, rows: Iterable[Mapping[Hashable, Any]]) -> dict[str, Any]:

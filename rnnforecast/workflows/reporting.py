@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rnnforecast.arrays import IntArray
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.schema import listed
 from rnnforecast.training.loop import Progress
 
 NAMED_SERIES = 5
@@ -56,7 +57,6 @@ MUTE = Mute()
 
 def some_series(panel: Panel, chosen: IntArray) -> str:
     """How many of the series these are, with the first names, and the verb."""
-    names = ", ".join(f"'{panel.ids[place]}'" for place in chosen[:NAMED_SERIES])
-    more = ", …" if len(chosen) > NAMED_SERIES else ""
+    names = listed([panel.ids[place] for place in chosen], NAMED_SERIES)
     verb = "is" if len(chosen) == 1 else "are"
-    return f"{len(chosen)} of {len(panel)} series ({names}{more}) {verb}"
+    return f"{len(chosen)} of {len(panel)} series ({names}) {verb}"

@@ -143,7 +143,9 @@ def test_tell_of_short_names_what_is_not_learned_from_when_a_gap_parts_the_value
 
 def test_tell_of_short_counts_series_beyond_the_first_five() -> None:
     told = told_of(make_panel([1, 2, 3, 4], [1, 2, 3, 4], *[[1.0]] * 9))
-    assert told.warnings[0].startswith("9 of 11 series ('s2', 's3', 's4', 's5', 's6', …) are too")
+    assert told.warnings[0].startswith(
+        "9 of 11 series ('s2', 's3', 's4', 's5', 's6' and 4 more) are too"
+    )
 
 
 def test_tell_of_short_warns_when_one_series_alone_is_scored() -> None:
