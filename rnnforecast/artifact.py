@@ -200,6 +200,8 @@ def _unpacked(stored: Container) -> Artifact:
     for prefix, network in zip(prefixes, networks, strict=True):
         names = list(network.state_dict())
         filled = {name: _finite(stored, f"{prefix}{name}") for name in names}
+        if not 0 <= filled["shrinkage"] <= 1:
+            raise ValueError("how far forecasts are drawn is no share")
         network.load_state_dict(filled, assign=True)
     return Artifact(
         forecaster=Forecaster(config, networks[0], _factors(stored, FACTORS)),

@@ -19,7 +19,7 @@ from rnnforecast.errors import DataError
 from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch
 from rnnforecast.models.decoders import Truth
 from rnnforecast.models.ensemble import Ensemble
-from rnnforecast.models.linear_start import Sample
+from rnnforecast.models.linear_start import Sample, first_alike
 from rnnforecast.models.network import ForecastNetwork
 from rnnforecast.models.registry import find_model
 from rnnforecast.runtime import seed_everything
@@ -31,9 +31,9 @@ from rnnforecast.training.state import Loss
 VALIDATION_WINDOWS = 4096
 # Windows that a skip's start is found by, and the share of each series whose windows judge it.
 START_WINDOWS, JUDGED_SHARE = 8192, 0.3
-# Shares of the way to the start that are tried, and how near to the best one others err alike: the
-# least of these is taken.
-SHRINKAGES, ALIKE = 11, 0.002
+# Of the shares of the way to the start, the least is taken whose error is within this of the best;
+# no step counts for more than so many scales of its window: one series may not outvote all others.
+ALIKE, FAR = 0.002, 10.0
 # Values that all windows of a validation or calibration hold together, and the share of windows for
 # which a model that samples has the time.
 READ_VALUES, DRAWN_SHARE = 2**24, 1 / 32
@@ -113,27 +113,26 @@ def fit_forecaster(
 def _shrinkage(
     network: Ensemble, held_out: WindowGatherer, config: RunConfig, lengths: IntArray
 ) -> float:
-    """How far the median is best drawn to the start, by the windows that are held out.
+    """How far forecasts are best drawn to the start, by the windows that are held out, in [0, 1].
 
-    The weight of a combination, fitted to what was not trained on (stacking, Wolpert 1992). What
-    one time shows is half believed: of the share that is found, times over times and one are taken,
-    where times are the horizons that the held-out lengths [series] hold.
+    The weight of a combination, fitted to what was not trained on (stacking, Wolpert 1992), s, is
+    believed as far as there are times t to tell it: s t / (t + 1), so that of one time it is half.
+    These are the horizons that the held-out lengths [series] hold.
     """
-    shares = torch.linspace(0, 1, SHRINKAGES)
-    errors = torch.zeros(SHRINKAGES, dtype=torch.float64)
+    shares = [tenth / 10 for tenth in range(11)]
+    errors = [0.0] * len(shares)
     for places in torch.split(torch.arange(len(held_out)), prediction_batch(config.windows)):
         batch = held_out.gather(places)
         with torch.no_grad():
-            forecast = network.quantiles(batch.values, batch.mask, batch.inputs)
+            learned = network.learned(batch.values, batch.mask, batch.inputs)
             start = network.started(batch.values, batch.mask)
             scale = network.members[0].normalise(batch.values, batch.mask)[1].scale
-        median = forecast[..., forecast.shape[2] // 2]
         for place, share in enumerate(shares):
-            rest = (torch.lerp(median, start.to(median), float(share)) - batch.target) / scale
-            errors[place] += rest.abs()[batch.target_mask].sum().cpu()
+            median = network.drawn(learned, start, share)[..., learned.shape[2] // 2]
+            distance = ((median - batch.target).abs() / scale).clamp(max=FAR)
+            errors[place] += float(distance[batch.target_mask].sum())
     times = float(lengths[lengths > 0].mean()) / config.windows.horizon
-    found = next(i for i, error in enumerate(errors) if error <= errors.min() * (1 + ALIKE))
-    return float(shares[found]) * times / (times + 1)
+    return shares[first_alike(errors, ALIKE)] * times / (times + 1)
 
 
 def find_rate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable
@@ -287,6 +288,10 @@ def set_tensor(name: str, value: torch.Tensor | None) -> Callable[[Header, Tenso
 
 
 CHANGES = {
+    **{
+        f"shrinkage is {share}": set_tensor("network.shrinkage", torch.tensor(share))
+        for share in (-0.1, 1.1, math.nan)
+    },
     **{
         f"no {'.'.join(path)}": drop(*path)
         for path in (

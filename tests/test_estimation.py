@@ -15,7 +15,7 @@ from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
-from rnnforecast.estimation import find_rate, fit_forecaster
+from rnnforecast.estimation import FAR, find_rate, fit_forecaster
 from rnnforecast.models import skip
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample, linear_start
@@ -193,10 +193,19 @@ def test_fit_forecaster_forecasts_a_season_on_a_line_when_it_has_hardly_learned(
     np.testing.assert_allclose(median, values[84:], rtol=0, atol=0.02)
 
 
-@pytest.mark.parametrize(("log", "rate"), [(False, 0.03), (True, 0.03), (False, 0.3), (False, 1.0)])
-@pytest.mark.parametrize("ends", [[38, 2, 13], [35, 2, 10], [20, 2, 6]], ids=str)
+@pytest.mark.parametrize(
+    ("ends", "log", "rate", "share"),
+    [
+        ([38, 2, 13], False, 0.03, 0),
+        ([35, 2, 10], False, 0.3, 8),
+        ([20, 2, 6], False, 1.0, 2),
+        ([35, 2, 10], True, 0.3, 9),
+        ([20, 2, 6], True, 1.0, 2),
+        ([35, 2, 10], True, 3.0, 10),
+    ],
+)
 def test_fit_forecaster_is_drawn_to_its_start_as_far_as_held_out_windows_tell(
-    ends: list[int], log: bool, rate: float, monkeypatch: pytest.MonkeyPatch
+    ends: list[int], log: bool, rate: float, share: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop over their steps; one time is half believed, several more than that."""
     monkeypatch.setattr(estimation, "prediction_batch", lambda windows: 4)
@@ -221,10 +230,11 @@ def test_fit_forecaster_is_drawn_to_its_start_as_far_as_held_out_windows_tell(
             for step, actual in enumerate(series[cutoff : cutoff + HORIZON]):
                 for tried in range(11) if not np.isnan(actual) else ():
                     drawn = median[step] + tried / 10 * (start[step] - median[step])
-                    errors[tried] += abs(float(drawn) - actual) / scale
+                    errors[tried] += min(abs(float(drawn) - actual) / scale, FAR)
     held_out = [length - end for length, end in zip(panel.lengths, ends, strict=True)]
     times = np.mean([count for count in held_out if count]) / HORIZON
     best = np.argmax(errors <= 1.002 * errors.min())
+    assert best == share
     assert found == pytest.approx(best / 10 * times / (times + 1))
 
 
@@ -232,10 +242,31 @@ def test_fit_forecaster_is_not_drawn_back_when_nothing_is_held_out() -> None:
     assert fit_forecaster(ragged(), run_config(), device=CPU)[0].network.shrinkage == 0
 
 
-def test_fit_forecaster_is_drawn_as_far_as_times_allow_when_training_has_spoilt_it() -> None:
+@pytest.mark.parametrize("noise", [None, 0.0, 1e-9, 0.01])
+def test_fit_forecaster_is_drawn_as_far_as_times_allow_when_training_has_spoilt_it(
+    noise: float | None,
+) -> None:
+    """Even beside a series that hardly varies and jumps where it is held out."""
     config = replace(run_config(), training=short_training(learning_rate=3.0))
-    panel = make_panel([1.0, 4.0, 2.0, 3.0] * 22 + [1.0, 4.0])  # which the start forecasts
+    told = [1.0, 4.0, 2.0, 3.0] * 22 + [1.0, 4.0]  # which the start forecasts
+    quiet = 100 + (noise or 0.0) * np.random.default_rng(0).normal(size=90)
     for end in (87, 60):
-        network = fit_forecaster(panel, config, device=CPU, ends=np.array([end]))[0].network
+        jump = np.where(np.arange(90) < end + 1, quiet, 2 * quiet).tolist()
+        panel = make_panel(told) if noise is None else make_panel(told, told, told, jump)
+        ends = np.full(len(panel), end)
+        network = fit_forecaster(panel, config, device=CPU, ends=ends)[0].network
         times = (90 - end) / HORIZON
         assert float(network.shrinkage) == pytest.approx(times / (times + 1))
+
+
+def test_fit_forecaster_finds_the_same_shrinkage_when_weights_come_with_one() -> None:
+    """As those of a checkpoint do, where the fit after it was ended."""
+    config = replace(run_config(), training=short_training(learning_rate=3.0))
+    panel, ends = make_panel([1.0, 4.0, 2.0, 3.0] * 22), [60]
+    found = []
+    initial = fit_forecaster(panel, config, device=CPU)[0].network
+    for share in (0.0, 0.9):
+        initial.shrinkage.fill_(share)
+        given = {"initial": initial, "ends": np.array(ends)}
+        found.append(fit_forecaster(panel, config, device=CPU, **given)[0].network.shrinkage)
+    assert found[0] == found[1] > 0

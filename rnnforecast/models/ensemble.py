@@ -32,7 +32,7 @@ class Ensemble(nn.Module):
     Attributes:
         members: Those that read most come first.
         drawing: Whether they draw random numbers, scheduled sampling (Bengio et al. 2015) apart.
-        shrinkage: How far, as a share of the way.
+        shrinkage: How far, as a share of the way in [0, 1] [].
     """
 
     shrinkage: Tensor
@@ -69,9 +69,7 @@ class Ensemble(nn.Module):
         return self._each(loss, drawing=drawing)
 
     def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
-        """The median over the members of each quantile, so that they stay in order, drawn back.
-
-        All quantiles of a step move as far as the middle one; those of counts are rounded.
+        """What the members have learned, drawn as far to their start as `shrinkage` says.
 
         Args:
             values: In units of the windows, 0 where missing [batch, lookback].
@@ -82,14 +80,35 @@ class Ensemble(nn.Module):
             In units of the windows, levels ascending [batch, horizon, quantile].
         """
 
+        learned = self.learned(values, mask, inputs)
+        start = self.started(values, mask) if self.shrinkage else None
+        return self.drawn(learned, start, self.shrinkage)
+
+    def learned(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
+        """The median over the members of each quantile, so that they stay in order.
+
+        Takes and returns what `quantiles` does, before it is drawn anywhere, or rounded.
+        """
+
         def quantiles(member: ForecastNetwork) -> Tensor:
             return member.quantiles(values, mask, inputs)
 
-        forecast = _median(self._each(quantiles, drawing=self.drawing))
-        if self.shrinkage:
-            back = self.started(values, mask) - forecast[..., forecast.shape[2] // 2]
-            forecast = forecast + self.shrinkage * back[..., None]
-        return forecast.round() if self.members[0].head.counts else forecast
+        return _median(self._each(quantiles, drawing=self.drawing))
+
+    def drawn(self, learned: Tensor, start: Tensor | None, share: float | Tensor) -> Tensor:
+        """Quantiles [batch, horizon, quantile], drawn this share of the way to a start.
+
+        All of a step move as far as the middle one; those of counts are rounded.
+
+        Args:
+            learned: What `learned` gives.
+            start: What `started` gives; None leaves them where they are.
+            share: In [0, 1].
+        """
+        if start is not None:
+            median = learned[..., learned.shape[2] // 2]
+            learned = learned + share * (start - median)[..., None]
+        return learned.round() if self.members[0].head.counts else learned
 
     def started(self, values: Tensor, mask: Tensor) -> Tensor:
         """The median of what the members' skips forecast before they learned.

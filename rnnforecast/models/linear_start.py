@@ -23,8 +23,7 @@ DRIFTS = (1, 4, 8)
 DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
 # Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-# The strongest penalty is taken whose error is within this share of the smallest, as the smallest
-# of several errors is smaller than it will be (the one-standard-error rule, Breiman et al. 1984).
+# The strongest penalty is taken whose error is within this share of the smallest.
 TOLERANCE = 0.01
 # Windows that are summed over at once.
 ROWS = 1024
@@ -66,10 +65,20 @@ def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
     correct = _Ridge(sample, prior, sample.older)
     errors = [_error(prior, sample, judged)]
     errors += [_error(prior + correct(penalty), sample, judged) for penalty in PENALTIES]
-    chosen = next(i for i, error in enumerate(errors) if error <= min(errors) * (1 + TOLERANCE))
+    chosen = first_alike(errors, TOLERANCE)
     if chosen == 0:
         return prior
     return prior + _Ridge(sample, prior, sample.mask)(PENALTIES[chosen - 1])
+
+
+def first_alike(errors: Sequence[float], tolerance: float) -> int:
+    """The place of the first error that is within a share of the smallest.
+
+    As the smallest of several errors is smaller than it will be, what comes first is taken where it
+    is nearly as good (after the one-standard-error rule, Breiman et al. 1984).
+    """
+    least = min(errors)
+    return next((i for i, error in enumerate(errors) if error <= least * (1 + tolerance)), 0)
 
 
 def simple_maps(read: int, horizon: int, seasons: Sequence[int]) -> Tensor:

@@ -114,6 +114,9 @@ def refit(
 ) -> Forecaster:
     """Fit to everything: anew, for as many epochs as served best, or going on where that will do.
 
+    Forecasts are drawn as far to their start as those of what was scored: nothing is held out here
+    that could tell, and it is a share, whatever the units.
+
     Args:
         panel: Everything.
         config: The network and how it is trained.
@@ -151,7 +154,8 @@ def refit(
 
 
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
-    """The newest windows of a panel, which `fit_validated` fits no weight to."""
+    """The newest windows of a panel, by which `fit_validated` finds no weight but
+    how far forecasts are drawn."""
     return validation_windows(panel.lengths, horizon, CALIBRATION_WINDOWS)
 
 

@@ -61,6 +61,7 @@ def test_show_tells_what_the_model_is_when_it_was_trained(trained: Path) -> None
     assert expected.items() <= told.items()
     with (trained / "metrics.csv").open() as file:
         scores = next(csv.DictReader(file))
+    assert 0 <= float(told["shrinkage"]) <= 0.5  # one time is half believed
     for name in ("mae", "smape", "mase", "skill"):
         assert float(told[name]) == float(scores[name])
 
