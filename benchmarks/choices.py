@@ -139,8 +139,8 @@ def skipping(share: float) -> Change:
     return Change(code=lambda: patch("rnnforecast.models.skip.STEP_SHARE", share))
 
 
-def never_drawn() -> AbstractContextManager[Any]:
-    """Forecasts are not drawn to where the skip started."""
+def unshrunk() -> AbstractContextManager[Any]:
+    """Forecasts are as the network has learned them."""
     return patch("rnnforecast.estimation._shrinkage", lambda *given: 0.0)
 
 
@@ -150,7 +150,7 @@ CHANGES: dict[str, Change] = {
     "one lookback": Change(config=of_one_lookback),
     "start naive": starting(_naive),
     "start without ridge": starting(linear_start.combined),
-    "not drawn": Change(code=never_drawn),
+    "no shrinkage": Change(code=unshrunk),
     "skip at full rate": skipping(1.0),
     "skip fixed": skipping(0.0),
     "width 128": Change(settings={"hidden_size": 128}),

@@ -201,7 +201,7 @@ def _unpacked(stored: Container) -> Artifact:
         names = list(network.state_dict())
         filled = {name: _finite(stored, f"{prefix}{name}") for name in names}
         if not 0 <= filled["shrinkage"] <= 1:
-            raise ValueError("how far forecasts are drawn is no share")
+            raise ValueError(f"the shrinkage is no share: {float(filled['shrinkage']):g}")
         network.load_state_dict(filled, assign=True)
     return Artifact(
         forecaster=Forecaster(config, networks[0], _factors(stored, FACTORS)),

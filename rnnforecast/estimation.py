@@ -113,11 +113,11 @@ def fit_forecaster(
 def _shrinkage(
     network: Ensemble, held_out: WindowGatherer, config: RunConfig, lengths: IntArray
 ) -> float:
-    """How far forecasts are best drawn to the start, by the windows that are held out, in [0, 1].
+    """How far forecasts are best shrunk towards the start, by windows held out, in [0, 1].
 
-    The weight of a combination, fitted to what was not trained on (stacking, Wolpert 1992), s, is
-    believed as far as there are times t to tell it: s t / (t + 1), so that of one time it is half.
-    These are the horizons that the held-out lengths [series] hold.
+    The share s is fitted to what was not trained on (stacking, Wolpert 1992). As windows of one
+    time err together, however many series they are of, s t / (t + 1) of it is taken, where t is how
+    many horizons the held-out lengths [series] hold in the mean.
     """
     shares = [tenth / 10 for tenth in range(11)]
     errors = [0.0] * len(shares)
@@ -128,7 +128,7 @@ def _shrinkage(
             start = network.started(batch.values, batch.mask)
             scale = network.members[0].normalise(batch.values, batch.mask)[1].scale
         for place, share in enumerate(shares):
-            median = network.drawn(learned, start, share)[..., learned.shape[2] // 2]
+            median = network.shrunk(learned, start, share)[..., learned.shape[2] // 2]
             distance = ((median - batch.target).abs() / scale).clamp(max=FAR)
             errors[place] += float(distance[batch.target_mask].sum())
     times = float(lengths[lengths > 0].mean()) / config.windows.horizon

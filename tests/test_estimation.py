@@ -1,4 +1,4 @@
-"""What a fit starts from and is drawn back to, by the windows that tell either."""
+"""What a fit starts from and is shrunk towards, by the windows that tell either."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_fit_forecaster_forecasts_a_season_on_a_line_when_it_has_hardly_learned(
         ([35, 2, 10], True, 3.0, 10),
     ],
 )
-def test_fit_forecaster_is_drawn_to_its_start_as_far_as_held_out_windows_tell(
+def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
     ends: list[int], log: bool, rate: float, share: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loop over their steps; one time is half believed, several more than that."""
@@ -229,8 +229,8 @@ def test_fit_forecaster_is_drawn_to_its_start_as_far_as_held_out_windows_tell(
             scale = window_scale(values, mask, SEASONS[0], log).scale.item()
             for step, actual in enumerate(series[cutoff : cutoff + HORIZON]):
                 for tried in range(11) if not np.isnan(actual) else ():
-                    drawn = median[step] + tried / 10 * (start[step] - median[step])
-                    errors[tried] += min(abs(float(drawn) - actual) / scale, FAR)
+                    shrunk = median[step] + tried / 10 * (start[step] - median[step])
+                    errors[tried] += min(abs(float(shrunk) - actual) / scale, FAR)
     held_out = [length - end for length, end in zip(panel.lengths, ends, strict=True)]
     times = np.mean([count for count in held_out if count]) / HORIZON
     best = np.argmax(errors <= 1.002 * errors.min())
@@ -238,12 +238,12 @@ def test_fit_forecaster_is_drawn_to_its_start_as_far_as_held_out_windows_tell(
     assert found == pytest.approx(best / 10 * times / (times + 1))
 
 
-def test_fit_forecaster_is_not_drawn_back_when_nothing_is_held_out() -> None:
+def test_fit_forecaster_is_not_shrunk_when_nothing_is_held_out() -> None:
     assert fit_forecaster(ragged(), run_config(), device=CPU)[0].network.shrinkage == 0
 
 
 @pytest.mark.parametrize("noise", [None, 0.0, 1e-9, 0.01])
-def test_fit_forecaster_is_drawn_as_far_as_times_allow_when_training_has_spoilt_it(
+def test_fit_forecaster_is_shrunk_as_far_as_times_allow_when_training_has_spoilt_it(
     noise: float | None,
 ) -> None:
     """Even beside a series that hardly varies and jumps where it is held out."""

@@ -26,13 +26,13 @@ class Ensemble(nn.Module):
     averaging quantiles; Oreshkin et al. 2020 on lookbacks). Each has its own first weights; all are
     fitted to the same windows.
 
-    What they forecast is drawn some way to what their skips started as, which errs in other ways
-    than what was learned (Bates & Granger 1969), and is safer where little can be.
+    What they forecast is shrunk towards what their skips started as, which errs in other ways than
+    what was learned (Bates & Granger 1969), and is safer where little can be.
 
     Attributes:
         members: Those that read most come first.
         drawing: Whether they draw random numbers, scheduled sampling (Bengio et al. 2015) apart.
-        shrinkage: How far, as a share of the way in [0, 1] [].
+        shrinkage: How far, as a share of the way in [0, 1]; a scalar.
     """
 
     shrinkage: Tensor
@@ -69,7 +69,7 @@ class Ensemble(nn.Module):
         return self._each(loss, drawing=drawing)
 
     def quantiles(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
-        """What the members have learned, drawn as far to their start as `shrinkage` says.
+        """What the members have learned, shrunk towards their start by `shrinkage`.
 
         Args:
             values: In units of the windows, 0 where missing [batch, lookback].
@@ -79,15 +79,14 @@ class Ensemble(nn.Module):
         Returns:
             In units of the windows, levels ascending [batch, horizon, quantile].
         """
-
         learned = self.learned(values, mask, inputs)
         start = self.started(values, mask) if self.shrinkage else None
-        return self.drawn(learned, start, self.shrinkage)
+        return self.shrunk(learned, start, self.shrinkage)
 
     def learned(self, values: Tensor, mask: Tensor, inputs: Covariates | None = None) -> Tensor:
         """The median over the members of each quantile, so that they stay in order.
 
-        Takes and returns what `quantiles` does, before it is drawn anywhere, or rounded.
+        Takes and returns what `quantiles` does, before it is shrunk or rounded.
         """
 
         def quantiles(member: ForecastNetwork) -> Tensor:
@@ -95,10 +94,10 @@ class Ensemble(nn.Module):
 
         return _median(self._each(quantiles, drawing=self.drawing))
 
-    def drawn(self, learned: Tensor, start: Tensor | None, share: float | Tensor) -> Tensor:
-        """Quantiles [batch, horizon, quantile], drawn this share of the way to a start.
+    def shrunk(self, learned: Tensor, start: Tensor | None, share: float | Tensor) -> Tensor:
+        """Quantiles [batch, horizon, quantile], moved this share of the way to a start.
 
-        All of a step move as far as the middle one; those of counts are rounded.
+        All of a step move as far as the median; those of counts are rounded.
 
         Args:
             learned: What `learned` gives.

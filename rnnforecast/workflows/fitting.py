@@ -114,8 +114,8 @@ def refit(
 ) -> Forecaster:
     """Fit to everything: anew, for as many epochs as served best, or going on where that will do.
 
-    Forecasts are drawn as far to their start as those of what was scored: nothing is held out here
-    that could tell, and it is a share, whatever the units.
+    The shrinkage is that of what was scored: nothing is held out here that could tell another, and
+    it is a share, whatever the units.
 
     Args:
         panel: Everything.
@@ -154,8 +154,7 @@ def refit(
 
 
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
-    """The newest windows of a panel, by which `fit_validated` finds no weight but
-    how far forecasts are drawn."""
+    """The newest windows of a panel, to which `fit_validated` fits nothing but the shrinkage."""
     return validation_windows(panel.lengths, horizon, CALIBRATION_WINDOWS)
 
 

@@ -119,7 +119,7 @@ def test_ensemble_starts_as_its_skips_alone_when_new(name: str, lookbacks: tuple
 
 
 @pytest.mark.parametrize("shrinkage", [0.25, 1.0])
-def test_ensemble_draws_all_quantiles_of_a_step_alike_when_shrunk(shrinkage: float) -> None:
+def test_ensemble_moves_all_quantiles_of_a_step_alike_when_shrunk(shrinkage: float) -> None:
     ensemble, (values, mask) = build(LOOKBACK, 8, 8), windows()
     free = forecast(ensemble, values, mask)
     with torch.no_grad():
@@ -144,8 +144,11 @@ def test_ensemble_forecasts_whole_counts_when_its_members_are_even(count: int) -
     halves = each.sort(0).values[count // 2 - 1 : count // 2 + 1].sum(0) % 2 == 1
     assert halves.any()
     ensemble.shrinkage.fill_(0.3)
-    drawn = forecast(ensemble, values, mask)
-    assert torch.equal(drawn, drawn.round()) and not torch.equal(drawn, found)
+    with torch.no_grad():
+        learned, start = ensemble.learned(values, mask), ensemble.started(values, mask)
+    moved = (learned + ensemble.shrinkage * (start - learned[..., 2])[..., None]).round()
+    shrunk = forecast(ensemble, values, mask)
+    assert torch.equal(shrunk, moved) and not torch.equal(shrunk, found)
 
 
 @settings(deadline=None, max_examples=40)
