@@ -21,6 +21,8 @@ from rnnforecast.errors import ConfigError, DataError
 
 # Distinct cells that are looked at to tell which formats are worth trying.
 PROBED = 200
+# Digits that a time has at least, in any format that is tried: 1/2/24.
+FEWEST_DIGITS = 4
 # An offset from UTC: of hours alone after a time of day only, as a date may end so. And what pandas
 # takes for one: in any other writing it is none here, and the cell no time.
 ZONED = r"(?:Z|[+-]\d\d:?\d\d|[T ]\d[\d:.]*[+-]\d\d)$"
@@ -86,6 +88,8 @@ def parse_times(
         if zone is not None:
             raise DataError("the times are integer steps, of no zone; leave out --time-zone")
         return Times(cells.to_numpy(dtype=object).astype(np.int64)[where], True, "", None)
+    if time_format is None and len(cells) and cells.str.count(r"\d").max() < FEWEST_DIGITS:
+        return 0
     few = cells[:: max(1, len(cells) // PROBED)]
     formats = _formats(cells, few, time_format)
     promising = sorted(formats, key=lambda name: int(_read(few, name)[0].isna().sum()))[:3]

@@ -285,7 +285,7 @@ CELLS = {
     odd=st.sampled_from(["none", *CELLS]),
     data=st.data(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_table_ends_alike_by_both_ways_when_cells_are_odd(
     steps: bool, values: list[str], at: int, odd: str, data: st.DataObject
 ) -> None:
@@ -320,7 +320,7 @@ def test_table_is_alike_by_both_ways_when_rows_and_values_are_missing(
 
 @given(at=st.integers(0, 600), put=st.sampled_from([*'",;\n\r \t\0+-x.:Té', "0x", '""', "\r\n"]))
 @example(at=3, put="\r")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_table_ends_alike_by_both_ways_when_a_character_is_put_in(at: int, put: str) -> None:
     text = table(hours(2, 12)).decode()
     assert_alike((text[:at] + put + text[at:]).encode())
