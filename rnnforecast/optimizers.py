@@ -40,15 +40,19 @@ class Optimizer(ABC):
             weight.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Move the weights against their gradients, in place."""
+    def step(self, held: Tensor | None = None) -> None:
+        """Move the weights against their gradients, in place.
+
+        Args:
+            held: Whether all stays as it is instead, 1 or 0, where the weights are.
+        """
         places = [place for place, weight in enumerate(self.weights) if weight.grad is not None]
         moved = [self.weights[place] for place in places]
         for place, weight in zip(places, moved, strict=True):
             if place not in self.state:
                 self.state[place] = self.begin(weight)
         known = [self.state[place] for place in places]
-        self.follow(moved, [weight.grad for weight in moved], known)  # type: ignore[misc]
+        self.follow(moved, [weight.grad for weight in moved], known, held)  # type: ignore[misc]
 
     @abstractmethod
     def begin(self, weight: Tensor) -> State:
@@ -56,9 +60,13 @@ class Optimizer(ABC):
 
     @abstractmethod
     def follow(
-        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], known: Sequence[State]
+        self,
+        weights: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        known: Sequence[State],
+        held: Tensor | None,
     ) -> None:
-        """Move some weights, and change what is known of them."""
+        """Move some weights, and change what is known of them, unless they are held."""
 
 
 class AdamW(Optimizer):
@@ -70,13 +78,17 @@ class AdamW(Optimizer):
         return {"step": torch.zeros((), device=weight.device), **means}
 
     def follow(
-        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], known: Sequence[State]
+        self,
+        weights: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        known: Sequence[State],
+        held: Tensor | None,
     ) -> None:
         """Equations 1 to 12 of the paper, algorithm 2."""
         means, squares, steps = _listed(known, "exp_avg", "exp_avg_sq", "step")
         options: dict[str, Any] = {"amsgrad": False, "maximize": False, "fused": True}
         options |= {"lr": self.rate, "weight_decay": self.weight_decay, "eps": EPSILON}
-        options |= {"beta1": BETAS[0], "beta2": BETAS[1]}
+        options |= {"beta1": BETAS[0], "beta2": BETAS[1], "found_inf": held}
         adamw(list(weights), list(gradients), means, squares, [], steps, **options)
 
 
@@ -94,13 +106,17 @@ class SGD(Optimizer):
         return {"momentum_buffer": torch.zeros_like(weight)}
 
     def follow(
-        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], known: Sequence[State]
+        self,
+        weights: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        known: Sequence[State],
+        held: Tensor | None,
     ) -> None:
         """Equations 1 and 2 of Sutskever et al. 2013, the rate outside of the sum."""
         (sums,) = _listed(known, "momentum_buffer")
         options: dict[str, Any] = {"dampening": 0.0, "nesterov": False, "maximize": False}
         options |= {"lr": self.rate, "weight_decay": self.weight_decay, "momentum": self.momentum}
-        sgd(list(weights), list(gradients), sums, fused=True, **options)
+        sgd(list(weights), list(gradients), sums, fused=True, found_inf=held, **options)
 
 
 def _listed(known: Sequence[State], *names: str) -> list[list[Any]]:

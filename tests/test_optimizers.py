@@ -60,6 +60,23 @@ def test_optimizer_goes_where_torchs_does_when_a_gradient_may_come_late(
 
 
 @pytest.mark.parametrize("kind", [AdamW, SGD])
+def test_optimizer_goes_on_as_if_nothing_were_when_a_step_was_held(kind: type[Optimizer]) -> None:
+    ours, theirs = weights(), weights()
+    held, free = kind(ours, 0.1, weight_decay=0.3), kind(theirs, 0.1, weight_decay=0.3)
+    for gradient in (1.0, float("nan"), 2.0):
+        for optimizer in (held, free):
+            for weight in optimizer.weights:
+                weight.grad = torch.full_like(weight, gradient)
+        held.step(held=torch.tensor(float(gradient != gradient)))
+        if gradient == gradient:
+            free.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        assert torch.equal(mine, other)
+    for place, known in free.state.items():
+        assert all(torch.equal(held.state[place][name], value) for name, value in known.items())
+
+
+@pytest.mark.parametrize("kind", [AdamW, SGD])
 def test_optimizer_leaves_a_weight_when_it_has_no_gradient(kind: type[Optimizer]) -> None:
     weight = nn.Parameter(torch.ones(2))
     optimizer = kind([weight], 0.1, weight_decay=0.5)

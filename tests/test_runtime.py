@@ -15,6 +15,7 @@ from rnnforecast.runtime import (
     panel_dtype,
     seed_everything,
     select_device,
+    tensor_cores,
     together,
 )
 
@@ -200,3 +201,13 @@ def test_sums_are_equal_to_the_bit_when_the_workers_are_new() -> None:
         runtime._pool.cache_clear()
         found.append(torch.stack(together(gradients, range(3))))
     assert all(torch.equal(found[0], other) for other in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")]
+)
+def test_products_are_rounded_in_training_on_a_cuda_device_alone(kind: str, inside: str) -> None:
+    with pytest.raises(ZeroDivisionError), tensor_cores(torch.device(kind)):
+        assert torch.get_float32_matmul_precision() == inside
+        raise ZeroDivisionError
+    assert torch.get_float32_matmul_precision() == "highest"

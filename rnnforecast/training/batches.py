@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+CPU = torch.device("cpu")
+
 
 class ShuffledBatches:
     """Endless batches: every window once in an order drawn anew, then again.
@@ -15,16 +17,24 @@ class ShuffledBatches:
         windows: How many there are.
         batch_size: Of a batch; the last one of an order may be smaller.
         generator: Draws the orders.
+        device: Where they are wanted, so that no batch is waited for there.
 
     Attributes:
         drawn_from: The generator's state before it drew the present order [byte].
         taken: Batches taken of this order.
     """
 
-    def __init__(self, windows: int, batch_size: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        windows: int,
+        batch_size: int,
+        generator: torch.Generator,
+        device: torch.device = CPU,
+    ) -> None:
         self.windows = windows
         self.batch_size = batch_size
         self.generator = generator
+        self.device = device
         self.order: tuple[Tensor, ...] = ()
         self._draw()
 
@@ -53,4 +63,4 @@ class ShuffledBatches:
     def _draw(self) -> None:
         self.drawn_from, self.taken = self.generator.get_state(), 0
         order = torch.randperm(self.windows, generator=self.generator)
-        self.order = torch.split(order, self.batch_size)
+        self.order = torch.split(order.to(self.device), self.batch_size)

@@ -115,7 +115,7 @@ def restore_training(training: Training, config: TrainConfig, packed: Packed) ->
 def _restore_descent(training: Training, config: TrainConfig, packed: Packed) -> None:
     """The same for what changes only while a training goes on; all is checked before any is set."""
     tensors, course = packed
-    descent, windows = training.descent, training.batches.windows
+    descent, there = training.descent, training.batches
     best, best_loss = _under(BEST, tensors), _best_loss(course)
     if bool(best) != (best_loss is not None):
         raise ValueError("the best weights are not those of its history")
@@ -124,7 +124,8 @@ def _restore_descent(training: Training, config: TrainConfig, packed: Packed) ->
     norms = tensors[NORMS]
     if norms.dtype != torch.float64 or norms.dim() != 1 or not norms.isfinite().all():
         raise ValueError("the norms are none")
-    batches = ShuffledBatches(windows, config.batch_size, _generator(tensors[ORDER]))
+    generator = _generator(tensors[ORDER])
+    batches = ShuffledBatches(there.windows, config.batch_size, generator, there.device)
     batches.restore(tensors[ORDER], course.taken)
     descent.optimizer.state, descent.optimizer.rate = state, course.learning_rate
     descent.clipper.norms = norms.tolist()

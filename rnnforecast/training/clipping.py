@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
-from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from rnnforecast.config import TrainConfig
 
@@ -24,33 +24,34 @@ class Clipper:
         self.percentile = config.clip_percentile
         self.norms: list[float] = []
 
-    def clip(self, network: nn.Module) -> tuple[float, bool]:
+    def clip(self, network: nn.Module) -> tuple[Tensor, Tensor]:
         """Bound the gradient in place, entries first, then its norm (Pascanu et al. 2013).
 
         The norm is held to a constant and to a percentile of all norms so far, this one's included
-        (AutoClip, Seetharaman et al. 2020).
+        (AutoClip, Seetharaman et al. 2020); for the latter alone a GPU is waited for.
 
         Returns:
-            Its norm as it was, and whether anything was bounded.
+            Its norm as it was, and whether anything was bounded: scalars, where the gradient is.
         """
         weights = [p for p in network.parameters() if p.grad is not None]
         gradients = [p.grad for p in weights if p.grad is not None]
-        norm = float(get_total_norm(gradients))
+        norm = left = get_total_norm(gradients)
         limit = min(self.largest_norm, self._typical_norm(norm))
         clipped = norm > limit
         if self.largest_entry < math.inf:
-            clipped |= any(float(g.abs().max()) > self.largest_entry for g in gradients)
+            clipped = clipped | (get_total_norm(gradients, math.inf) > self.largest_entry)
             clip_grad_value_(weights, self.largest_entry)
-        if clipped and limit < math.inf:
-            clip_grad_norm_(weights, limit)
+            left = get_total_norm(gradients)
+        if limit < math.inf:
+            clip_grads_with_norm_(weights, limit, left)
         return norm, clipped
 
-    def _typical_norm(self, norm: float) -> float:
+    def _typical_norm(self, norm: Tensor) -> float:
         """The percentile of all norms with this one; infinity where there is none."""
         if self.percentile == 100:
             return math.inf
-        if math.isfinite(norm):
-            self.norms.append(norm)
+        if bool(norm.isfinite()):
+            self.norms.append(float(norm))
         if not self.norms:
             return math.inf
         norms = torch.tensor(self.norms, dtype=torch.float64)

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Protocol
 
 import torch
@@ -16,7 +15,7 @@ from torch.nn.utils import get_total_norm
 
 from rnnforecast.config import TrainConfig
 from rnnforecast.errors import TrainingError
-from rnnforecast.runtime import together
+from rnnforecast.runtime import tensor_cores, together
 from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.state import (
     Descent,
@@ -28,6 +27,9 @@ from rnnforecast.training.state import (
     Training,
     begin_training,
 )
+
+# Steps that a GPU is given before it is asked what came of them, as to ask is to wait for it.
+STEPS_AHEAD = {"cuda": 16, "mps": 16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,10 @@ class Watch:
         """Called before the first step."""
 
     def before_step(self, training: Training) -> bool:
-        """Whether the step about to be taken shall be the last, as time has run out."""
+        """Whether the step about to be taken shall be the last, as time has run out.
+
+        On a GPU this is asked before some steps at once.
+        """
         return False
 
     def end(self, training: Training) -> None:
@@ -90,13 +95,15 @@ def fit(
     Raises:
         TrainingError: A loss, the validation loss or a gradient is not finite.
     """
-    batches = ShuffledBatches(windows, config.batch_size, generator)
+    device = next(network.parameters()).device
+    batches = ShuffledBatches(windows, config.batch_size, generator, device)
     training = begin_training(network, config, loss, batches)
     watch.begin(training, config)
     epochs = config.epochs if stop_after is None else stop_after
     while training.stop_reason is None:
         network.train()
-        record, out_of_time = run_epoch(training, config, watch)
+        with tensor_cores(device):
+            record, out_of_time = run_epoch(training, config, watch)
         network.eval()
         held_out = validate() if validate else None
         seconds = time.perf_counter() - training.began
@@ -142,24 +149,18 @@ def run_epoch(training: Training, config: TrainConfig, watch: Watch) -> tuple[Ep
     Returns:
         The record of the epoch, and whether the watch has ended it.
     """
-    descent, sums, epoch = training.descent, training.sums, len(training.history) + 1
-    planned = config.epochs * config.batches_per_epoch
-    taken = (epoch - 1) * config.batches_per_epoch
-    rate, before, out_of_time = 0.0, [], False
+    descent, sums, out_of_time = training.descent, training.sums, False
+    ahead = STEPS_AHEAD.get(next(descent.network.parameters()).device.type, 1)
+    rate, before = 0.0, []
     while sums.steps < config.batches_per_epoch and not out_of_time:
         out_of_time = watch.before_step(training)
-        rate = descent.optimizer.rate
-        if out_of_time or sums.steps == config.batches_per_epoch - 1:
+        others = 0 if out_of_time else config.batches_per_epoch - sums.steps - 1
+        if not others:
+            rate = descent.optimizer.rate
             before = [weights.detach().clone() for weights in descent.network.parameters()]
-        batch = next(training.batches)
-        step = train_step(descent, batch, (taken + sums.steps) / planned)
-        if not (math.isfinite(step.loss) and math.isfinite(step.gradient_norm)):
-            what = f"loss {step.loss:.4g}, gradient norm {step.gradient_norm:.4g}"
-            raise _diverged(f"epoch {epoch}, batch {sums.steps + 1}: {what}", rate, config)
-        training.schedule.after_step()
-        sums.add(step, len(batch))
+        take_steps(training, config, max(1, min(others, ahead)))
     record = EpochRecord(
-        epoch=epoch,
+        epoch=len(training.history) + 1,
         train_loss=sums.losses / sums.windows,
         gradient_norm=sums.gradient_norms / sums.steps,
         clip_rate=sums.clipped / sums.steps,
@@ -167,6 +168,27 @@ def run_epoch(training: Training, config: TrainConfig, watch: Watch) -> tuple[Ep
         learning_rate=rate,
     )
     return record, out_of_time
+
+
+def take_steps(training: Training, config: TrainConfig, count: int) -> None:
+    """Take some steps of an epoch, and then look what came of them.
+
+    Raises:
+        TrainingError: A loss or a gradient is not finite.
+    """
+    descent, sums, done = training.descent, training.sums, len(training.history)
+    taken, planned = (epochs * config.batches_per_epoch for epochs in (done, config.epochs))
+    steps = []
+    for step in range(taken + sums.steps, taken + sums.steps + count):
+        rate, batch = descent.optimizer.rate, next(training.batches)
+        steps.append((train_step(descent, batch, step / planned), len(batch), rate))
+        training.schedule.after_step()
+    found = torch.stack([torch.stack(result) for result, _, _ in steps]).tolist()
+    for (loss, norm, clipped), (_, windows, rate) in zip(found, steps, strict=True):
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what = f"loss {loss:.4g}, gradient norm {norm:.4g}"
+            raise _diverged(f"epoch {done + 1}, batch {sums.steps + 1}: {what}", rate, config)
+        sums.add(loss, norm, bool(clipped), windows)
 
 
 def _update_ratio(before: list[Tensor], network: nn.Module) -> float:
@@ -192,14 +214,13 @@ def _diverged(where: str, learning_rate: float, config: TrainConfig) -> Training
 def train_step(descent: Descent, batch: Tensor, progress: float) -> StepResult:
     """Forward, backward, clip, step; the gradient's norm is the one before clipping.
 
-    Losses may come with gradients that are found already, which `backward` then hands out.
+    Losses may come with gradients that are found already, which `backward` then hands out. By a
+    gradient that is not finite nothing is moved. A GPU is not waited for.
     """
     descent.optimizer.zero_grad()
     losses = descent.loss(batch, progress)
     together(Tensor.backward, [loss / len(losses) for loss in losses])
     norm, clipped = descent.clipper.clip(descent.network)
-    value = fmean(loss.item() for loss in losses)
-    result = StepResult(loss=value, gradient_norm=norm, clipped=clipped)
-    if math.isfinite(norm):
-        descent.optimizer.step()
-    return result
+    descent.optimizer.step(held=(~norm.isfinite()).float())
+    loss = torch.stack([loss.detach() for loss in losses]).mean()
+    return StepResult(loss=loss, gradient_norm=norm, clipped=clipped)

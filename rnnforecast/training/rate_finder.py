@@ -76,7 +76,7 @@ def find_learning_rate(
     for step, (rate, batch) in enumerate(zip(RATES, batches, strict=False), start=1):
         descent.optimizer.rate = rate
         network.train()
-        norm = train_step(descent, batch, 0.0).gradient_norm
+        norm = float(train_step(descent, batch, 0.0).gradient_norm)
         # The exponential average with its bias corrected, in the form that keeps a constant.
         weight = (1 - SMOOTHING) / (1 - SMOOTHING**step)
         average += weight * (_loss_of(network, loss, probe) - average)

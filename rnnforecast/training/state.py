@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -53,13 +53,15 @@ class EpochRecord:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepResult:
-    """Loss and gradient norm before the step, and whether the gradient was clipped."""
+class StepResult(NamedTuple):
+    """Loss and gradient norm before the step, and whether the gradient was clipped: scalars.
 
-    loss: float
-    gradient_norm: float
-    clipped: bool
+    They lie where the network does: to read one is to wait for the device.
+    """
+
+    loss: Tensor
+    gradient_norm: Tensor
+    clipped: Tensor
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,13 @@ class EpochSums:
     gradient_norms: float = 0.0
     clipped: int = 0
 
-    def add(self, step: StepResult, windows: int) -> None:
+    def add(self, loss: float, gradient_norm: float, clipped: bool, windows: int) -> None:
         """Count a step of so many windows."""
         self.steps += 1
         self.windows += windows
-        self.losses += step.loss * windows
-        self.gradient_norms += step.gradient_norm
-        self.clipped += step.clipped
+        self.losses += loss * windows
+        self.gradient_norms += gradient_norm
+        self.clipped += clipped
 
 
 @dataclass
