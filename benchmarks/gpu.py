@@ -55,7 +55,7 @@ def main() -> None:
 def compared(words: list[str], devices: list[str], repeats: int) -> dict[str, str]:
     """Seconds and error on each device, medians of repeats, and the ratio where there are two."""
     taken = [
-        {device: measured([*words, "--device", device]) for device in devices}
+        {device: trained([*words, "--device", device]) for device in devices}
         for _ in range(repeats)
     ]
     row = {}
@@ -70,15 +70,15 @@ def compared(words: list[str], devices: list[str], repeats: int) -> dict[str, st
     return row
 
 
-def measured(words: list[str]) -> dict[str, float]:
+def trained(words: list[str]) -> dict[str, float]:
     """The seconds of a training and of an epoch after the first, and its error."""
     with tempfile.TemporaryDirectory() as place:
-        trained = run("train", *words, "--out", str(Path(place) / "model"))
+        done = run("train", *words, "--out", str(Path(place) / "model"))
         history = pd.read_csv(Path(place) / "model" / "history.csv")["seconds"]
     return {
-        "train, s": trained.seconds,
+        "train, s": done.seconds,
         "epoch, s": float(history.diff().median()),
-        "MASE": float(trained.table["mase"][0]),
+        "MASE": float(done.table["mase"][0]),
     }
 
 

@@ -96,7 +96,7 @@ def fit_forecaster(
     result = fit(
         network,
         config.training,
-        loss=_training_loss(network, train, config),
+        loss=training_loss(network, train, config),
         windows=len(train),
         validate=validate,
         generator=generator,
@@ -149,7 +149,7 @@ def find_rate(
     return find_learning_rate(
         network,
         config.training,
-        loss=_training_loss(network, train, config),
+        loss=training_loss(network, train, config),
         windows=len(train),
         generator=generator,
     )
@@ -215,7 +215,7 @@ def _sample(member: ForecastNetwork, batch: Batch, left: Tensor) -> Sample:
     )
 
 
-def _training_loss(network: Ensemble, train: WindowGatherer, config: RunConfig) -> Loss:
+def training_loss(network: Ensemble, train: WindowGatherer, config: RunConfig) -> Loss:
     """The losses of training windows; what a network that learns reads of them is jittered."""
     season, share = config.windows.season, config.training.jitter
     teaching = TEACHING[config.training.teacher_forcing]

@@ -44,7 +44,8 @@ class Optimizer(ABC):
         """Move the weights against their gradients, in place.
 
         Args:
-            held: Whether all stays as it is instead, 1 or 0, where the weights are.
+            held: Whether all stays as it is instead: 1 or 0, a scalar in single precision where
+                the weights are. Torch's AdamW for MPS does not heed it.
         """
         places = [place for place, weight in enumerate(self.weights) if weight.grad is not None]
         moved = [self.weights[place] for place in places]

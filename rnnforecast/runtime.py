@@ -108,11 +108,13 @@ _pool = cache(thread_pool)
 def tensor_cores(device: torch.device) -> Iterator[None]:
     """For the block, products on a CUDA device may round their factors to TF32, of 10 bits.
 
-    A gradient bears that, and the products are several times as fast there.
+    Gradients bear that. Those within a recurrent layer may by cuDNN's own default, anywhere.
     """
+    if device.type != "cuda":
+        yield
+        return
     before = torch.get_float32_matmul_precision()
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("high")
     try:
         yield
     finally:

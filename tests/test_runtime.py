@@ -206,7 +206,7 @@ def test_sums_are_equal_to_the_bit_when_the_workers_are_new() -> None:
 @pytest.mark.parametrize(
     ("kind", "inside"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")]
 )
-def test_products_are_rounded_in_training_on_a_cuda_device_alone(kind: str, inside: str) -> None:
+def test_products_are_rounded_when_the_device_is_a_cuda_one(kind: str, inside: str) -> None:
     with pytest.raises(ZeroDivisionError), tensor_cores(torch.device(kind)):
         assert torch.get_float32_matmul_precision() == inside
         raise ZeroDivisionError

@@ -169,8 +169,8 @@ class StudentTHead(Head):
 
     def arrange(self, location: Tensor, spread: Tensor) -> Tensor:
         """Median, scale and degrees of freedom [batch, step, 3]."""
-        least = spread.new_tensor([SPREAD_FLOOR, 2 + SPREAD_FLOOR])
-        return torch.cat([location, spread + least], dim=-1)
+        width, freedom = spread[..., :1] + SPREAD_FLOOR, spread[..., 1:] + (2 + SPREAD_FLOOR)
+        return torch.cat([location, width, freedom], dim=-1)
 
     def loss(self, parameters: Tensor, scale: WindowScale, target: Tensor, mask: Tensor) -> Tensor:
         """The negative log likelihood, on the window's scale."""

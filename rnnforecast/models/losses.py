@@ -23,7 +23,8 @@ def pinball_loss(
     Returns:
         The mean over steps observed and quantiles; 0 where nothing was observed.
     """
-    level = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
+    # Made there, a tensor of numbers would be waited for.
+    level = torch.tensor(levels, dtype=quantiles.dtype).to(quantiles.device, non_blocking=True)
     error = target[..., None] - quantiles
     loss = torch.maximum(level * error, (level - 1) * error).mean(-1)
     return 2 * _mean(loss, mask)

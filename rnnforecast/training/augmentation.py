@@ -30,5 +30,5 @@ def jitter(values: Tensor, mask: Tensor, season: int, share: float) -> Tensor:
         known = known[:, lag:] & known[:, :-lag]
     count = known.sum(1, keepdim=True).clamp(min=1)
     roughness = (changes.abs() * known).sum(1, keepdim=True) / count
-    noise = torch.randn(values.shape, dtype=values.dtype).to(values.device)
+    noise = torch.randn(values.shape, dtype=values.dtype).to(values.device, non_blocking=True)
     return values + share * roughness * noise * mask

@@ -17,7 +17,7 @@ class ShuffledBatches:
         windows: How many there are.
         batch_size: Of a batch; the last one of an order may be smaller.
         generator: Draws the orders.
-        device: Where they are wanted, so that no batch is waited for there.
+        device: Where they are wanted, so that none is to be brought there.
 
     Attributes:
         drawn_from: The generator's state before it drew the present order [byte].
@@ -63,4 +63,4 @@ class ShuffledBatches:
     def _draw(self) -> None:
         self.drawn_from, self.taken = self.generator.get_state(), 0
         order = torch.randperm(self.windows, generator=self.generator)
-        self.order = torch.split(order.to(self.device), self.batch_size)
+        self.order = torch.split(order.to(self.device, non_blocking=True), self.batch_size)

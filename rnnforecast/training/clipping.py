@@ -28,7 +28,7 @@ class Clipper:
         """Bound the gradient in place, entries first, then its norm (Pascanu et al. 2013).
 
         The norm is held to a constant and to a percentile of all norms so far, this one's included
-        (AutoClip, Seetharaman et al. 2020); for the latter alone a GPU is waited for.
+        (AutoClip, Seetharaman et al. 2020); for this one alone a GPU is waited for.
 
         Returns:
             Its norm as it was, and whether anything was bounded: scalars, where the gradient is.
@@ -43,7 +43,8 @@ class Clipper:
             clip_grad_value_(weights, self.largest_entry)
             left = get_total_norm(gradients)
         if limit < math.inf:
-            clip_grads_with_norm_(weights, limit, left)
+            # Of none, so that what is not bounded stays as it is to the bit.
+            clip_grads_with_norm_(weights, limit, torch.where(clipped, left, 0.0))
         return norm, clipped
 
     def _typical_norm(self, norm: Tensor) -> float:

@@ -28,8 +28,9 @@ from rnnforecast.training.state import (
     begin_training,
 )
 
-# Steps that a GPU is given before it is asked what came of them, as to ask is to wait for it.
-STEPS_AHEAD = {"cuda": 16, "mps": 16}
+# Steps that a GPU is given before it is asked what came of them, as to ask is to wait for it; and
+# the seconds that they are not to take together, so that signals and time limits are heeded.
+STEPS_AHEAD, LONGEST_AHEAD = {"cuda": 16, "mps": 16}, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,10 @@ def run_epoch(training: Training, config: TrainConfig, watch: Watch) -> tuple[Ep
         if not others:
             rate = descent.optimizer.rate
             before = [weights.detach().clone() for weights in descent.network.parameters()]
+        began = time.perf_counter()
         take_steps(training, config, max(1, min(others, ahead)))
+        if time.perf_counter() - began > LONGEST_AHEAD:
+            ahead = max(1, ahead // 2)
     record = EpochRecord(
         epoch=len(training.history) + 1,
         train_loss=sums.losses / sums.windows,
@@ -215,7 +219,8 @@ def train_step(descent: Descent, batch: Tensor, progress: float) -> StepResult:
     """Forward, backward, clip, step; the gradient's norm is the one before clipping.
 
     Losses may come with gradients that are found already, which `backward` then hands out. By a
-    gradient that is not finite nothing is moved. A GPU is not waited for.
+    gradient that is not finite nothing is moved. A GPU is not waited for, but to clip by a
+    percentile of norms and under truncation, which reads how long each row is.
     """
     descent.optimizer.zero_grad()
     losses = descent.loss(batch, progress)

@@ -115,7 +115,8 @@ class Checkpoints:
 
     @contextmanager
     def watching(self, share: float | None = 1.0) -> Iterator[Watch]:
-        """What looks on at the next fit; in the block, a signal waits for the end of a step.
+        """What looks on at the next fit; in the block, a signal waits for the end of a step, on a
+        GPU of some.
 
         `share` is that of the time left which the fit may take; None is all that it needs.
         """
@@ -216,7 +217,7 @@ class _FitWatch(Watch):
         self.checkpoints.begin(training, config)
 
     def before_step(self, training: Training) -> bool:
-        """Heed signals, write what is due; whether a step as long as the last one is the last."""
+        """Heed signals, write what is due; whether what takes as long as before is the last."""
         self.heed()
         self.checkpoints.write_when_due()
         now = time.monotonic()

@@ -68,6 +68,16 @@ def test_times_are_read_when_the_format_is_common(index: pd.DatetimeIndex, writt
     assert times.tolist() == micros(index).tolist()
 
 
+def test_times_are_read_when_they_have_four_digits() -> None:
+    times, *_ = parse([f"{day}.1.24" for day in range(1, 10)])
+    assert times.tolist() == [days * DAY for days in range(19_723, 19_732)]
+
+
+@pytest.mark.parametrize("cells", [["s0", "s1"], ["now", "today"], ["a 12:30", "b 1.5"], [""]])
+def test_times_return_the_first_row_when_no_cell_has_the_digits_of_one(cells: list[str]) -> None:
+    assert parse_times(column(cells)) == 0
+
+
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
 def test_times_prefer_regular_steps_when_day_and_month_could_be_exchanged(order: slice) -> None:
     quarters = pd.date_range("2018-01-01", periods=9, freq="QS")[order]

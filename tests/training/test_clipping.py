@@ -102,6 +102,16 @@ def test_clipper_forgets_norms_when_they_are_not_finite(broken: float) -> None:
     assert gradient_of(network) == pytest.approx([0.0, np.median([2, 4, 9])])
 
 
+@pytest.mark.parametrize("limits", [{"clip_norm": 1.0}, {"clip_percentile": 90.0}])
+def test_clipper_leaves_every_bit_when_a_norm_is_no_larger_than_its_limit(
+    limits: dict[str, float],
+) -> None:
+    network = network_of(0.6, 0.8)
+    before = gradient_of(network)
+    assert clipper(**limits).clip(network) == (1.0, False)
+    assert gradient_of(network) == before
+
+
 def test_clipper_clips_nothing_when_percentile_is_100() -> None:
     unlimited = clipper(clip_percentile=100.0)
     for norm in (1.0, 100.0):

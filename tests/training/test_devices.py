@@ -1,6 +1,7 @@
 """What training asks of a device that it would have to wait for.
 
 Torch's meta device holds no numbers: whatever asks it for one fails, and so would wait on a GPU.
+What brings it numbers would wait, too, unless it says that it does not.
 """
 
 from __future__ import annotations
@@ -9,23 +10,26 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnforecast.columns import DataConfig, InputSizes
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Features, Panel
 from rnnforecast.errors import TrainingError
-from rnnforecast.estimation import batch_losses, fit_forecaster, prepared
+from rnnforecast.estimation import fit_forecaster, prepared, training_loss
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.registry import MODELS
 from rnnforecast.training import loop
 from rnnforecast.training.batches import ShuffledBatches
-from rnnforecast.training.loop import FitResult, take_steps, train_step
-from rnnforecast.training.state import Descent, begin_descent, begin_training
+from rnnforecast.training.checkpoint import pack_training, restore_training
+from rnnforecast.training.loop import FitResult, Watch, take_steps, train_step
+from rnnforecast.training.state import Descent, Training, begin_descent, begin_training
 from tests.panels import make_panel
 from tests.short_training import short_training
 
@@ -69,20 +73,51 @@ def run_config(name: str, *, head: str | None = None, inputs: InputSizes = ALONE
             inputs=inputs,
             lookbacks=(16, 8),
         ),
-        training=short_training(epochs=3, batches_per_epoch=6, clip_norm=1.0, clip_value=0.5),
+        training=short_training(
+            epochs=3, batches_per_epoch=6, clip_norm=1.0, clip_value=0.5, jitter=0.3
+        ),
     )
 
 
 def begun(known: Panel, config: RunConfig, device: torch.device) -> tuple[Descent, ShuffledBatches]:
     """A descent that is to take its first step, and its batches."""
     network, windows = prepared(known, config, device, None)
-
-    def loss(places: Tensor, progress: float) -> list[Tensor]:
-        return batch_losses(network, windows.gather(places), 1 - progress)
-
+    loss = training_loss(network, windows, config)
     descent = begin_descent(network.train(), config.training, loss)
     generator = torch.Generator().manual_seed(0)
     return descent, ShuffledBatches(len(windows), config.training.batch_size, generator, device)
+
+
+class Bringing(TorchDispatchMode):
+    """Fails where numbers are brought to the meta device in a way that would be waited for."""
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        options = kwargs or {}
+        source = args[1] if function is torch.ops.aten.copy_.default else args[0] if args else None
+        target = args[0].device if source is not args[0] else options.get("device")
+        from_cpu = isinstance(source, Tensor) and source.device == CPU and source.numel() > 0
+        assert not (from_cpu and target == META and not options.get("non_blocking")), function
+        return function(*args, **options)
+
+
+@pytest.fixture
+def refusing_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is made of numbers on the meta device fails, as what is brought there."""
+    tensor = torch.tensor
+
+    def refusing(*given: Any, device: Any = None, **options: Any) -> Tensor:
+        assert device != META
+        return tensor(*given, device=device, **options)
+
+    def new_tensor(self: Tensor, *given: Any, **options: Any) -> Tensor:
+        return refusing(*given, **{"device": self.device, "dtype": self.dtype, **options})
+
+    monkeypatch.setattr(torch, "tensor", refusing)
+    monkeypatch.setattr(Tensor, "new_tensor", new_tensor)
+    with Bringing():
+        yield
 
 
 @pytest.mark.parametrize(
@@ -95,52 +130,155 @@ def begun(known: Panel, config: RunConfig, device: torch.device) -> tuple[Descen
     ids=str,
 )
 def test_training_step_waits_for_nothing_when_all_is_on_a_device(
-    name: str, head: str | None, inputs: InputSizes
+    name: str, head: str | None, inputs: InputSizes, request: pytest.FixtureRequest
 ) -> None:
     config = run_config(name, head=head, inputs=inputs)
     descent, batches = begun(panel(inputs), config, META)
-    result = train_step(descent, next(batches), 0.5)
+    request.getfixturevalue("refusing_numbers")
+    for _ in range(2):  # the order of windows is drawn anew in the second
+        batches.taken = len(batches.order)
+        result = train_step(descent, next(batches), 0.5)
     assert {part.device for part in result} == {META}
-    with pytest.raises((RuntimeError, NotImplementedError)):
-        result.loss.item()
 
 
-def fitted(name: str, device: torch.device) -> tuple[Tensor, FitResult]:
+def test_reading_and_bringing_numbers_is_refused_when_all_is_on_a_device(
+    refusing_numbers: None,
+) -> None:
+    nothing = torch.empty(2, device=META)
+    for waiting in (
+        lambda: float(nothing.sum()),
+        lambda: bool((nothing > 0).any()),
+        lambda: nothing[nothing > 0],
+        lambda: torch.ones(2).to(META),
+        lambda: nothing.copy_(torch.ones(2)),
+        lambda: torch.tensor([1.0, 2.0], device=META),
+        lambda: nothing.new_tensor([1.0, 2.0]),
+    ):
+        with pytest.raises((RuntimeError, AssertionError)):
+            waiting()
+
+
+class Begun(Exception):
+    """The first step of a training was to be taken."""
+
+
+def test_fit_takes_its_batches_to_the_device_of_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[torch.device] = []
+
+    @contextmanager
+    def spy(device: torch.device) -> Iterator[None]:
+        asked.append(device)
+        yield
+
+    def loss(places: Tensor, progress: float) -> list[Tensor]:
+        assert places.device == META
+        raise Begun
+
+    monkeypatch.setattr(loop, "tensor_cores", spy)
+    network, generator = torch.nn.Linear(1, 1, device=META), torch.Generator()
+    with pytest.raises(Begun):
+        config = short_training()
+        loop.fit(network, config, loss=loss, windows=3, validate=None, generator=generator)
+    assert asked == [META]
+
+
+def test_batches_stay_on_their_device_when_a_training_is_restored() -> None:
+    config, network = short_training(epochs=2), torch.nn.Linear(1, 1)
+
+    def training() -> Training:
+        batches = ShuffledBatches(5, 2, torch.Generator().manual_seed(0), META)
+        return begin_training(network, config, lambda places, progress: [], batches)
+
+    restored = training()
+    restore_training(restored, config, pack_training(training()))
+    assert next(restored.batches).device == META
+
+
+def fitted(name: str, device: torch.device, rate: float = 1e-2) -> tuple[Tensor, FitResult]:
     """The weights after some epochs, and how it went."""
-    ends = np.array([50, 40])
-    forecaster, result = fit_forecaster(panel(), run_config(name), device=device, ends=ends)
-    return torch.cat([each.flatten() for each in forecaster.network.parameters()]), result
+    config = run_config(name)
+    training = replace(config.training, learning_rate=rate, teacher_forcing="always")
+    forecaster, result = fit_forecaster(
+        panel(), replace(config, training=training), device=device, ends=np.array([50, 40])
+    )
+    weights = [each.detach().flatten() for each in forecaster.network.parameters()]
+    return torch.cat(weights).cpu(), result
 
 
+@pytest.mark.parametrize("name", ["gru", "seq2seq-gru"])
 @pytest.mark.parametrize("ahead", [2, 4, 100])
 def test_fit_ends_alike_when_steps_are_taken_ahead(
-    ahead: int, monkeypatch: pytest.MonkeyPatch
+    name: str, ahead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, one_by_one = fitted("gru", CPU)
+    expected, one_by_one = fitted(name, CPU)
     monkeypatch.setitem(loop.STEPS_AHEAD, "cpu", ahead)
-    weights, result = fitted("gru", CPU)
+    weights, result = fitted(name, CPU)
     assert torch.equal(weights, expected)
     told = [[replace(each, seconds=0.0) for each in r.history] for r in (one_by_one, result)]
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize("broken", [0, 2, 3])
-def test_divergence_names_its_batch_when_steps_are_taken_ahead(broken: int) -> None:
+def diverging(broken: int, seen: list[float]) -> Training:
+    """A training whose step `broken` has no gradient; `seen` takes the rates of its steps."""
     network = torch.nn.Linear(1, 1)
-    config = short_training(epochs=2, batches_per_epoch=4, batch_size=1)
-    batches = ShuffledBatches(4, 1, torch.Generator().manual_seed(0))
-    seen: list[int] = []
 
     def loss(places: Tensor, progress: float) -> list[Tensor]:
-        seen.append(len(seen))
-        factor = math.nan if seen[-1] == broken else 1.0
+        seen.append(training.descent.optimizer.rate)
+        factor = math.nan if len(seen) == broken else 1.0
         return [factor * network(torch.ones(1)).sum()]
 
+    config = short_training(epochs=2, batches_per_epoch=8, schedule="cosine")
+    batches = ShuffledBatches(8, 1, torch.Generator().manual_seed(0))
     training = begin_training(network, config, loss, batches)
-    with pytest.raises(TrainingError, match=f"^training diverged in epoch 1, batch {broken + 1}: "):
+    return training
+
+
+@pytest.mark.parametrize("broken", [1, 3, 4])
+def test_divergence_names_its_batch_when_steps_are_taken_ahead(broken: int) -> None:
+    seen: list[float] = []
+    training = diverging(broken, seen)
+    config = short_training(epochs=2, batches_per_epoch=8)
+    with pytest.raises(TrainingError) as raised:
         take_steps(training, config, 4)
-    assert len(seen) == 4
-    assert all(bool(each.isfinite().all()) for each in network.parameters())
+    assert len(set(seen)) == 4
+    place = f"epoch 1, batch {broken}: loss nan, gradient norm nan"
+    assert f"{place}, learning rate {seen[broken - 1]:.3g};" in str(raised.value)
+    weights = training.descent.network.parameters()
+    assert all(bool(each.isfinite().all()) for each in weights)
+
+
+class Looking(Watch):
+    """Notes how many steps it finds taken, and ends the training from so many on."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.found = most, list[int]()
+
+    def before_step(self, training: Training) -> bool:
+        self.found.append(training.sums.steps)
+        return training.sums.steps >= self.most
+
+
+@pytest.mark.parametrize(
+    ("most", "longest", "found"),
+    [
+        (100, 60.0, [0, 4, 7]),  # the last step by itself, before which weights are kept
+        (3, 60.0, [0, 4]),
+        (100, 0.0, [0, 4, 6, 7]),
+    ],
+)
+def test_watch_finds_all_read_when_steps_are_taken_ahead(
+    most: int, longest: float, found: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(loop.STEPS_AHEAD, "cpu", 4)
+    monkeypatch.setattr(loop, "LONGEST_AHEAD", longest)
+    watch, config = Looking(most), short_training(epochs=2, batches_per_epoch=8)
+    training = diverging(100, [])
+    record, out_of_time = loop.run_epoch(training, config, watch)
+    assert (watch.found, out_of_time) == (found, most < 100)
+    assert training.sums.steps == (5 if out_of_time else 8)
+    assert record.update_ratio > 0
 
 
 @contextmanager
@@ -165,9 +303,10 @@ def test_training_step_waits_for_nothing_when_on_a_gpu(name: str) -> None:
 
 @needs_gpu
 @pytest.mark.parametrize("name", ["gru", "bilstm", "rnn", "seq2seq-gru"])
-def test_fit_ends_close_to_that_of_a_cpu_when_on_a_gpu(name: str) -> None:
-    expected, on_cpu = fitted(name, CPU)
-    weights, on_gpu = fitted(name, torch.device("cuda"))
-    torch.testing.assert_close(weights.cpu(), expected, rtol=0.01, atol=0.01)
-    losses = [[each.train_loss for each in result.history] for result in (on_cpu, on_gpu)]
-    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+def test_fit_moves_weights_as_on_a_cpu_when_on_a_gpu(name: str) -> None:
+    start, _ = fitted(name, CPU, rate=1e-12)
+    there, here = (fitted(name, torch.device(kind)) for kind in ("cuda", "cpu"))
+    moved = [weights - start for weights, _ in (there, here)]
+    assert float((moved[0] - moved[1]).norm()) < 0.1 * float(moved[1].norm())
+    losses = [[each.train_loss for each in result.history] for _, result in (there, here)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
