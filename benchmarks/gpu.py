@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--models", default="gru,lstm,rnn,bigru,seq2seq-gru,deepar")
+    parser.add_argument("--models", default="gru,lstm")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
