@@ -51,7 +51,8 @@ def main() -> None:
 def compared(chosen: Set, seed: int) -> dict[str, float]:
     """MASE and seconds of the three."""
     panel, known, index = split(chosen)
-    settings = Settings(horizon=chosen.horizon, seed=seed)
+    told = {"season": chosen.season} if chosen.told else {}
+    settings = Settings(horizon=chosen.horizon, seed=seed, **told)
     config = with_typical(resolve(settings, find_facts(known), DataConfig()), known)
     ends = training_ends(known.lengths, chosen.horizon)
     found: dict[str, float] = {}
