@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from rnnforecast.backtest import held_out_origins, panel_before, training_ends
-from rnnforecast.config import RunConfig
+from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, actual_values
@@ -37,6 +38,11 @@ class Set:
     cutoffs: int
     stride: int
     told: bool = False
+
+    def settings(self, seed: int, **asked: Any) -> Settings:
+        """What a user of these would ask for, and what is `asked` beside it."""
+        season = {"season": self.season} if self.told else {}
+        return Settings(horizon=self.horizon, seed=seed, **season | asked)
 
     def panel(self) -> Panel:
         """As a panel of steps."""

@@ -28,7 +28,7 @@ from validation import SETS
 
 from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import RunConfig, Settings
+from rnnforecast.config import RunConfig
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.models import linear_start
@@ -84,8 +84,7 @@ def measure(chosen: Set | list[Set], change: Change, seed: int) -> float:
     if isinstance(chosen, list):
         return float(np.mean([measure(each, change, seed) for each in chosen]))
     panel, known, index = split(chosen)
-    told = {"season": chosen.season} if chosen.told else {}
-    settings = Settings(horizon=chosen.horizon, seed=seed, **told | change.settings)
+    settings = chosen.settings(seed, **change.settings)
     config = change.config(resolve(settings, find_facts(known), DataConfig()))
     ends = training_ends(known.lengths, chosen.horizon)
     with change.code():

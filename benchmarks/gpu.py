@@ -3,10 +3,10 @@
     python benchmarks/gpu.py FOLDER --repeats 3
 
 writes made-up CSV files into FOLDER (those of scale.py; no other data are needed), and gives each
-to `rnnforecast train --device cpu` and `--device cuda`: 1,000 series of 100 days by the defaults,
-and one series of 100 thousand minutes read value by value by one wide layer, where the products
-are large. The error is that of the newest horizon, by which the two must agree. Without a CUDA
-device only the CPU is measured.
+to `rnnforecast train --device cpu` and `--device cuda`: 1,000 series of 100 days by the defaults
+for five epochs, and one series of 100 thousand minutes read value by value by one wide layer, where
+the products are large. The error is that of the newest horizon, by which the two must agree.
+Without a CUDA device only the CPU is measured.
 """
 
 from __future__ import annotations

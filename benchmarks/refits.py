@@ -22,7 +22,6 @@ from validation import SETS
 
 from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import Settings
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.forecaster import Forecaster
@@ -51,8 +50,7 @@ def main() -> None:
 def compared(chosen: Set, seed: int) -> dict[str, float]:
     """MASE and seconds of the three."""
     panel, known, index = split(chosen)
-    told = {"season": chosen.season} if chosen.told else {}
-    settings = Settings(horizon=chosen.horizon, seed=seed, **told)
+    settings = chosen.settings(seed)
     config = with_typical(resolve(settings, find_facts(known), DataConfig()), known)
     ends = training_ends(known.lengths, chosen.horizon)
     found: dict[str, float] = {}

@@ -216,7 +216,11 @@ def _sample(member: ForecastNetwork, batch: Batch, left: Tensor) -> Sample:
 
 
 def training_loss(network: Ensemble, train: WindowGatherer, config: RunConfig) -> Loss:
-    """The losses of training windows; what a network that learns reads of them is jittered."""
+    """What `fit` follows: the mean loss of each member over the windows at some places of `train`.
+
+    What a network in training mode reads of them is jittered, and of what comes after, a decoder
+    that is fed back reads as much as `TEACHING` says of the progress.
+    """
     season, share = config.windows.season, config.training.jitter
     teaching = TEACHING[config.training.teacher_forcing]
 

@@ -88,6 +88,7 @@ def parse_times(
         if zone is not None:
             raise DataError("the times are integer steps, of no zone; leave out --time-zone")
         return Times(cells.to_numpy(dtype=object).astype(np.int64)[where], True, "", None)
+    # Ids and headers come here, too, and a dozen formats would be tried on them.
     if time_format is None and len(cells) and cells.str.count(r"\d").max() < FEWEST_DIGITS:
         return 0
     few = cells[:: max(1, len(cells) // PROBED)]

@@ -43,7 +43,7 @@ class Clipper:
             clip_grad_value_(weights, self.largest_entry)
             left = get_total_norm(gradients)
         if limit < math.inf:
-            # Of none, so that what is not bounded stays as it is to the bit.
+            # By a norm of 0 nothing is scaled: what is within its bounds keeps every bit.
             clip_grads_with_norm_(weights, limit, torch.where(clipped, left, 0.0))
         return norm, clipped
 

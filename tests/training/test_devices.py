@@ -220,6 +220,9 @@ def test_fit_ends_alike_when_steps_are_taken_ahead(
     assert told[0] == told[1]
 
 
+COSINE = short_training(epochs=2, batches_per_epoch=8, schedule="cosine")
+
+
 def diverging(broken: int, seen: list[float]) -> Training:
     """A training whose step `broken` has no gradient; `seen` takes the rates of its steps."""
     network = torch.nn.Linear(1, 1)
@@ -229,9 +232,8 @@ def diverging(broken: int, seen: list[float]) -> Training:
         factor = math.nan if len(seen) == broken else 1.0
         return [factor * network(torch.ones(1)).sum()]
 
-    config = short_training(epochs=2, batches_per_epoch=8, schedule="cosine")
     batches = ShuffledBatches(8, 1, torch.Generator().manual_seed(0))
-    training = begin_training(network, config, loss, batches)
+    training = begin_training(network, COSINE, loss, batches)
     return training
 
 
@@ -239,9 +241,8 @@ def diverging(broken: int, seen: list[float]) -> Training:
 def test_divergence_names_its_batch_when_steps_are_taken_ahead(broken: int) -> None:
     seen: list[float] = []
     training = diverging(broken, seen)
-    config = short_training(epochs=2, batches_per_epoch=8)
     with pytest.raises(TrainingError) as raised:
-        take_steps(training, config, 4)
+        take_steps(training, COSINE, 4)
     assert len(set(seen)) == 4
     place = f"epoch 1, batch {broken}: loss nan, gradient norm nan"
     assert f"{place}, learning rate {seen[broken - 1]:.3g};" in str(raised.value)
@@ -273,9 +274,8 @@ def test_watch_finds_all_read_when_steps_are_taken_ahead(
 ) -> None:
     monkeypatch.setitem(loop.STEPS_AHEAD, "cpu", 4)
     monkeypatch.setattr(loop, "LONGEST_AHEAD", longest)
-    watch, config = Looking(most), short_training(epochs=2, batches_per_epoch=8)
-    training = diverging(100, [])
-    record, out_of_time = loop.run_epoch(training, config, watch)
+    watch, training = Looking(most), diverging(100, [])
+    record, out_of_time = loop.run_epoch(training, COSINE, watch)
     assert (watch.found, out_of_time) == (found, most < 100)
     assert training.sums.steps == (5 if out_of_time else 8)
     assert record.update_ratio > 0
