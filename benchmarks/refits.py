@@ -1,18 +1,20 @@
-"""What the fit to all data is worth, and what it costs to go on from the weights that were scored.
+"""What the fit to all data is worth, how long it should be, and what it costs.
 
-    python benchmarks/refits.py FOLDER --sets bike,m4-weekly --seeds 1
+    python benchmarks/refits.py FOLDER --sets bike,m4-weekly --seeds 2 --earlier 1
 
-On the sets of validation.py: the MASE of the last cutoffs by a network that was fitted to all but
-the last horizon before them, by one that was fitted anew to everything for as many epochs, and by
-one that went on, a fifth of the epochs at a quarter of the rate; and the seconds of each on a core.
+On the sets of validation.py, whole and without the newest horizon of each series, or as many as
+`--earlier` says: the MASE of the last cutoffs by a network that was fitted to all but the last
+horizon before them, by some that were fitted to everything from the start, for as many epochs as
+served best, for as many as that one took, and for all, and by one that went on, a fifth of the
+epochs at a quarter of the rate; and the seconds of each on a core.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -24,9 +26,7 @@ from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.estimation import fit_forecaster
-from rnnforecast.forecaster import Forecaster
-from rnnforecast.training.loop import FitResult
-from rnnforecast.workflows.fitting import shortened
+from rnnforecast.workflows.fitting import as_long, shortened
 from rnnforecast.workflows.short_series import with_typical
 
 
@@ -35,37 +35,54 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--earlier", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
     for name in given.sets.split(","):
         chosen = SETS[name](given.folder)
         parts = chosen if isinstance(chosen, list) else [chosen]
-        found = [compared(part, seed) for part in parts for seed in range(given.seeds)]
-        rows.append({"set": name} | pd.DataFrame(found).mean().map("{:.4g}".format).to_dict())
-        print(rows[-1], flush=True)
+        for earlier in range(given.earlier + 1):
+            cut = [without_newest(part, earlier) for part in parts]
+            found = [compared(part, seed) for part in cut for seed in range(given.seeds)]
+            figures = pd.DataFrame(found).mean().map("{:.4g}".format).to_dict()
+            rows.append({"set": name, "earlier": earlier} | figures)
+            print(rows[-1], flush=True)
     print(f"\n{markdown(pd.DataFrame(rows))}")
 
 
+def without_newest(chosen: Set, horizons: int) -> Set:
+    """Each series without its last horizons, where that leaves two seasons to learn from."""
+    newest = horizons * chosen.horizon
+    least = newest + chosen.horizon + max(2 * chosen.season + 2, 6)
+    series = [values[: len(values) - newest] for values in chosen.series if len(values) >= least]
+    return replace(chosen, series=series) if newest else chosen
+
+
 def compared(chosen: Set, seed: int) -> dict[str, float]:
-    """MASE and seconds of the three."""
+    """MASE and seconds of all."""
     panel, known, index = split(chosen)
     settings = chosen.settings(seed)
     config = with_typical(resolve(settings, find_facts(known), DataConfig()), known)
     ends = training_ends(known.lengths, chosen.horizon)
-    found: dict[str, float] = {}
-
-    def judge(name: str, **more: Any) -> tuple[Forecaster, FitResult]:
+    began = time.perf_counter()
+    scored, result = fit_forecaster(known, config, device=CPU, ends=ends)
+    seconds = {"seconds before": time.perf_counter() - began}
+    found = {"before": mase(median(scored, panel, index), chosen, panel, index)}
+    best = replace(config, training=replace(config.training, epochs=result.best_epoch))
+    ran = as_long(config, result)
+    for name, used, initial in (
+        ("best epochs", best, None),
+        ("as long", ran, None),
+        ("all epochs", config, None),
+        ("going on", shortened(ran), scored.network),
+    ):
         began = time.perf_counter()
-        forecaster, result = fit_forecaster(known, device=CPU, **more)
-        found[f"seconds {name}"] = time.perf_counter() - began
+        forecaster, _ = fit_forecaster(known, used, device=CPU, initial=initial)
+        seconds[f"seconds {name}"] = time.perf_counter() - began
+        forecaster.network.shrinkage.copy_(scored.network.shrinkage)
         found[name] = mase(median(forecaster, panel, index), chosen, panel, index)
-        return forecaster, result
-
-    scored, result = judge("before", config=config, ends=ends)
-    judge("anew", config=config, stop_after=result.best_epoch)
-    judge("going on", config=shortened(config), initial=scored.network)
-    return found
+    return found | seconds
 
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ def fit_forecaster(
     device: torch.device,
     ends: IntArray | None = None,
     initial: Ensemble | None = None,
-    stop_after: int | None = None,
     on_epoch: Progress | None = None,
     watch: Watch = UNWATCHED,
 ) -> tuple[Forecaster, FitResult]:
@@ -66,7 +65,6 @@ def fit_forecaster(
         ends: Positions at which training targets end and validation begins [series]; a series
             whose end is its length is only trained on. None trains on everything.
         initial: A network of this configuration whose weights to start from.
-        stop_after: The epoch to stop after, the schedule still spanning all.
         on_epoch: Called after each epoch.
         watch: Looks on.
 
@@ -100,7 +98,6 @@ def fit_forecaster(
         windows=len(train),
         validate=validate,
         generator=generator,
-        stop_after=stop_after,
         on_epoch=on_epoch,
         watch=watch,
     )

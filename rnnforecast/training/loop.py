@@ -76,7 +76,6 @@ def fit(
     windows: int,
     validate: Callable[[], float] | None,
     generator: torch.Generator,
-    stop_after: int | None = None,
     on_epoch: Progress | None = None,
     watch: Watch = UNWATCHED,
 ) -> FitResult:
@@ -89,7 +88,6 @@ def fit(
         windows: How many training windows there are.
         validate: The validation loss of `network`; None keeps the weights of the last epoch.
         generator: Of the order of windows.
-        stop_after: The epoch to stop after, while the schedule spans `config.epochs`.
         on_epoch: Called with each epoch's record.
         watch: Looks on; where it ends an epoch before its time, this counts as one nevertheless.
 
@@ -100,7 +98,6 @@ def fit(
     batches = ShuffledBatches(windows, config.batch_size, generator, device)
     training = begin_training(network, config, loss, batches)
     watch.begin(training, config)
-    epochs = config.epochs if stop_after is None else stop_after
     while training.stop_reason is None:
         network.train()
         with tensor_cores(device):
@@ -110,7 +107,7 @@ def fit(
         seconds = time.perf_counter() - training.began
         training.history.append(replace(record, validation_loss=held_out, seconds=seconds))
         if on_epoch:
-            on_epoch(training.history[-1], epochs)
+            on_epoch(training.history[-1], config.epochs)
         if held_out is None:
             training.best_epoch = record.epoch
         elif not math.isfinite(held_out):
@@ -119,7 +116,7 @@ def fit(
         elif held_out < training.best_loss:
             training.best_epoch, training.best_loss = record.epoch, held_out
             training.best_weights = copy.deepcopy(network.state_dict())
-        training.stop_reason = _reason_to_stop(training, config, epochs, out_of_time)
+        training.stop_reason = _reason_to_stop(training, config, out_of_time)
         training.schedule.after_epoch(record.train_loss if held_out is None else held_out)
         training.sums = EpochSums()
     if training.best_weights is not None:
@@ -133,11 +130,11 @@ def fit(
 
 
 def _reason_to_stop(
-    training: Training, config: TrainConfig, epochs: int, out_of_time: bool
+    training: Training, config: TrainConfig, out_of_time: bool
 ) -> StopReason | None:
     """Why an epoch was the last, even if it was cut short; None where it was not."""
     done, whole = len(training.history), training.sums.steps == config.batches_per_epoch
-    if whole and done >= epochs:
+    if whole and done >= config.epochs:
         return "epochs"
     if done - training.best_epoch >= config.patience:
         return "patience"

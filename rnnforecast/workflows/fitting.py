@@ -35,8 +35,9 @@ Watching = AbstractContextManager[Watch]
 UNWATCHED_FIT: Watching = nullcontext(UNWATCHED)
 
 CALIBRATION_WINDOWS = 4096
-# Of the epochs and of the learning rate of training, what a fit takes that goes on from weights.
-EPOCHS_SHARE, RATE_SHARE = 1 / 5, 1 / 4
+# Of the epochs and of the learning rate of training, what a fit takes that goes on from weights,
+# which it does where at most this share of a typical series was held out.
+EPOCHS_SHARE, RATE_SHARE, HELD_OUT_SHARE = 1 / 5, 1 / 4, 1 / 20
 # Statistical models are fitted anew for every window. What published results are held against reads
 # all that lies before each: as many windows as together hold so many values, but no fewer.
 STATISTICAL_WINDOWS, HISTORY_VALUES = 32, 2**24
@@ -79,26 +80,36 @@ def count_windows(panel: Panel, config: RunConfig) -> dict[str, int]:
     }
 
 
-def shortened(config: RunConfig, epochs: int | None = None) -> RunConfig:
-    """The configuration of a fit that goes on: fewer epochs and shorter steps than in training.
-
-    `epochs` are those that training took, all that it might if not given.
-    """
+def shortened(config: RunConfig) -> RunConfig:
+    """The configuration of a fit that goes on: fewer epochs and shorter steps than in training."""
     training = replace(
         config.training,
-        epochs=math.ceil((epochs or config.training.epochs) * EPOCHS_SHARE),
+        epochs=math.ceil(config.training.epochs * EPOCHS_SHARE),
         learning_rate=config.training.learning_rate * RATE_SHARE,
     )
     return replace(config, training=training)
 
 
+def as_long(config: RunConfig, result: FitResult) -> RunConfig:
+    """The configuration of a fit of as many epochs as another took, to its best and after it.
+
+    The rate falls to its least over them. The best epoch alone would end at a high one, if it was
+    early, and windows of one time, which err together, tell it by chance.
+    """
+    return replace(config, training=replace(config.training, epochs=len(result.history)))
+
+
 def goes_on(panel: Panel, config: RunConfig, scored: RunConfig) -> bool:
     """Whether a fit to all of a panel goes on from the weights that were scored.
 
-    Where windows are many, their newest ones change little of what was learnt, and of the start of
-    a skip nothing: a fit that goes on forecasts as well as one from the start, for a fifth of it.
+    Where windows are many, and what was held out is little beside the rest, the newest windows
+    change little of what was learnt, and of the start of a skip nothing: a fit that goes on
+    forecasts as well as one from the start, for a fifth of it.
     """
-    return config.model == scored.model and len(panel.values) // config.windows.horizon >= SOME
+    horizon = config.windows.horizon
+    many = len(panel.values) >= SOME * horizon
+    little = horizon <= HELD_OUT_SHARE * np.median(panel.lengths)
+    return config.model == scored.model and many and bool(little)
 
 
 def refit(
@@ -112,7 +123,7 @@ def refit(
     watching: Watching = UNWATCHED_FIT,
     replaceable: bool = True,
 ) -> Forecaster:
-    """Fit to everything: anew, for as many epochs as served best, or going on where that will do.
+    """Fit to everything: from the start, or going on from the scored weights where that will do.
 
     The shrinkage is that of what was scored: nothing is held out here that could tell another, and
     it is a share, whatever the units.
@@ -123,15 +134,14 @@ def refit(
         device: Where it is trained.
         reporter: Told of the course.
         scored: What was fitted to all but the newest values, and how that went.
-        initial: Weights to start from for as many epochs as served best.
+        initial: Weights to start from, where those are not for this to choose.
         watching: What looks on.
         replaceable: Whether the forecaster is the scored one where time runs out.
     """
     before, result = scored
-    used, epochs = config, result.best_epoch
+    used = as_long(config, result)
     if initial is None and goes_on(panel, config, before.config):
-        used, initial = shortened(config, len(result.history)), before.network
-        epochs = used.training.epochs
+        used, initial = shortened(used), before.network
     title = f"refitting {config.model.model} on all data"
     with watching as watch, reporter.training(title) as on_epoch:
         forecaster, course = fit_forecaster(
@@ -139,7 +149,6 @@ def refit(
             used,
             device=device,
             initial=initial,
-            stop_after=epochs,
             on_epoch=on_epoch,
             watch=watch,
         )

@@ -29,8 +29,8 @@ from tests.model_files import packed, unpacked
 
 PASSENGERS = SAMPLES / "passengers.csv"
 SHORT = ["train", PASSENGERS, "--horizon", "12", *TINY, "--epochs", "3"]
-# A step of the second one, and one of the second fit.
-SECOND, REFIT = TINY_BATCHES + 7, 3 * TINY_BATCHES + 7
+# A step of the second one, one of the second fit, which has as many, and the steps of both.
+SECOND, REFIT, STEPS = TINY_BATCHES + 7, 3 * TINY_BATCHES + 7, 6 * TINY_BATCHES
 KEPT = ["model.safetensors", "forecasts.csv", "metrics.csv"]
 CHECKPOINT = "checkpoint.safetensors"
 WITH = "the same command with --resume goes on"
@@ -49,15 +49,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     assert run.code == 0, run.stderr
     assert sorted(os.listdir(directory / "d")) == sorted([".lock", "history.csv", *KEPT])
     return contents(directory / "d")
-
-
-@pytest.fixture(scope="module")
-def steps(whole: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> int:
-    """How many gradient steps that run takes: its epochs, and anew as many as were best."""
-    path = tmp_path_factory.mktemp("best") / KEPT[0]
-    path.write_bytes(whole[KEPT[0]])
-    best: int = unpacked(path)[0]["record"]["best_epoch"]
-    return (3 + best) * TINY_BATCHES
 
 
 def ended(
@@ -115,11 +106,10 @@ def test_train_ends_as_if_never_stopped_when_it_goes_on_after_a_signal(
     step: int | None,
     place: str,
     whole: dict[str, bytes],
-    steps: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = ended(tmp_path, monkeypatch, steps if step is None else step, number=number)
+    run = ended(tmp_path, monkeypatch, STEPS if step is None else step, number=number)
     assert (run.code, run.stdout) == (code, "")
     assert run.stderr.splitlines()[-2:] == [f"stopped {place}; {WITH}", "interrupted"]
     assert sorted(os.listdir(tmp_path / "d")) == [".lock", CHECKPOINT]
@@ -155,7 +145,7 @@ def test_train_keeps_the_older_model_when_it_is_ended(
 
 
 def test_train_goes_on_from_finished_fits_when_a_signal_came_in_scoring(
-    whole: dict[str, bytes], steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*given: Any, **more: Any) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -168,7 +158,7 @@ def test_train_goes_on_from_finished_fits_when_a_signal_came_in_scoring(
     monkeypatch.setattr(Checkpoints, "write_when_due", lambda self: taken.append(self))
     assert run_here(tmp_path, *SHORT, "--out", "d", "--resume").code == 0
     assert contents(tmp_path / "d") == whole
-    assert len(taken) == steps - 3 * TINY_BATCHES  # those of the second fit
+    assert len(taken) == STEPS - 3 * TINY_BATCHES  # those of the second fit
 
 
 def test_train_does_not_search_again_when_a_learning_rate_was_found(
@@ -183,7 +173,7 @@ def test_train_does_not_search_again_when_a_learning_rate_was_found(
 
 
 def test_train_writes_checkpoints_as_it_goes_when_they_are_due(
-    whole: dict[str, bytes], steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "INTERVAL", 0.0)
     monkeypatch.setattr(checkpoints, "SPACING", 0.0)
@@ -197,7 +187,7 @@ def test_train_writes_checkpoints_as_it_goes_when_they_are_due(
     monkeypatch.setattr(checkpoints, "write_files", recorded)
     assert run_here(tmp_path, *SHORT, "--out", "d").code == 0
     monkeypatch.undo()
-    assert len(seen) == len(set(seen)) == steps
+    assert len(seen) == len(set(seen)) == STEPS
     for content in (seen[0], seen[3 * TINY_BATCHES - 1], seen[-1]):
         (tmp_path / "d" / CHECKPOINT).write_bytes(content)
         assert run_here(tmp_path, *SHORT, "--out", "d", "--resume").code == 0

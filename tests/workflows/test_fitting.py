@@ -19,8 +19,16 @@ from rnnforecast.defaults import SOME
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.training.loop import FitResult
+from rnnforecast.training.state import EpochRecord
 from rnnforecast.workflows import fitting
-from rnnforecast.workflows.fitting import goes_on, refit, shortened, suited_to
+from rnnforecast.workflows.fitting import (
+    HELD_OUT_SHARE,
+    as_long,
+    goes_on,
+    refit,
+    shortened,
+    suited_to,
+)
 from rnnforecast.workflows.reporting import Mute
 from tests.panels import make_panel
 from tests.short_training import short_training
@@ -34,6 +42,9 @@ CONFIG = RunConfig(
 )
 # As validation windows tell, which a fit to all data has none of.
 SHRINKAGE = 0.25
+RECORD = EpochRecord(
+    epoch=1, train_loss=1, gradient_norm=1, clip_rate=0, update_ratio=0.1, learning_rate=0.1
+)
 
 
 def panel_of(values: int) -> Panel:
@@ -50,9 +61,11 @@ def refitted(
 ) -> tuple[Forecaster, Forecaster, dict[str, Any], FitResult]:
     """The scored forecaster, the one of all data, and how that was asked for and went."""
     ends = np.array([len(panel.values) - 2])
-    scored, course = fit_forecaster(panel, CONFIG, device=CPU, ends=ends, stop_after=ran)
+    run = replace(CONFIG, training=replace(CONFIG.training, epochs=ran))
+    scored, course = fit_forecaster(panel, run, device=CPU, ends=ends)
+    scored = replace(scored, config=CONFIG)
     scored.network.shrinkage.fill_(SHRINKAGE)
-    course = replace(course, best_epoch=7)
+    course = replace(course, best_epoch=min(ran, 3))
     asked: list[tuple[dict[str, Any], FitResult]] = []
 
     def fit(*given: Any, **named: Any) -> tuple[Forecaster, FitResult]:
@@ -70,6 +83,23 @@ def refitted(
 @pytest.mark.parametrize(("values", "expected"), [(SOME * HORIZON - 1, False), (SOME * 2, True)])
 def test_fit_to_all_goes_on_when_windows_are_many(values: int, expected: bool) -> None:
     assert goes_on(panel_of(values), CONFIG, CONFIG) is expected
+
+
+@pytest.mark.parametrize(("horizons", "expected"), [(19.5, False), (20, True)])
+def test_fit_to_all_starts_anew_when_much_of_each_series_was_held_out(
+    horizons: float, expected: bool
+) -> None:
+    assert HELD_OUT_SHARE == 1 / 20
+    length = int(horizons * HORIZON)
+    panel = make_panel(*[np.arange(length, dtype=float).tolist()] * (SOME * HORIZON // length + 1))
+    assert goes_on(panel, CONFIG, CONFIG) is expected
+
+
+def test_as_long_takes_the_epochs_that_were_run_and_all_else_as_it_was() -> None:
+    result = FitResult(history=(RECORD,) * 4, best_epoch=1, stop_reason="patience")
+    found = as_long(CONFIG, result)
+    assert found.training.epochs == 4
+    assert replace(found, training=replace(found.training, epochs=10)) == CONFIG
 
 
 def test_shortened_has_fewer_epochs_and_a_lower_rate_and_all_else_as_it_was() -> None:
@@ -91,17 +121,20 @@ def test_refit_goes_on_from_what_was_scored_when_windows_are_many(
 
 
 def test_refit_starts_anew_when_windows_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, kept, named, result = refitted(panel_of(60), CONFIG, monkeypatch)
-    assert named["initial"] is None and named["config"] == CONFIG
-    assert len(result.history) == 7 and kept.config == CONFIG
+    _, kept, named, result = refitted(panel_of(60), CONFIG, monkeypatch, ran=8)
+    assert named["initial"] is None and kept.config == CONFIG
+    assert len(result.history) == 8
+    rates = [record.learning_rate for record in result.history]
+    assert rates[-1] < 0.01 * max(rates)
 
 
 def test_refit_starts_anew_when_the_scored_network_reads_logarithms_and_it_may_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = replace(CONFIG, model=replace(CONFIG.model, log=True))
-    _, kept, named, result = refitted(panel_of(SOME * HORIZON), other, monkeypatch)
-    assert named["initial"] is None and kept.config == other and len(result.history) == 7
+    _, kept, named, result = refitted(panel_of(SOME * HORIZON), other, monkeypatch, ran=8)
+    assert named["initial"] is None and kept.config == other
+    assert len(result.history) == 8
 
 
 def test_refit_starts_from_given_weights_when_there_are_some(
@@ -109,9 +142,8 @@ def test_refit_starts_from_given_weights_when_there_are_some(
 ) -> None:
     panel = panel_of(SOME * HORIZON)
     given, _ = fit_forecaster(panel, CONFIG, device=CPU)
-    _, _, named, result = refitted(panel, CONFIG, monkeypatch, initial=given.network)
-    assert named["initial"] is given.network and named["config"] == CONFIG
-    assert len(result.history) == 7
+    _, _, named, result = refitted(panel, CONFIG, monkeypatch, ran=8, initial=given.network)
+    assert named["initial"] is given.network and len(result.history) == 8
 
 
 @pytest.mark.parametrize(("ran", "epochs"), [(10, 2), (6, 2), (5, 1), (1, 1)])
