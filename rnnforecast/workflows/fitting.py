@@ -37,7 +37,7 @@ UNWATCHED_FIT: Watching = nullcontext(UNWATCHED)
 CALIBRATION_WINDOWS = 4096
 # Of the epochs and of the learning rate of training, what a fit takes that goes on from weights,
 # which it does where at most this share of a typical series was held out.
-EPOCHS_SHARE, RATE_SHARE, HELD_OUT_SHARE = 1 / 5, 1 / 4, 1 / 20
+EPOCHS_SHARE, RATE_SHARE, HELD_OUT_SHARE = 1 / 5, 1 / 4, 1 / 10
 # Statistical models are fitted anew for every window. What published results are held against reads
 # all that lies before each: as many windows as together hold so many values, but no fewer.
 STATISTICAL_WINDOWS, HISTORY_VALUES = 32, 2**24
