@@ -261,7 +261,7 @@ def test_run_epoch_records_update_of_last_step_over_weights_before_it() -> None:
     assert record.update_ratio == pytest.approx(2 / math.hypot(3, 6))
 
 
-def test_fit_tells_the_loss_the_share_of_planned_steps_when_it_stops_early() -> None:
+def test_fit_tells_the_loss_the_share_of_planned_steps() -> None:
     network, loss = regression()
     told: list[float] = []
 
