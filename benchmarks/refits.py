@@ -53,14 +53,15 @@ def main() -> None:
 
 def without_newest(chosen: Set, horizons: int) -> Set:
     """Each series without its last horizons, where that leaves two seasons to learn from."""
+    if not horizons:
+        return chosen
     newest = horizons * chosen.horizon
     least = newest + chosen.horizon + max(2 * chosen.season + 2, 6)
-    series = [values[: len(values) - newest] for values in chosen.series if len(values) >= least]
-    return replace(chosen, series=series) if newest else chosen
+    return replace(chosen, series=[each[:-newest] for each in chosen.series if len(each) >= least])
 
 
 def compared(chosen: Set, seed: int) -> dict[str, float]:
-    """MASE and seconds of all."""
+    """MASE and seconds of each."""
     panel, known, index = split(chosen)
     settings = chosen.settings(seed)
     config = with_typical(resolve(settings, find_facts(known), DataConfig()), known)

@@ -85,12 +85,11 @@ def test_fit_to_all_goes_on_when_windows_are_many(values: int, expected: bool) -
     assert goes_on(panel_of(values), CONFIG, CONFIG) is expected
 
 
-@pytest.mark.parametrize(("horizons", "expected"), [(9.5, False), (10, True)])
+@pytest.mark.parametrize(("steps", "expected"), [(-1, False), (0, True)])
 def test_fit_to_all_starts_anew_when_much_of_each_series_was_held_out(
-    horizons: float, expected: bool
+    steps: int, expected: bool
 ) -> None:
-    assert HELD_OUT_SHARE == 1 / 10
-    length = int(horizons * HORIZON)
+    length = round(HORIZON / HELD_OUT_SHARE) + steps
     panel = make_panel(*[np.arange(length, dtype=float).tolist()] * (SOME * HORIZON // length + 1))
     assert goes_on(panel, CONFIG, CONFIG) is expected
 
