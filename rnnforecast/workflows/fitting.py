@@ -90,13 +90,17 @@ def shortened(config: RunConfig) -> RunConfig:
     return replace(config, training=training)
 
 
-def as_long(config: RunConfig, result: FitResult) -> RunConfig:
-    """The configuration of a fit of as many epochs as another took, to its best and after it.
+def enough_epochs(config: RunConfig, result: FitResult) -> RunConfig:
+    """The configuration of a fit of as many epochs as another took, but no fewer than are usual.
 
-    The rate falls to its least over them. The best epoch alone would end at a high one, if it was
-    early, and windows of one time, which err together, tell it by chance.
+    The rate falls to its least over them. What ended the other early are windows of one time, which
+    err together: the epoch that serves them best may be one of a high rate, by chance. But who asks
+    for many epochs counts on being stopped, and a time limit holds for both fits.
     """
-    return replace(config, training=replace(config.training, epochs=len(result.history)))
+    epochs = len(result.history)
+    if result.stop_reason == "patience":
+        epochs = max(epochs, min(config.training.epochs, Settings.epochs))
+    return replace(config, training=replace(config.training, epochs=epochs))
 
 
 def goes_on(panel: Panel, config: RunConfig, scored: RunConfig) -> bool:
@@ -139,7 +143,7 @@ def refit(
         replaceable: Whether the forecaster is the scored one where time runs out.
     """
     before, result = scored
-    used = as_long(config, result)
+    used = enough_epochs(config, result)
     if initial is None and goes_on(panel, config, before.config):
         used, initial = shortened(used), before.network
     title = f"refitting {config.model.model} on all data"
