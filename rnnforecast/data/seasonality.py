@@ -19,6 +19,8 @@ LONGEST_LAG = 400
 REPEATS, STEP_REPEATS = 3, 5
 # The autocorrelation at the season, with the level taken off, from which a season is believed.
 BELIEVED = 0.3
+# Of the largest value, how many roundings a series may vary by that counts as constant.
+ROUNDINGS = 64
 # The shares of the autocorrelation at the season: what half the season must stay below, and what
 # two seasons must keep.
 SMOOTH, LASTING = 0.95, 0.5
@@ -129,10 +131,15 @@ def _correlation(after: FloatArray, before: FloatArray) -> float:
 
 
 def _prepared(series: FloatArray) -> FloatArray:
-    """At most 1 in size, so that no sum overflows, and gaps filled linearly: only to look for
-    seasons, never to train."""
+    """Less its level and at most 1 in size, so that neither drowns a season, 0 where it only rounds
+    differently, and gaps filled linearly: only to look for seasons, never to train."""
     missing = np.isnan(series)
-    series = series / (np.max(np.abs(series[~missing]), initial=0.0) or 1.0)
+    if missing.all():
+        return np.zeros_like(series)
+    series = series / (np.max(np.abs(series[~missing])) or 1.0)
+    series = series - np.median(series[~missing])
+    size = np.max(np.abs(series[~missing]))
+    series = series / size if size > ROUNDINGS * np.finfo(float).eps else 0.0 * series
     if not missing.any():
         return series
     steps: npt.NDArray[np.intp] = np.arange(len(series))

@@ -133,3 +133,14 @@ def test_find_seasons_has_the_week_when_some_series_keep_to_it(
         level = rng.normal(size=7)[step // 24 % 7] if place < weekly else 0.0
         series.append(10 + day * (1 + 0.8 * level) + 0.1 * rng.normal(size=len(step)))
     assert find_seasons(panel(HOURLY, *series)) == expected
+
+
+@pytest.mark.parametrize("level", [0.0, 1e6, 1e9, -1e12])
+def test_season_is_found_whatever_the_level(level: float) -> None:
+    assert find_seasons(panel(MONTHLY, level + season(240, 12))) == (12,)
+
+
+def test_no_season_is_found_in_roundings_of_a_constant() -> None:
+    rounded = 1e9 * (1 + np.finfo(float).eps * (np.arange(240) % 12))
+    assert len(np.unique(rounded)) > 1
+    assert find_seasons(panel(MONTHLY, rounded)) == (1,)
