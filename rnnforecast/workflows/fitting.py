@@ -29,6 +29,7 @@ from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch
 from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.short_series import with_typical
 
 Watching = AbstractContextManager[Watch]
 """What looks on at a fit, for as long as it lasts: `Checkpoints.watching`."""
@@ -175,7 +176,8 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
     """Without what the rules took from older data and the newest ones, unlike them, do not bear.
 
     That is the logarithm of values without one, and a bound of 0 above values below it; where
-    there are none of these, the bound takes the logarithm's place.
+    there are none of these, the bound takes the logarithm's place. What is typical of the series is
+    then told anew, in their units.
     """
     model, below = config.model, panel.first_where(panel.values < 0)
     if below and model.nonnegative and not settings.nonnegative:
@@ -191,7 +193,8 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
             "fitted to them works on plain values, while the one before worked on logarithms"
             + ("; its forecasts are kept at or above 0" if bounded else "")
         )
-        model = replace(model, log=False, nonnegative=bounded)
+        plain = replace(config, model=replace(model, log=False, nonnegative=bounded))
+        return with_typical(plain, panel)
     return replace(config, model=model)
 
 

@@ -30,6 +30,7 @@ from rnnforecast.workflows.fitting import (
     suited_to,
 )
 from rnnforecast.workflows.reporting import Mute
+from rnnforecast.workflows.short_series import with_typical
 from tests.panels import make_panel
 from tests.short_training import short_training
 
@@ -218,3 +219,11 @@ def test_suited_to_drops_what_the_newest_values_do_not_bear(
         replace(asked, nonnegative=False),
     )
     assert not suited_to(logs, panel, free, Mute()).model.nonnegative
+
+
+def test_suited_to_tells_what_is_typical_in_the_new_units_when_logarithms_are_dropped() -> None:
+    values = [990.0, 1020, 980, 1010, 1000, 1030, 970, 1005, 995]
+    logarithmic = replace(CONFIG, model=replace(CONFIG.model, log=True))
+    config, panel = with_typical(logarithmic, make_panel(values)), make_panel([*values, 0])
+    found = suited_to(config, panel, Settings(horizon=HORIZON), Mute())
+    assert found.model.typical.spread > 10 > 1 > config.model.typical.spread
