@@ -5,9 +5,8 @@
 On the sets of validation.py, whole and without the newest horizon of each series, or as many as
 `--earlier` says: the MASE of the last cutoffs by a network that was fitted to all but the last
 horizon before them, by some that were fitted to everything from the start, for as many epochs as
-served best, for as many as that one took, and for all, as the program does, and by one that went on
-from the weights of the first, a fifth of the epochs at a quarter of the rate; and the seconds of
-each on a core.
+served best, for as many as that one took, and for all, and by one that went on, a fifth of the
+epochs at a quarter of the rate; and the seconds of each on a core.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ from validation import SETS
 
 from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import RunConfig
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.estimation import fit_forecaster
-from rnnforecast.workflows.fitting import shortened
+from rnnforecast.workflows.fitting import as_long, shortened
 from rnnforecast.workflows.short_series import with_typical
 
 
@@ -72,11 +70,13 @@ def compared(chosen: Set, seed: int) -> dict[str, float]:
     scored, result = fit_forecaster(known, config, device=CPU, ends=ends)
     seconds = {"seconds before": time.perf_counter() - began}
     found = {"before": mase(median(scored, panel, index), chosen, panel, index)}
+    best = replace(config, training=replace(config.training, epochs=result.best_epoch))
+    ran = as_long(config, result)
     for name, used, initial in (
-        ("best epochs", of_epochs(config, result.best_epoch), None),
-        ("as long", of_epochs(config, len(result.history)), None),
+        ("best epochs", best, None),
+        ("as long", ran, None),
         ("all epochs", config, None),
-        ("going on", shortened(config), scored.network),
+        ("going on", shortened(ran), scored.network),
     ):
         began = time.perf_counter()
         forecaster, _ = fit_forecaster(known, used, device=CPU, initial=initial)
@@ -84,11 +84,6 @@ def compared(chosen: Set, seed: int) -> dict[str, float]:
         forecaster.network.shrinkage.copy_(scored.network.shrinkage)
         found[name] = mase(median(forecaster, panel, index), chosen, panel, index)
     return found | seconds
-
-
-def of_epochs(config: RunConfig, epochs: int) -> RunConfig:
-    """The configuration of a fit whose rate falls to its least over so many epochs."""
-    return replace(config, training=replace(config.training, epochs=epochs))
 
 
 if __name__ == "__main__":

@@ -91,17 +91,13 @@ def shortened(config: RunConfig) -> RunConfig:
     return replace(config, training=training)
 
 
-def enough_epochs(config: RunConfig, result: FitResult) -> RunConfig:
-    """The configuration of a fit of as many epochs as another took, but no fewer than are usual.
+def as_long(config: RunConfig, result: FitResult) -> RunConfig:
+    """The configuration of a fit of as many epochs as another took, to its best and after it.
 
-    The rate falls to its least over them. What ended the other early are windows of one time, which
-    err together: the epoch that serves them best may be one of a high rate, by chance. But who asks
-    for many epochs counts on being stopped, and a time limit holds for both fits.
+    The rate falls to its least over them. The best epoch alone would end at a high one, if it was
+    early, and windows of one time, which err together, tell it by chance.
     """
-    epochs = len(result.history)
-    if result.stop_reason == "patience":
-        epochs = max(epochs, min(config.training.epochs, Settings.epochs))
-    return replace(config, training=replace(config.training, epochs=epochs))
+    return replace(config, training=replace(config.training, epochs=len(result.history)))
 
 
 def goes_on(panel: Panel, config: RunConfig, scored: RunConfig) -> bool:
@@ -144,7 +140,7 @@ def refit(
         replaceable: Whether the forecaster is the scored one where time runs out.
     """
     before, result = scored
-    used = enough_epochs(config, result)
+    used = as_long(config, result)
     if initial is None and goes_on(panel, config, before.config):
         used, initial = shortened(used), before.network
     title = f"refitting {config.model.model} on all data"

@@ -19,11 +19,11 @@ from rnnforecast.defaults import SOME
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.training.loop import FitResult
-from rnnforecast.training.state import EpochRecord, StopReason
+from rnnforecast.training.state import EpochRecord
 from rnnforecast.workflows import fitting
 from rnnforecast.workflows.fitting import (
     HELD_OUT_SHARE,
-    enough_epochs,
+    as_long,
     goes_on,
     refit,
     shortened,
@@ -95,30 +95,11 @@ def test_fit_to_all_starts_anew_when_much_of_each_series_was_held_out(
     assert goes_on(panel, CONFIG, CONFIG) is expected
 
 
-@pytest.mark.parametrize(
-    ("allowed", "reason", "expected"),
-    [
-        (10, "patience", 10),
-        (Settings.epochs, "patience", Settings.epochs),
-        (400, "patience", Settings.epochs),
-        (400, "time limit", 4),
-        (4, "epochs", 4),
-    ],
-)
-def test_enough_epochs_are_the_usual_ones_unless_time_or_the_user_allows_fewer(
-    allowed: int, reason: StopReason, expected: int
-) -> None:
-    config = replace(CONFIG, training=replace(CONFIG.training, epochs=allowed))
-    result = FitResult(history=(RECORD,) * 4, best_epoch=1, stop_reason=reason)
-    found = enough_epochs(config, result)
-    assert found.training.epochs == expected
-    assert replace(found, training=config.training) == config
-
-
-def test_enough_epochs_are_as_many_as_were_run_when_these_are_more() -> None:
-    config = replace(CONFIG, training=replace(CONFIG.training, epochs=400))
-    result = FitResult(history=(RECORD,) * 66, best_epoch=56, stop_reason="patience")
-    assert enough_epochs(config, result).training.epochs == 66
+def test_as_long_takes_the_epochs_that_were_run_and_all_else_as_it_was() -> None:
+    result = FitResult(history=(RECORD,) * 4, best_epoch=1, stop_reason="patience")
+    found = as_long(CONFIG, result)
+    assert found.training.epochs == 4
+    assert replace(found, training=replace(found.training, epochs=10)) == CONFIG
 
 
 def test_shortened_has_fewer_epochs_and_a_lower_rate_and_all_else_as_it_was() -> None:
