@@ -34,6 +34,8 @@ START_WINDOWS, JUDGED_SHARE = 8192, 0.3
 # Of the shares of the way to the start, the least is taken whose error is within this of the best;
 # no step counts for more than so many scales of its window: one series may not outvote all others.
 ALIKE, FAR = 0.002, 10.0
+# Disjoint windows learned from at which the start is believed as much as by one time held out.
+FEW = 4.0
 # Values that all windows of a validation or calibration hold together, and the share of windows for
 # which a model that samples has the time.
 READ_VALUES, DRAWN_SHARE = 2**24, 1 / 32
@@ -64,7 +66,8 @@ def fit_forecaster(
         device: Where it is trained.
         ends: Positions at which training targets end and validation begins [series]; a series
             whose end is its length is only trained on. None trains on everything.
-        initial: A network of this configuration whose weights to start from.
+        initial: A network of this configuration whose weights to start from. Where nothing is held
+            out, its shrinkage stays.
         on_epoch: Called after each epoch.
         watch: Looks on.
 
@@ -101,21 +104,38 @@ def fit_forecaster(
         on_epoch=on_epoch,
         watch=watch,
     )
-    if held_out is not None and ends is not None:
-        network.shrinkage.fill_(_shrinkage(network, held_out, config, panel.lengths - ends))
+    if held_out is not None or initial is None:
+        learned = panel.lengths if ends is None else ends
+        left = panel.lengths - learned
+        network.shrinkage.fill_(_shrinkage(network, held_out, config, left, learned))
     release_freed_memory()
     return Forecaster(config, network), result
 
 
 def _shrinkage(
-    network: Ensemble, held_out: WindowGatherer, config: RunConfig, lengths: IntArray
+    network: Ensemble,
+    held_out: WindowGatherer | None,
+    config: RunConfig,
+    left: IntArray,
+    learned: IntArray,
 ) -> float:
-    """How far forecasts are best shrunk towards the start, by windows held out, in [0, 1].
+    """How far forecasts are shrunk towards the start, in [0, 1].
 
-    The share s is fitted to what was not trained on (stacking, Wolpert 1992). As windows of one
-    time err together, however many series they are of, s t / (t + 1) of it is taken, where t is how
-    many horizons the held-out lengths [series] hold in the mean.
+    The mean of three shares of the way, as if they had been measured at some times: the one that
+    serves the windows held out best (stacking, Wolpert 1992), at as many as the series that have
+    any left [series] hold horizons of it in the mean, since windows of one time err together; 0,
+    at one; and 1, at the more the fewer disjoint windows were learned from [series], by which a
+    network learns little but themselves.
     """
+    horizon = config.windows.horizon
+    times = float(left[left > 0].mean()) / horizon if held_out is not None else 0.0
+    unlearned = FEW * horizon / float(learned.sum())
+    best = 0.0 if held_out is None else _best_share(network, held_out, config)
+    return (best * times + unlearned) / (times + 1 + unlearned)
+
+
+def _best_share(network: Ensemble, held_out: WindowGatherer, config: RunConfig) -> float:
+    """The share of the way to the start that serves windows best, in tenths."""
     shares = [tenth / 10 for tenth in range(11)]
     errors = [0.0] * len(shares)
     for places in torch.split(torch.arange(len(held_out)), prediction_batch(config.windows)):
@@ -128,8 +148,7 @@ def _shrinkage(
             median = network.shrunk(learned, start, share)[..., learned.shape[2] // 2]
             distance = ((median - batch.target).abs() / scale).clamp(max=FAR)
             errors[place] += float(distance[batch.target_mask].sum())
-    times = float(lengths[lengths > 0].mean()) / config.windows.horizon
-    return shares[first_alike(errors, ALIKE)] * times / (times + 1)
+    return shares[first_alike(errors, ALIKE)]
 
 
 def find_rate(

@@ -167,6 +167,7 @@ def test_fit_forecaster_goes_on_from_where_a_network_is_when_one_is_given(
     initial = Ensemble(config.model, config.windows)
     for member in initial.members:
         member.skip.start_at(torch.randn(member.skip.start.shape))
+    initial.shrinkage.fill_(0.3)
     network = fit_forecaster(ragged(), config, device=CPU, initial=initial)[0].network
     assert not samples
     for name, weights in initial.state_dict().items():
@@ -207,7 +208,8 @@ def test_fit_forecaster_forecasts_a_season_on_a_line_when_it_has_hardly_learned(
 def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
     ends: list[int], log: bool, rate: float, share: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A loop over their steps; one time is half believed, several more than that."""
+    """A loop over their steps; one time is half believed, several more than that, and beside them
+    the start where little was learned from."""
     monkeypatch.setattr(estimation, "prediction_batch", lambda windows: 4)
     config = run_config((7, 5), log=log)
     config = replace(config, training=short_training(epochs=4, learning_rate=rate))
@@ -235,11 +237,18 @@ def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
     times = np.mean([count for count in held_out if count]) / HORIZON
     best = np.argmax(errors <= 1.002 * errors.min())
     assert best == share
-    assert found == pytest.approx(best / 10 * times / (times + 1))
+    unlearned = 4 * HORIZON / sum(ends)
+    assert found == pytest.approx((best / 10 * times + unlearned) / (times + 1 + unlearned))
 
 
-def test_fit_forecaster_is_not_shrunk_when_nothing_is_held_out() -> None:
-    assert fit_forecaster(ragged(), run_config(), device=CPU)[0].network.shrinkage == 0
+def test_fit_forecaster_is_shrunk_the_more_the_less_there_is_when_nothing_is_held_out() -> None:
+    found = []
+    for length in (6, 60, 60_000):
+        panel = make_panel([1.0, 4.0, 2.0] * (length // 3))
+        config = replace(run_config(), training=short_training(epochs=1, batches_per_epoch=1))
+        found.append(float(fit_forecaster(panel, config, device=CPU)[0].network.shrinkage))
+        assert found[-1] == pytest.approx(4 * HORIZON / (4 * HORIZON + length))
+    assert found[0] > 0.5 > found[1] > 0.001 > found[2]
 
 
 @pytest.mark.parametrize("noise", [None, 0.0, 1e-9, 0.01])
@@ -255,8 +264,9 @@ def test_fit_forecaster_is_shrunk_as_far_as_times_allow_when_training_has_spoilt
         panel = make_panel(told) if noise is None else make_panel(told, told, told, jump)
         ends = np.full(len(panel), end)
         network = fit_forecaster(panel, config, device=CPU, ends=ends)[0].network
-        times = (90 - end) / HORIZON
-        assert float(network.shrinkage) == pytest.approx(times / (times + 1))
+        times, unlearned = (90 - end) / HORIZON, 4 * HORIZON / ends.sum()
+        expected = (times + unlearned) / (times + 1 + unlearned)
+        assert float(network.shrinkage) == pytest.approx(expected)
 
 
 def test_fit_forecaster_finds_the_same_shrinkage_when_weights_come_with_one() -> None:

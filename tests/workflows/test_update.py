@@ -141,7 +141,7 @@ def contents(directory: Path, *without: str) -> dict[str, bytes]:
 
 def unlearn(forecaster: Forecaster) -> None:
     """Turn every weight round, those that its skip starts at included."""
-    for weights in forecaster.network.state_dict().values():
+    for weights in forecaster.network.members.state_dict().values():
         weights.mul_(-1)
 
 
