@@ -123,10 +123,19 @@ class Calibrated:
     """
 
     def __init__(
-        self, contender: Contender, factors: FloatArray, coverages: Sequence[float], stride: int
+        self,
+        contender: Contender,
+        factors: FloatArray,
+        coverages: Sequence[float],
+        stride: int,
+        *,
+        matching: FloatArray | float = 1.0,
     ) -> None:
-        """Start from `factors` [step, interval], for cutoffs `stride` values apart."""
-        self.contender = contender
+        """Start from `factors` [step, interval], for cutoffs `stride` values apart.
+
+        `matching` [step, interval] makes the contender's half-widths those that they are meant for.
+        """
+        self.contender, self.matching = contender, matching
         self.adaptive = AdaptiveFactors(factors, coverages, stride)
 
     def factors_at(self, rank: int) -> FloatArray:
@@ -134,9 +143,11 @@ class Calibrated:
         self.adaptive.go_to(rank)
         return self.adaptive.factors
 
-    def restart(self, contender: Contender, factors: FloatArray) -> None:
+    def restart(
+        self, contender: Contender, factors: FloatArray, *, matching: FloatArray | float = 1.0
+    ) -> None:
         """Go on with a contender that was fitted anew, and its factors."""
-        self.contender = contender
+        self.contender, self.matching = contender, matching
         self.adaptive.restart(factors)
 
     def forecast(
@@ -153,7 +164,7 @@ class Calibrated:
         quantiles = self.contender.predict_at(panel, index)
         for rank in np.unique(ranks):
             here = ranks == rank
-            factors = self.factors_at(int(rank))
+            factors = self.factors_at(int(rank)) * self.matching
             quantiles[here] = widen(
                 quantiles[here], factors, log=self.contender.log, least=self.contender.least
             )

@@ -105,6 +105,27 @@ def split_factors(
     return combined
 
 
+def relative_widths(before: FloatArray, after: FloatArray, *, log: bool = False) -> FloatArray:
+    """How many times as wide some intervals are as others, in the median over windows.
+
+    Args:
+        before: Quantiles [window, step, quantile].
+        after: Those of the same windows that they are held against.
+        log: Whether widths are those of logarithms.
+
+    Returns:
+        [step, interval]; 1 where no window has two intervals to compare.
+    """
+    if log:
+        before, after = (np.log(np.maximum(each, SMALLEST)) for each in (before, after))
+    old, new = (upper - lower for _, lower, upper in (bounds(before), bounds(after)))
+    shares = np.divide(old, new, out=np.full_like(old, np.nan), where=(old > 0) & (new > 0))
+    found = np.ones(shares.shape[1:])
+    told = ~np.isnan(shares).all(axis=0)
+    found[told] = np.nanmedian(shares[:, told], axis=0)
+    return found
+
+
 def widen(
     quantiles: FloatArray, factors: FloatArray, *, log: bool = False, least: float = -np.inf
 ) -> FloatArray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rnnforecast.arrays import FloatArray
 from rnnforecast.backtest import Origins, held_out_origins, panel_before
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig, Settings
@@ -33,6 +34,7 @@ from rnnforecast.workflows.fitting import (
     calibration_windows,
     factors_of,
     fit_validated,
+    matching,
     refit,
     suited_to,
 )
@@ -245,16 +247,22 @@ def _fit(
     known = panel_before(setup.table.panel, setup.origins, rank)
     newest = calibration_windows(known, setup.horizon)
 
-    def enter(validated: Contender, contender: Contender, config: RunConfig) -> None:
+    def enter(
+        validated: Contender,
+        contender: Contender,
+        config: RunConfig,
+        widths: FloatArray | float = 1.0,
+    ) -> None:
         """Calibrate by a contender that has not seen the newest windows; go on with the other."""
         own = contenders.get(contender.name)
         prior = own.factors_at(rank) if own else 1.0
         factors = factors_of(validated, known, newest, config, prior)
         if own:
-            own.restart(contender, factors)
+            own.restart(contender, factors, matching=widths)
         else:
+            levels, stride = config.model.levels, setup.origins.stride
             contenders[contender.name] = Calibrated(
-                contender, factors, config.model.levels, setup.origins.stride
+                contender, factors, levels, stride, matching=widths
             )
 
     configs = [
@@ -271,7 +279,7 @@ def _fit(
         if settings.refit:
             scored = validated, result
             forecaster = refit(known, config, device, reporter, scored, replaceable=False)
-        enter(validated, forecaster, config)
+        enter(validated, forecaster, config, matching(validated, forecaster, known))
     for baseline in setup.baselines:
         bounded = replace(baseline, least=configs[0].model.least)
         enter(bounded, bounded, configs[0])

@@ -26,6 +26,7 @@ from rnnforecast.workflows.fitting import (
     CALIBRATION_WINDOWS,
     Watching,
     factors_of,
+    matching,
     shortened,
 )
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
@@ -146,6 +147,7 @@ def finish(
         )
     # The next update shortens what training had, too.
     config = replace(kept.config, training=run.config.training)
+    factors = factors * matching(candidate, kept, run.panel)
     return replace(kept, config=config, factors=factors)
 
 
@@ -153,6 +155,6 @@ def as_it_was(case: Case) -> tuple[Forecaster, Forecaster]:
     """The stored model, to forecast what follows the newest values, and its scored network."""
     data, panel = case.run.table.config, case.run.panel
     old, before = case.stored.forecaster, case.before
-    factors = corrected_factors(before, panel, case.news.seen)
+    factors = corrected_factors(before, panel, case.news.seen) * matching(before, old, panel)
     kept = replace(old, config=replace(old.config, data=data), factors=factors)
     return kept, Forecaster(kept.config, before.network, before.factors)

@@ -24,6 +24,7 @@ from rnnforecast.estimation import (
     training_windows,
 )
 from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
+from rnnforecast.evaluation.intervals import relative_widths
 from rnnforecast.evaluation.statistical import STATISTICAL
 from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.models.ensemble import Ensemble
@@ -166,6 +167,23 @@ def refit(
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
     """The newest windows of a panel, to which `fit_validated` fits nothing but the shrinkage."""
     return validation_windows(panel.lengths, horizon, CALIBRATION_WINDOWS)
+
+
+def matching(scored: Forecaster, kept: Forecaster, panel: Panel) -> FloatArray:
+    """By what the scored model's factors are multiplied for the one that is kept [step, interval].
+
+    What is fitted to all data has seen every window that could tell how wide its intervals should
+    be, and may have learnt them by heart. So they are made as wide as the scored model's after the
+    last values of `panel`, in the median over its series.
+    """
+    levels, horizon = kept.config.model.levels, kept.config.windows.horizon
+    if kept.network is scored.network:
+        return np.ones((horizon, len(levels)))
+    affordable = min(CALIBRATION_WINDOWS, affordable_windows(kept.config))
+    ends = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths).thinned(affordable)
+    return relative_widths(
+        scored.predict_at(panel, ends), kept.predict_at(panel, ends), log=kept.log
+    )
 
 
 def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Reporter) -> RunConfig:

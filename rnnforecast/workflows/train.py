@@ -18,7 +18,7 @@ from rnnforecast.runtime import select_device
 from rnnforecast.workflows.checkpoints import Checkpoints, run_checkpoints
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables
 from rnnforecast.workflows.facts import record_fit
-from rnnforecast.workflows.fitting import fit_validated
+from rnnforecast.workflows.fitting import fit_validated, matching
 from rnnforecast.workflows.identity import identity_of
 from rnnforecast.workflows.keeping import (
     first_share,
@@ -131,6 +131,7 @@ def _fit_and_write(
     factors = unseen_factors(forecaster, run)
     if run.settings.refit:
         forecaster = fit_to_all(forecaster, run, result, checkpoints, reporter)
+    factors = factors * matching(scored, forecaster, run.panel)
     forecaster = replace(forecaster, factors=factors)
     seen = run.known.lengths
     write_run(directory, forecaster, scored, run, metrics, result, reporter, seen=seen)

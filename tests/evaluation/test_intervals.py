@@ -19,6 +19,7 @@ from rnnforecast.evaluation.intervals import (
     bounds,
     conformity,
     outside,
+    relative_widths,
     split_factors,
     widen,
 )
@@ -540,3 +541,27 @@ def test_widen_keeps_bounds_from_the_least_value_when_one_is_given() -> None:
     factors = np.array([[2.0, 3.0]])
     assert widen(quantiles, factors, least=0.0).tolist() == [[[0, 0, 3, 5, 21]]]
     assert widen(quantiles, factors).tolist() == [[[-6, -1, 3, 5, 21]]]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_relative_widths_bring_intervals_to_those_of_others_in_the_median(log: bool) -> None:
+    rng = np.random.default_rng(4)
+    others, own = (np.sort(rng.normal(size=(5, 3, 5)), axis=-1) for _ in range(2))
+    own[1] = NAN
+    own[2] = own[2][..., 2:3]  # points
+    if log:
+        others, own = np.exp(others), np.exp(own)
+    found = relative_widths(others, own, log=log)
+    wider = [np.log(each) if log else each for each in (others, widen(own, found, log=log))]
+    old, new = ((each[..., -1] - each[..., 0])[[0, 3, 4]] for each in wider)
+    outer = relative_widths(others, own, log=log)[:, 1] >= found[:, 0]  # which inner ones let be
+    np.testing.assert_allclose(np.median(old / new, axis=0)[outer], 1.0)
+
+
+def test_relative_widths_are_one_when_nothing_can_be_compared() -> None:
+    own = np.tile([1.0, 2, 3, 4, 5], (2, 1, 1))
+    for others in (np.full((2, 1, 5), NAN), np.full((2, 1, 5), 3.0)):
+        np.testing.assert_array_equal(relative_widths(others, own), [[1.0, 1.0]])
+        np.testing.assert_array_equal(relative_widths(own, others), [[1.0, 1.0]])
+    empty = np.empty((0, 2, 5))
+    np.testing.assert_array_equal(relative_widths(empty, empty), np.ones((2, 2)))

@@ -150,6 +150,18 @@ def widened(raw: FloatArray, factors: FloatArray) -> FloatArray:
     return expected
 
 
+def matched(scored: Fit, kept: Fit, panel: Panel, factors: FloatArray) -> FloatArray:
+    """Factors by which the kept intervals after a panel are as wide as the scored ones."""
+    ends = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths)
+    spans = []
+    for fit in (scored, kept):
+        found = fit.forecaster.predict_at(panel, ends)
+        found = np.log(found) if fit.forecaster.log else found
+        spans.append(np.stack([found[..., 3] - found[..., 1], found[..., 4] - found[..., 0]], -1))
+    relative: FloatArray = factors * np.median(spans[0] / spans[1], axis=0)
+    return relative
+
+
 def test_backtest_calibrates_the_forecaster_that_was_not_fitted_to_the_windows_when_it_refits(
     recorded: Recorded, tmp_path: Path
 ) -> None:
@@ -190,8 +202,9 @@ def test_train_calibrates_by_what_was_scored_only_when_nothing_is_scored_any_mor
     assert scored.windows == NEWEST
     assert kept.windows == sorted(NEWEST + SCORED)
     stored = load_artifact(directory, torch.device("cpu")).forecaster
-    np.testing.assert_array_equal(stored.factors, kept.factors)
-    assert not np.array_equal(stored.factors, scored.factors)
+    expected = matched(recorded.fits[0], recorded.fits[1], kept.panel, kept.factors)
+    np.testing.assert_allclose(stored.factors, expected, rtol=1e-9)
+    assert not np.array_equal(scored.factors, kept.factors)
 
 
 def test_train_forecasts_with_the_stored_factors_when_it_is_done(
@@ -229,4 +242,32 @@ def test_backtest_forecasts_the_refitted_network_with_the_factors_of_the_first_w
     cutoff = WindowIndex(series=np.arange(1), cutoffs=np.array([141]))
     raw = refitted.forecaster.predict_at(calibration.panel, cutoff)[0]
     found = forecasts_of(tmp_path / "output.csv", "gru", (80.0, 95.0))
-    np.testing.assert_allclose(found, widened(raw, calibration.factors), rtol=1e-12)
+    panel = calibration.panel.before(np.array([141]))
+    factors = matched(recorded.fits[0], refitted, panel, calibration.factors)
+    np.testing.assert_allclose(found, widened(raw, factors), rtol=1e-9)
+
+
+def test_intervals_are_as_wide_as_the_scored_ones_when_all_data_are_learnt_by_heart(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    rng, month = np.random.default_rng(3), np.arange(36)
+    sales = 100 + 1.5 * month + 20 * np.sin(2 * np.pi * month / 12) + 3 * rng.normal(size=36)
+    pd.DataFrame({"ds": month, "y": sales}).to_csv(tmp_path / "short.csv", index=False)
+    request = train.TrainRequest(
+        path=str(tmp_path / "short.csv"),
+        directory=tmp_path / "model",
+        data=DataConfig(),
+        settings=Settings(horizon=6, season=12, preset="fast"),
+        device="cpu",
+    )
+    train.train(request, Mute())
+    panel = load_artifact(request.directory, torch.device("cpu")).panel
+    raw, learnt = (
+        fit.forecaster.predict_at(
+            panel, WindowIndex(series=np.arange(1), cutoffs=np.array([len(panel.values)]))
+        )[0]
+        for fit in recorded.fits
+    )
+    found = forecasts_of(request.directory / "forecasts.csv", "gru", (80.0, 95.0))
+    assert np.mean(learnt[:, 3] - learnt[:, 1]) < np.mean(raw[:, 3] - raw[:, 1]) / 2
+    assert np.mean(found[:, 3] - found[:, 1]) > np.mean(raw[:, 3] - raw[:, 1]) / 2 > 2
