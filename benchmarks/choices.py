@@ -143,6 +143,11 @@ def unshrunk() -> AbstractContextManager[Any]:
     return patch("rnnforecast.estimation._shrinkage", lambda *given: 0.0)
 
 
+def shrunk_alike() -> AbstractContextManager[Any]:
+    """Forecasts are shrunk no further where little was learned from."""
+    return patch("rnnforecast.estimation.FEW", 0.0)
+
+
 CHANGES: dict[str, Change] = {
     "one member": Change(settings={"members": 1}),
     "nine members": Change(settings={"members": 9}),
@@ -150,6 +155,7 @@ CHANGES: dict[str, Change] = {
     "start naive": starting(_naive),
     "start without ridge": starting(linear_start.combined),
     "no shrinkage": Change(code=unshrunk),
+    "shrunk alike": Change(code=shrunk_alike),
     "skip at full rate": skipping(1.0),
     "skip fixed": skipping(0.0),
     "width 128": Change(settings={"hidden_size": 128}),

@@ -83,6 +83,19 @@ def competition_training(name: str) -> Set:
     return Set(training_parts(name), season, horizon, cutoffs=1, stride=1, told=True)
 
 
+def alone(frequency: str) -> list[Set]:
+    """Ten series of each of M1, M3 and tourism, each a set of its own."""
+    chosen = []
+    for competition in ("m1", "m3", "tourism"):
+        horizon, season = COMPETITIONS[f"{competition}-{frequency}"]
+        least = horizon + max(2 * season + 2, 6)
+        parts = training_parts(f"{competition}-{frequency}")
+        series = [each for each in parts if len(each) - horizon >= least]
+        places = np.random.default_rng(7).choice(len(series), 10, replace=False)
+        chosen += [Set([series[at]], season, horizon, 1, 1, told=True) for at in places]
+    return chosen
+
+
 SETS: dict[str, Callable[[Path], Set | list[Set]]] = {
     "passengers-12": lambda folder: passengers(12),
     "passengers-24": lambda folder: passengers(24),
@@ -114,4 +127,8 @@ SETS: dict[str, Callable[[Path], Set | list[Set]]] = {
     ),
     "exchange": lambda folder: Set(_columns(folder / "exchange_rate.csv", 5_311), 1, 96, 60, 15),
     **{name: lambda folder, name=name: competition_training(name) for name in COMPETITIONS},
+    **{
+        f"{name}-alone": lambda folder, name=name: alone(name)
+        for name in ("yearly", "quarterly", "monthly")
+    },
 }

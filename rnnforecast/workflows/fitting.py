@@ -38,8 +38,8 @@ UNWATCHED_FIT: Watching = nullcontext(UNWATCHED)
 
 CALIBRATION_WINDOWS = 4096
 # Of the epochs and of the learning rate of training, what a fit takes that goes on from weights,
-# which it does where at most this share of a typical series was held out.
-EPOCHS_SHARE, RATE_SHARE, HELD_OUT_SHARE = 1 / 5, 1 / 4, 1 / 10
+# which it does where the horizon is at most this share of a typical series.
+EPOCHS_SHARE, RATE_SHARE, HORIZON_SHARE = 1 / 5, 1 / 4, 1 / 10
 # Statistical models are fitted anew for every window. What published results are held against reads
 # all that lies before each: as many windows as together hold so many values, but no fewer.
 STATISTICAL_WINDOWS, HISTORY_VALUES = 32, 2**24
@@ -95,8 +95,8 @@ def shortened(config: RunConfig) -> RunConfig:
 def as_long(config: RunConfig, result: FitResult) -> RunConfig:
     """The configuration of a fit of as many epochs as another took, to its best and after it.
 
-    The rate falls to its least over them. The best epoch alone would end at a high one, if it was
-    early, and windows of one time, which err together, tell it by chance.
+    The schedule spans them. The best epoch alone would end at a high rate, if it was early, and
+    windows of one time, which err together, tell it by chance.
     """
     return replace(config, training=replace(config.training, epochs=len(result.history)))
 
@@ -104,13 +104,13 @@ def as_long(config: RunConfig, result: FitResult) -> RunConfig:
 def goes_on(panel: Panel, config: RunConfig, scored: RunConfig) -> bool:
     """Whether a fit to all of a panel goes on from the weights that were scored.
 
-    Where windows are many, and what was held out is little beside the rest, the newest windows
-    change little of what was learnt, and of the start of a skip nothing: a fit that goes on
-    forecasts as well as one from the start, for a fifth of it.
+    Where windows are many, and the one or two horizons that were held out little beside the rest,
+    the newest windows change little of what was learnt, and of the start of a skip nothing: a fit
+    that goes on forecasts as well as one from the start, for a fifth of it.
     """
     horizon = config.windows.horizon
     many = len(panel.values) >= SOME * horizon
-    little = horizon <= HELD_OUT_SHARE * np.median(panel.lengths)
+    little = horizon <= HORIZON_SHARE * np.median(panel.lengths)
     return config.model == scored.model and many and bool(little)
 
 
@@ -165,7 +165,10 @@ def refit(
 
 
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
-    """The newest windows of a panel, to which `fit_validated` fits nothing but the shrinkage."""
+    """The newest windows of a panel, to which `fit_validated` fits no weight.
+
+    But it tells the best epoch and the shrinkage by them.
+    """
     return validation_windows(panel.lengths, horizon, CALIBRATION_WINDOWS)
 
 

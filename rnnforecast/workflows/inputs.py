@@ -107,8 +107,8 @@ def tell_of_season(panel: Panel, seasons: tuple[int, ...], reporter: Reporter) -
     found = find_seasons(panel)
     if found != (1,):
         reporter.note(
-            f"what is not held out is too short to show the season of {found[0]} steps that all "
-            f"values show; pass --season {found[0]}"
+            f"no season is used: all values show one of {found[0]} steps, what is not held out not "
+            f"clearly enough; pass --season {found[0]}"
         )
 
 

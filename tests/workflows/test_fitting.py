@@ -22,7 +22,7 @@ from rnnforecast.training.loop import FitResult
 from rnnforecast.training.state import EpochRecord
 from rnnforecast.workflows import fitting
 from rnnforecast.workflows.fitting import (
-    HELD_OUT_SHARE,
+    HORIZON_SHARE,
     as_long,
     goes_on,
     refit,
@@ -87,11 +87,20 @@ def test_fit_to_all_goes_on_when_windows_are_many(values: int, expected: bool) -
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(-1, False), (0, True)])
-def test_fit_to_all_starts_anew_when_much_of_each_series_was_held_out(
+def test_fit_to_all_starts_anew_when_the_horizon_is_much_of_each_series(
     steps: int, expected: bool
 ) -> None:
-    length = round(HORIZON / HELD_OUT_SHARE) + steps
+    length = round(HORIZON / HORIZON_SHARE) + steps
     panel = make_panel(*[np.arange(length, dtype=float).tolist()] * (SOME * HORIZON // length + 1))
+    assert goes_on(panel, CONFIG, CONFIG) is expected
+
+
+@pytest.mark.parametrize(("short", "expected"), [(2, False), (1, True)])
+def test_fit_to_all_heeds_the_typical_series_when_lengths_differ(
+    short: int, expected: bool
+) -> None:
+    lengths = [5] * short + [SOME * HORIZON] + [25] * (3 - short)
+    panel = make_panel(*(np.arange(length, dtype=float).tolist() for length in lengths))
     assert goes_on(panel, CONFIG, CONFIG) is expected
 
 
