@@ -177,13 +177,16 @@ def matching(scored: Forecaster, kept: Forecaster, panel: Panel) -> FloatArray:
 
     What is fitted to all data has seen every window that could tell how wide its intervals should
     be, and may have learnt them by heart. So they are made as wide as the scored model's after the
-    last values of `panel`, in the median over its series.
+    last values of `panel`, or where something is to be known ahead, after the last cutoffs at which
+    it is; in the median over its series.
     """
     levels, horizon = kept.config.model.levels, kept.config.windows.horizon
     if kept.network is scored.network:
         return np.ones((horizon, len(levels)))
     affordable = min(CALIBRATION_WINDOWS, affordable_windows(kept.config))
-    ends = WindowIndex(series=np.arange(len(panel)), cutoffs=panel.lengths).thinned(affordable)
+    known = horizon if kept.config.model.inputs.future else 0
+    cutoffs = np.maximum(panel.lengths - known, 1)
+    ends = WindowIndex(series=np.arange(len(panel)), cutoffs=cutoffs).thinned(affordable)
     return relative_widths(
         scored.predict_at(panel, ends), kept.predict_at(panel, ends), log=kept.log
     )
