@@ -44,7 +44,8 @@ def main() -> None:
         parts = chosen if isinstance(chosen, list) else [chosen]
         for earlier in range(given.earlier + 1):
             cut = [without_newest(part, earlier) for part in parts]
-            found = [compared(part, seed) for part in cut for seed in range(given.seeds)]
+            left = [part for part in cut if part.series]
+            found = [compared(part, seed) for part in left for seed in range(given.seeds)]
             figures = pd.DataFrame(found).mean().map("{:.4g}".format).to_dict()
             rows.append({"set": name, "earlier": earlier} | figures)
             print(rows[-1], flush=True)
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def without_newest(chosen: Set, horizons: int) -> Set:
-    """Each series without its last horizons, where that leaves two seasons to learn from."""
+    """Each series without its last horizons, but those that this leaves no two seasons."""
     if not horizons:
         return chosen
     newest = horizons * chosen.horizon

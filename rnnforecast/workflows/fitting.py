@@ -179,6 +179,9 @@ def matching(scored: Forecaster, kept: Forecaster, panel: Panel) -> FloatArray:
     be, and may have learnt them by heart. So they are made as wide as the scored model's after the
     last values of `panel`, or where something is to be known ahead, after the last cutoffs at which
     it is; in the median over its series.
+
+    Raises:
+        TrainingError: A forecast of either is beyond all numbers.
     """
     levels, horizon = kept.config.model.levels, kept.config.windows.horizon
     if kept.network is scored.network:

@@ -544,18 +544,36 @@ def test_widen_keeps_bounds_from_the_least_value_when_one_is_given() -> None:
 
 
 @pytest.mark.parametrize("log", [False, True])
-def test_relative_widths_bring_intervals_to_those_of_others_in_the_median(log: bool) -> None:
+def test_relative_widths_are_medians_over_the_windows_that_have_two_intervals(log: bool) -> None:
     rng = np.random.default_rng(4)
     others, own = (np.sort(rng.normal(size=(5, 3, 5)), axis=-1) for _ in range(2))
+    expected = np.array(
+        [
+            [
+                np.median(
+                    [
+                        (others[place, step, 3 + interval] - others[place, step, 1 - interval])
+                        / (own[place, step, 3 + interval] - own[place, step, 1 - interval])
+                        for place in (0, 3, 4)
+                    ]
+                )
+                for interval in range(2)
+            ]
+            for step in range(3)
+        ]
+    )
     own[1] = NAN
     own[2] = own[2][..., 2:3]  # points
     if log:
         others, own = np.exp(others), np.exp(own)
-    found = relative_widths(others, own, log=log)
-    wider = [np.log(each) if log else each for each in (others, widen(own, found, log=log))]
-    old, new = ((each[..., -1] - each[..., 0])[[0, 3, 4]] for each in wider)
-    outer = relative_widths(others, own, log=log)[:, 1] >= found[:, 0]  # which inner ones let be
-    np.testing.assert_allclose(np.median(old / new, axis=0)[outer], 1.0)
+    np.testing.assert_allclose(relative_widths(others, own, log=log), expected)
+
+
+def test_relative_widths_make_an_interval_as_wide_as_another() -> None:
+    other, own = (np.array([[row]]) for row in ([0.0, 2, 5, 6, 9], [4.0, 4.9, 5, 5.3, 6]))
+    found = widen(own, relative_widths(other, own))
+    assert found[0, 0, 3] - found[0, 0, 1] == pytest.approx(4)
+    assert found[0, 0, 4] - found[0, 0, 0] == pytest.approx(9)
 
 
 def test_relative_widths_are_one_when_nothing_can_be_compared() -> None:
