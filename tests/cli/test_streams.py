@@ -63,7 +63,7 @@ CASES = [
     Case(["verify", "model"], ["check", "result", "detail"]),
     Case(["models"], ["model", "summary", "reference"]),
     Case(["metrics"], ["metric", "summary", "undefined", "reference"]),
-    Case(["selftest", "--models", "gru"], ["model", "verdict", "first"], 8),
+    Case(["selftest", "--models", "linear"], ["model", "verdict", "first"], 8),
 ]
 
 

@@ -51,7 +51,7 @@ def cases(directory: Path, first: int, last: int) -> list[dict[str, Any]]:
 def test_program_reads_or_refuses_a_table_in_one_line_when_it_is_mutated(
     tmp_path: Path, trials: Callable[[int, int], int]
 ) -> None:
-    count = trials(40, 10_000)
+    count = trials(20, 10_000)
     done = cases(tmp_path, 0, count)
     codes = Counter((case.get("command"), case["code"]) for case in done)
     slowest = max(done, key=lambda case: case.get("seconds", 0))

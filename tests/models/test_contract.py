@@ -156,33 +156,32 @@ def test_model_states_ignore_later_steps_when_unidirectional(name: str) -> None:
 
 @every_segment
 @pytest.mark.parametrize("name", TRUNCATABLE)
-@pytest.mark.parametrize("tbptt", [1, 3, 5])
 def test_model_forecast_is_equal_when_gradients_are_truncated(
-    name: str, segment_length: int, tbptt: int
+    name: str, segment_length: int
 ) -> None:
-    network = build(name, segment_length)
-    truncated = build(name, segment_length, tbptt=tbptt)
     values, mask = windows()
-    expected = network.quantiles(values, mask)
-    torch.testing.assert_close(truncated.quantiles(values, mask), expected, rtol=1e-5, atol=1e-5)
+    expected = build(name, segment_length).quantiles(values, mask)
+    for tbptt in (1, 3, 5):
+        truncated = build(name, segment_length, tbptt=tbptt).quantiles(values, mask)
+        torch.testing.assert_close(truncated, expected, rtol=1e-5, atol=1e-5)
 
 
 @every_segment
 @every_recurrent_model
-@pytest.mark.parametrize("missing", [1, 4, 7, LOOKBACK - 1])
 def test_model_reads_shorter_window_when_first_values_are_masked(
-    name: str, segment_length: int, missing: int
+    name: str, segment_length: int
 ) -> None:
     network = build(name, segment_length)
-    values, mask = torch.randn(3, LOOKBACK), torch.ones(3, LOOKBACK, dtype=torch.bool)
-    mask[:, :missing] = False
-    values[:, :missing] = 0
-    steps, lengths = network.front_end(values, mask)
-    summary = network.summary(*network.encoder(steps, lengths), lengths)
-    steps, lengths = network.front_end(values[:, missing:], mask[:, missing:])
-    assert (lengths == steps.shape[1]).all()
-    shortened = network.summary(*network.encoder(steps, lengths), lengths)
-    torch.testing.assert_close(summary, shortened, rtol=1e-5, atol=1e-6)
+    for missing in (1, 4, 7, LOOKBACK - 1):
+        values, mask = torch.randn(3, LOOKBACK), torch.ones(3, LOOKBACK, dtype=torch.bool)
+        mask[:, :missing] = False
+        values[:, :missing] = 0
+        steps, lengths = network.front_end(values, mask)
+        summary = network.summary(*network.encoder(steps, lengths), lengths)
+        steps, lengths = network.front_end(values[:, missing:], mask[:, missing:])
+        assert (lengths == steps.shape[1]).all()
+        shortened = network.summary(*network.encoder(steps, lengths), lengths)
+        torch.testing.assert_close(summary, shortened, rtol=1e-5, atol=1e-6)
 
 
 @every_recurrent_model
@@ -214,15 +213,15 @@ def test_model_forecasts_row_alone_as_in_batch_when_rows_differ(
 
 @every_segment
 @every_pair
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_model_gradient_reaches_every_parameter_when_loss_is_the_heads(
-    name: str, head: str, segment_length: int, share: float
+    name: str, head: str, segment_length: int
 ) -> None:
-    network = build(name, segment_length, head=head)
-    loss_of(network, *windows(), counts(), share).backward()
-    for parameter_name, parameter in network.named_parameters():
-        assert parameter.grad is not None and parameter.grad.any(), parameter_name
-        assert parameter.grad.isfinite().all(), parameter_name
+    for share in (0.0, 0.5, 1.0):
+        network = build(name, segment_length, head=head)
+        loss_of(network, *windows(), counts(), share).backward()
+        for parameter_name, parameter in network.named_parameters():
+            assert parameter.grad is not None and parameter.grad.any(), (parameter_name, share)
+            assert parameter.grad.isfinite().all(), (parameter_name, share)
 
 
 @every_segment

@@ -132,15 +132,14 @@ def test_network_gradient_reaches_every_parameter_when_it_reads_covariates(
 
 @every_segment
 @every_model
-@pytest.mark.parametrize("part", Inputs._fields)
-def test_network_forecast_changes_when_a_covariate_does(
-    name: str, segment_length: int, part: str
-) -> None:
+def test_network_forecast_changes_when_a_covariate_does(name: str, segment_length: int) -> None:
     """Those of the lookback reach a model without a recurrence as far as they are known ahead."""
     network, inputs = build(name, segment_length=segment_length), drawn()
-    other = inputs._replace(**{part: getattr(inputs, part) + 1.0})
-    unread = part == "past" and MODELS[name].cell is None
-    assert torch.equal(forecast(network, inputs), forecast(network, other)) == unread
+    before = forecast(network, inputs)
+    for part in Inputs._fields:
+        other = inputs._replace(**{part: getattr(inputs, part) + 1.0})
+        unread = part == "past" and MODELS[name].cell is None
+        assert torch.equal(before, forecast(network, other)) == unread, part
 
 
 @every_segment
@@ -169,41 +168,39 @@ def test_network_is_as_without_covariates_when_their_width_is_zero(
 
 @every_segment
 @every_model
-@pytest.mark.parametrize("only", Inputs._fields)
-def test_network_forecasts_when_covariates_are_of_one_kind(
-    name: str, segment_length: int, only: str
-) -> None:
-    sizes = InputSizes(**{only: 2})
-    quantiles = forecast(build(name, sizes, segment_length=segment_length), drawn(sizes))
-    assert quantiles.shape == (4, HORIZON, 5)
-    assert quantiles.isfinite().all()
-    assert (quantiles.diff(dim=-1) >= 0).all()
+def test_network_forecasts_when_covariates_are_of_one_kind(name: str, segment_length: int) -> None:
+    for only in Inputs._fields:
+        sizes = InputSizes(**{only: 2})
+        quantiles = forecast(build(name, sizes, segment_length=segment_length), drawn(sizes))
+        assert quantiles.shape == (4, HORIZON, 5), only
+        assert quantiles.isfinite().all(), only
+        assert (quantiles.diff(dim=-1) >= 0).all(), only
 
 
 @every_segment
 @every_recurrent_model
-@pytest.mark.parametrize("missing", [1, 4, 7, LOOKBACK - 1])
 def test_network_reads_shorter_window_when_its_series_begins_late(
-    name: str, segment_length: int, missing: int
+    name: str, segment_length: int
 ) -> None:
     network = build(name, segment_length=segment_length)
     assert network.known is not None and network.embedding is not None
-    values, mask = torch.randn(4, LOOKBACK), torch.ones(4, LOOKBACK, dtype=torch.bool)
-    values[:, :missing], mask[:, :missing] = 0, False
-    past, future, _ = drawn()
-    past[:, :missing], future[:, :missing] = 0, 0
-    with torch.no_grad():
-        summaries = []
-        for first in (0, missing):
-            beside = torch.cat([past, network.embedding(future[:, :LOOKBACK])], dim=-1)
-            given = values[:, first:], mask[:, first:], beside[:, first:]
-            steps, lengths = network.front_end(*given)
-            summaries.append(network.summary(*network.encoder(steps, lengths), lengths))
-        torch.testing.assert_close(*summaries, rtol=1e-5, atol=1e-6)
-        summary = torch.randn(4, network.known.summary.in_features)
-        whole = network.known(future, mask, summary)
-        begun = network.known(future[:, missing:], mask[:, missing:], summary)
-    torch.testing.assert_close(whole, begun, rtol=1e-5, atol=1e-6)
+    for missing in (1, 4, 7, LOOKBACK - 1):
+        values, mask = torch.randn(4, LOOKBACK), torch.ones(4, LOOKBACK, dtype=torch.bool)
+        values[:, :missing], mask[:, :missing] = 0, False
+        past, future, _ = drawn()
+        past[:, :missing], future[:, :missing] = 0, 0
+        with torch.no_grad():
+            summaries = []
+            for first in (0, missing):
+                beside = torch.cat([past, network.embedding(future[:, :LOOKBACK])], dim=-1)
+                given = values[:, first:], mask[:, first:], beside[:, first:]
+                steps, lengths = network.front_end(*given)
+                summaries.append(network.summary(*network.encoder(steps, lengths), lengths))
+            torch.testing.assert_close(*summaries, rtol=1e-5, atol=1e-6)
+            summary = torch.randn(4, network.known.summary.in_features)
+            whole = network.known(future, mask, summary)
+            begun = network.known(future[:, missing:], mask[:, missing:], summary)
+        torch.testing.assert_close(whole, begun, rtol=1e-5, atol=1e-6)
 
 
 @every_segment
