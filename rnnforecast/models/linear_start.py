@@ -1,10 +1,10 @@
 """Where the linear skip starts: simple forecasters combined, then corrected by ridge regression.
 
 The naive, the seasonal naive, averages over seasons and their drifts are linear in what they read.
-Their convex combination that errs least on training windows (Bates & Granger 1969) is the prior of
-a ridge regression (Hoerl & Kennard 1970), whose strength is chosen on newer windows than it was
-fitted to. So a short series starts from what serves short series best, and a long one from what
-its own past tells.
+Their convex combination that errs least on training windows (Bates & Granger 1969), the more even
+the fewer these are, is the prior of a ridge regression (Hoerl & Kennard 1970), whose strength is
+chosen on newer windows than it was fitted to. So a short series starts from what serves short
+series best, and a long one from what its own past tells.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from rnnforecast.optimizers import AdamW
 DRIFTS = (1, 4, 8)
 # Steps, rate and errors of the descent that finds the weights of a combination.
 DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
+# What the relative entropy of the weights of a season's forecasters to equal ones costs, in errors
+# of the best forecaster in one disjoint window: a single rise tells little of the drift to come.
+EVENNESS, TINY = 1.0, 1e-9
 # Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-# The strongest penalty is taken whose error is within this share of the smallest.
+# The strongest penalty is taken whose error is within this share of the smallest, and within what
+# one disjoint window may err by chance: all of it, and less by the square of their number.
 TOLERANCE = 0.01
 # Windows that are summed over at once.
 ROWS = 1024
@@ -65,7 +69,8 @@ def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
     correct = _Ridge(sample, prior, sample.older)
     errors = [_error(prior, sample, judged)]
     errors += [_error(prior + correct(penalty), sample, judged) for penalty in PENALTIES]
-    chosen = first_alike(errors, TOLERANCE)
+    disjoint = int(judged.any(1).sum()) / sample.target.shape[1]
+    chosen = first_alike(errors, TOLERANCE + disjoint**-2)
     if chosen == 0:
         return prior
     return prior + _Ridge(sample, prior, sample.mask)(PENALTIES[chosen - 1])
@@ -81,55 +86,62 @@ def first_alike(errors: Sequence[float], tolerance: float) -> int:
     return next((i for i, error in enumerate(errors) if error <= least * (1 + tolerance)), 0)
 
 
-def simple_maps(read: int, horizon: int, seasons: Sequence[int]) -> Tensor:
-    """The maps of simple forecasters that read so many values [forecaster, horizon, read].
+def simple_maps(read: int, horizon: int, season: int) -> Tensor:
+    """The maps of a season's simple forecasters [forecaster, horizon, read].
 
-    For each season, and for none: the last season again; the same with the drift of its mean over
-    some seasons, or that of its last quarter over one; the mean of all seasons, phase by phase; and
-    this at the level of the last one.
+    The last season again; the same with the drift of its mean over some seasons, or that of its
+    last quarter over one; the mean of all seasons, phase by phase; and this at the level of the
+    last one. None where not one season is read.
     """
-    maps = []
+    cycles, step = read // season, torch.arange(horizon)
+    if not cycles:
+        return torch.empty(0, horizon, read)
     values = torch.eye(read)  # the map of a linear function is what it makes of unit vectors
-    step = torch.arange(horizon)
-    for season in sorted({1, *seasons}):
-        cycles = read // season
-        if not cycles:
-            continue
-        whole = values[:, read - cycles * season :].reshape(read, cycles, season)
-        means, ahead = whole.mean(2), step // season + 1
-        last = whole[:, -1, step % season]
-        maps.append(last)
-        drifts = [
-            (means[:, -1] - means[:, -1 - back]) / back
-            for back in sorted({*DRIFTS, cycles - 1})
-            if 0 < back < cycles
-        ]
-        if cycles > 1 and season > 1:
-            newest = -max(1, season // 4)
-            drifts.append((whole[:, -1, newest:] - whole[:, -2, newest:]).mean(1))
-        maps += [last + drift[:, None] * ahead for drift in drifts]
-        if cycles > 1:
-            average = whole.mean(1)[:, step % season]
-            maps.append(average)
-            maps.append(average + (means[:, -1] - means.mean(1))[:, None])
+    whole = values[:, read - cycles * season :].reshape(read, cycles, season)
+    means, ahead = whole.mean(2), step // season + 1
+    last = whole[:, -1, step % season]
+    drifts = [
+        (means[:, -1] - means[:, -1 - back]) / back
+        for back in sorted({*DRIFTS, cycles - 1})
+        if 0 < back < cycles
+    ]
+    if cycles > 1 and season > 1:
+        newest = -max(1, season // 4)
+        drifts.append((whole[:, -1, newest:] - whole[:, -2, newest:]).mean(1))
+    maps = [last, *(last + drift[:, None] * ahead for drift in drifts)]
+    if cycles > 1:
+        average = whole.mean(1)[:, step % season]
+        maps += [average, average + (means[:, -1] - means.mean(1))[:, None]]
     return torch.stack(maps).transpose(1, 2)
 
 
 def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
-    """The convex combination [horizon, read] of simple maps that has the least absolute error."""
+    """The convex combination [horizon, read] of simple maps, for each season and for none.
+
+    It has the least sum of its mean absolute error and, over the disjoint windows of the sample,
+    of the relative entropy of each season's weights to equal ones, as much as the season counts.
+    """
     horizon, counted = sample.target.shape[1], sample.mask.any(1).nonzero().squeeze(1)
-    maps = simple_maps(sample.read.shape[1], horizon, seasons).to(sample.read)
+    read = sample.read.shape[1]
+    groups = [simple_maps(read, horizon, season) for season in sorted({1, *seasons})]
+    maps = torch.cat(groups).to(sample.read)
+    place = torch.arange(len(groups)).repeat_interleave(torch.tensor([*map(len, groups)]))
+    same = (place[:, None] == place).to(maps)
     kept = min(len(counted), max(1, DESCENT_ERRORS // (horizon * len(maps))))
     rows = counted[torch.linspace(0, len(counted) - 1, kept).round().long()]
     forecasts = torch.stack([sample.read[rows] @ each.T for each in maps]).flatten(1)
     target, mask = sample.target[rows].flatten(), sample.mask[rows].flatten()
     counts = mask / mask.sum().clamp(min=1)
+    least = ((forecasts - target).abs() @ counts).min()
+    dearth = EVENNESS * least * horizon / max(1, len(counted))
     logits = torch.zeros(len(maps), requires_grad=True)
     optimizer = AdamW([logits], DESCENT_RATE)
     for _ in range(DESCENT_STEPS):
         shares = logits.detach().softmax(0)
-        # Of the mean absolute error by the shares, and by what they are the softmax of.
+        equal = same @ shares / same.sum(1)
+        # Of that sum by the shares, and by what they are the softmax of.
         slope = forecasts @ ((shares @ forecasts - target).sign() * counts)
+        slope += dearth * (shares / equal).clamp(min=TINY).log()
         logits.grad = shares * (slope - shares @ slope)
         optimizer.step()
     found: Tensor = torch.tensordot(logits.detach().softmax(0), maps, 1)

@@ -48,6 +48,11 @@ def seasonal_series(seed: int, length: int = 70, noise: float = 0.5) -> FloatArr
     return np.asarray(np.tile(season, length)[:length] + level + noise * rng.normal(size=length))
 
 
+def all_maps(read: int = READ, horizon: int = HORIZON, seasons: Sequence[int] = SEASONS) -> Tensor:
+    """Those of every season, and of none."""
+    return torch.cat([simple_maps(read, horizon, season) for season in sorted({1, *seasons})])
+
+
 def equal_shares(patch: pytest.MonkeyPatch) -> None:
     """Let the prior be the mean of all maps, for references that need not descend."""
     patch.setattr(module, "DESCENT_STEPS", 0)
@@ -93,7 +98,7 @@ def test_simple_maps_are_simple_forecasters_when_values_are_any(
 ) -> None:
     read, horizon, seasons = size
     values = np.random.default_rng(seed).normal(size=read)
-    maps = simple_maps(read, horizon, seasons).double().numpy()
+    maps = all_maps(read, horizon, seasons).double().numpy()
     expected = simple_forecasts(values.tolist(), horizon, seasons)
     assert maps.shape == (len(expected), horizon, read)
     np.testing.assert_allclose(maps @ values, expected, rtol=1e-5, atol=1e-5)
@@ -104,12 +109,12 @@ def test_simple_maps_are_simple_forecasters_when_values_are_any(
 def test_simple_maps_keep_the_level_when_values_are_constant(
     size: tuple[int, int, list[int]],
 ) -> None:
-    total = simple_maps(*size).sum(2)
+    total = all_maps(*size).sum(2)
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-5)
 
 
 def test_simple_maps_are_the_naive_alone_when_one_value_is_read() -> None:
-    assert simple_maps(1, 3, (4, 9)).tolist() == [[[1.0]] * 3]
+    assert all_maps(1, 3, (4, 9)).tolist() == [[[1.0]] * 3]
 
 
 STEPS = np.arange(80.0)
@@ -132,17 +137,20 @@ def test_linear_start_forecasts_exactly_when_the_series_is_regular(
         return float((whole.read @ start.T - whole.target).abs().max())
 
     assert error(linear_start(with_gaps(whole, gaps, 0), SEASONS)) < most
-    others = sorted(map(error, simple_maps(16, 6, SEASONS)))
+    others = sorted(map(error, all_maps(16, 6)))
     assert others[0] < 1e-5
     assert others[-1] > 0.3 or series.std() == 0
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_linear_start_is_the_best_convex_combination_when_nothing_judges(seed: int) -> None:
+def test_linear_start_is_the_best_convex_combination_when_nothing_judges(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The least absolute deviations over a simplex are a linear program."""
+    monkeypatch.setattr(module, "EVENNESS", 0.0)
     sample = with_gaps(sample_of(seasonal_series(seed)), 0.2, seed)
     sample = sample._replace(newer=torch.zeros_like(sample.newer))
-    maps, mask = simple_maps(READ, HORIZON, SEASONS), sample.mask.numpy()
+    maps, mask = all_maps(), sample.mask.numpy()
     forecasts = np.stack([(sample.read @ each.T).numpy()[mask] for each in maps], 1)
     target, (errors, count) = sample.target.numpy()[mask], forecasts.shape
     optimum = linprog(
@@ -158,6 +166,42 @@ def test_linear_start_is_the_best_convex_combination_when_nothing_judges(seed: i
     torch.testing.assert_close(found.sum(1), torch.ones(HORIZON))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_linear_start_is_the_best_mean_of_each_season_when_evenness_is_all(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How much a season counts is free, its forecasters count alike."""
+    monkeypatch.setattr(module, "EVENNESS", 1e3)
+    sample = sample_of(seasonal_series(seed))
+    sample = sample._replace(newer=torch.zeros_like(sample.newer))
+    none, season = (simple_maps(READ, HORIZON, each).mean(0) for each in (1, *SEASONS))
+    found = linear_start(sample, SEASONS)
+
+    def error(start: Tensor) -> float:
+        return float((sample.read @ start.T - sample.target).abs().mean())
+
+    share = float(((found - none) * (season - none)).sum() / (season - none).square().sum())
+    torch.testing.assert_close(found, none + share * (season - none), rtol=0, atol=5e-3)
+    best = min(error(none + tenth / 10 * (season - none)) for tenth in range(11))
+    assert 0 <= share <= 1 and error(found) < 1.01 * best < 0.99 * error(0.5 * (none + season))
+
+
+def test_linear_start_is_the_more_even_the_fewer_windows_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sample = sample_of(seasonal_series(5, length=400))
+    sample = sample._replace(newer=torch.zeros_like(sample.newer))
+    few = Sample(*(part[-12:] for part in sample))
+    equal = simple_maps(READ, HORIZON, 1).mean(0)
+    kept = []
+    for each in (few, sample):
+        with monkeypatch.context() as patch:
+            evened = (linear_start(each, ()) - equal).norm()
+            patch.setattr(module, "EVENNESS", 0.0)
+            kept.append(float(evened / (linear_start(each, ()) - equal).norm()))
+    assert kept[0] < 0.8 < 0.95 < kept[1] < 1.05
+
+
 @pytest.mark.parametrize("lacking", ["judges", "judged targets", "older targets"])
 def test_linear_start_is_the_prior_when_no_penalty_can_be_judged(
     lacking: str, monkeypatch: pytest.MonkeyPatch
@@ -169,14 +213,14 @@ def test_linear_start_is_the_prior_when_no_penalty_can_be_judged(
         "judged targets": sample._replace(mask=sample.mask & ~sample.newer[:, None]),
         "older targets": sample._replace(older=torch.zeros_like(sample.older)),
     }[lacking]
-    prior = simple_maps(READ, HORIZON, SEASONS).mean(0)
+    prior = all_maps().mean(0)
     torch.testing.assert_close(linear_start(without, SEASONS), prior)
     assert (linear_start(sample, SEASONS) - prior).abs().max() > 0.01
 
 
 def test_linear_start_weighs_all_maps_alike_when_no_target_is_known() -> None:
     sample = with_gaps(sample_of(seasonal_series(0)), 1.0, 0)
-    prior = simple_maps(READ, HORIZON, SEASONS).mean(0)
+    prior = all_maps().mean(0)
     torch.testing.assert_close(linear_start(sample, SEASONS), prior)
 
 
@@ -201,7 +245,8 @@ def chosen_start(sample: Sample, prior: FloatArray) -> tuple[float | None, Float
     choices: list[tuple[float | None, float]] = [(None, error(prior))]
     choices += [(p, error(ridge(sample, prior, sample.older, p))) for p in PENALTIES]
     least = min(value for _, value in choices)
-    penalty = next(penalty for penalty, value in choices if value <= 1.01 * least)
+    tolerance = 0.01 + (HORIZON / judged.any(1).sum()) ** 2
+    penalty = next(penalty for penalty, value in choices if value <= (1 + tolerance) * least)
     return penalty, prior if penalty is None else ridge(sample, prior, sample.mask, penalty)
 
 
@@ -229,7 +274,7 @@ def test_linear_start_is_the_ridge_that_newer_windows_choose_when_they_judge(
 ) -> None:
     equal_shares(monkeypatch)
     sample = with_gaps(sample_of(series), gaps, 1)
-    prior = simple_maps(READ, HORIZON, SEASONS).mean(0).double().numpy()
+    prior = all_maps().mean(0).double().numpy()
     chosen, expected = chosen_start(sample, prior)
     assert chosen == penalty
     found = linear_start(sample, SEASONS).double().numpy()
@@ -262,7 +307,7 @@ def test_linear_start_chooses_by_older_targets_alone_when_it_is_judged(
     told = sample.mask & ~sample.older
     assert told.any() and not torch.equal(told, sample.newer[:, None].expand_as(told))
     moved = sample._replace(target=sample.target + 0.01 * told)
-    prior = simple_maps(READ, HORIZON, SEASONS).mean(0).double().numpy()
+    prior = all_maps().mean(0).double().numpy()
     for each in (sample, moved):
         _, expected = chosen_start(each, prior)
         found = linear_start(each, SEASONS).double().numpy()
@@ -288,12 +333,13 @@ def test_linear_start_forecasts_alike_when_all_values_are_scaled(
 def test_linear_start_combines_by_evenly_spread_windows_when_there_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "EVENNESS", 0.0)
     sample = sample_of(seasonal_series(0, length=55))
     sample = sample._replace(newer=torch.zeros_like(sample.newer))
     whole = linear_start(sample, SEASONS)
     rows = torch.tensor([0, 20, 40])
     assert len(sample.read) == 41
-    maps = simple_maps(READ, HORIZON, SEASONS)
+    maps = all_maps()
     monkeypatch.setattr(module, "DESCENT_ERRORS", 3 * HORIZON * len(maps))
     thinned = linear_start(sample, SEASONS)
     assert torch.equal(thinned, linear_start(Sample(*(part[rows] for part in sample)), SEASONS))
