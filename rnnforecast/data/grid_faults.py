@@ -85,8 +85,14 @@ def check_unique(rows: OrderedRows, *, naive: bool) -> None:
     raise error
 
 
-def off_grid(rows: OrderedRows, frequency: Frequency, firsts: IntArray, must: str) -> RowError:
-    """The error of times some of which are no whole number of steps after the `firsts` [row]."""
+def off_grid(
+    rows: OrderedRows, frequency: Frequency, firsts: IntArray, *, trained: bool
+) -> RowError:
+    """The error of times some of which are no whole number of steps after the `firsts` [row].
+
+    The steps are those of a model if `trained`.
+    """
+    must = "must, for this model, have" if trained else "has"
     if frequency.unit == "microsecond":
         # Where most rows agree with each other but not with the first one, this is the stray.
         found = np.flatnonzero(_out_of_phase(rows, np.full(len(rows.ids), frequency.count)))
@@ -192,8 +198,13 @@ def _length(microseconds: int) -> str:
     return f"{count} {name}" if count == "1" else f"{count} {name}s"
 
 
-def check_steps(rows: OrderedRows, frequency: Frequency, step: int, places: IntArray) -> None:
-    """Raise RowError for series whose `places` [row] keep to another step than the common one."""
+def check_steps(
+    rows: OrderedRows, frequency: Frequency, step: int, places: IntArray, *, trained: bool
+) -> None:
+    """Raise RowError for series whose `places` [row] keep to another step than the common one.
+
+    That is the one of a model if `trained`.
+    """
     others = []
     for index in range(len(rows.ids)):
         distances = np.diff(places[rows.offsets[index] : rows.offsets[index + 1]])
@@ -208,15 +219,17 @@ def check_steps(rows: OrderedRows, frequency: Frequency, step: int, places: IntA
             others.append(index)
     if not others:
         return
-    problems = []
+    problems, rest = [], "the model was trained on one" if trained else "the others"
     for index in others:
         span = slice(rows.offsets[index], rows.offsets[index + 1])
         bounds = np.array([0, span.stop - span.start])
         other = infer_frequency(rows.times[span], bounds, integer=frequency.unit == "step")
         problems.append(
-            f"series '{rows.ids[index]}' has a row every {other}, the others every {frequency}"
+            f"series '{rows.ids[index]}' has a row every {other}, {rest} every {frequency}"
         )
     remedy = "all series of a file must have one frequency"
+    if trained:
+        remedy = "pass data of that frequency or train again"
     raise rows.error(rows.offsets[others], problems, remedy, rows.of_series(others))
 
 

@@ -82,7 +82,7 @@ def build_panel(
             f"the model was trained on times one a {frequency}, which these are not; "
             "pass data of that frequency or train again"
         )
-    must = "has" if frequency is None else "must, for this model, have"
+    trained = frequency is not None
     frequency = frequency or infer_frequency(times, offsets, integer=integer, clock=offset)
     if frequency is None:
         raise too_few(rows)
@@ -96,7 +96,7 @@ def build_panel(
     if joined:
         positions = frequency.positions(times, times[offsets[:-1]][keys])
     else:
-        positions = _positions(rows, frequency, must)
+        positions = _positions(rows, frequency, trained=trained)
     check_observed(rows, values)
     panel = _fill(rows, positions, values, frequency)
     first_observed = frequency.positions(panel.starts, times[offsets[:-1]])
@@ -107,21 +107,27 @@ def build_panel(
     return Gridded(panel, series, places)
 
 
-def _positions(rows: OrderedRows, frequency: Frequency, must: str) -> IntArray:
-    """How many steps after the first row of its series each row lies [row]."""
+def _positions(rows: OrderedRows, frequency: Frequency, *, trained: bool) -> IntArray:
+    """How many steps after the first row of its series each row lies [row].
+
+    The steps are those of a model if `trained`.
+    """
     firsts = np.repeat(rows.times[rows.offsets[:-1]], np.diff(rows.offsets))
     fixed = frequency.unit in ("step", "microsecond")
     try:
         if fixed:
-            check_steps(rows, frequency, frequency.count, rows.times)
+            check_steps(rows, frequency, frequency.count, rows.times, trained=trained)
         positions = frequency.positions(rows.times, firsts)
         if not fixed:
-            check_steps(rows, frequency, 1, positions)
+            check_steps(rows, frequency, 1, positions, trained=trained)
     except OffGridError:
-        raise irregular(rows, frequency) or off_grid(rows, frequency, firsts, must) from None
-    except RowError as error:
-        raise irregular(rows, frequency) or error from None
-    return positions
+        error = off_grid(rows, frequency, firsts, trained=trained)
+    except RowError as raised:
+        error = raised
+    else:
+        return positions
+    # No other step would do for a model that there is.
+    raise error if trained else irregular(rows, frequency) or error
 
 
 def _fill(

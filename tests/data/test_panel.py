@@ -12,6 +12,7 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.faults import FaultError, RowError
 from rnnforecast.data.gridding import build_panel
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.time_units import DAY
 from rnnforecast.errors import DataError
 
 STEP = Frequency(unit="step", count=2)
@@ -135,8 +136,8 @@ def test_panel_raises_when_values_are_lost_in_gaps() -> None:
         build([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 10**6], [1] * 6)
 
 
-def timed(minutes: list[list[int]]) -> Panel:
-    """One series for each list of minutes after the start of 1970."""
+def timed(minutes: list[list[int]], frequency: Frequency | None = None) -> Panel:
+    """One series for each list of minutes after the start of 1970, held to a model's frequency."""
     times = np.array([minute for series in minutes for minute in series]) * 60_000_000
     built = build_panel(
         keys=np.repeat(np.arange(len(minutes)), [len(series) for series in minutes]),
@@ -144,6 +145,7 @@ def timed(minutes: list[list[int]]) -> Panel:
         times=times,
         values=np.ones(len(times)),
         integer=False,
+        frequency=frequency,
     )
     return built.panel
 
@@ -166,6 +168,23 @@ def test_panel_raises_with_the_step_to_join_to_when_times_are_irregular() -> Non
     with pytest.raises(FaultError, match=message) as error:
         timed([[5 * k for k in range(40)], sensor])
     assert error.value.settled == {"resample": "5min"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "problem"),
+    [
+        ([60 * k for k in range(9)], "series 'a' has a row every hour, the model was trained on "),
+        (
+            np.cumsum([700, 1440, 1500, 1300] * 9).tolist(),
+            "series 'a' must, for this model, have a row every day, but this one lies between two",
+        ),
+    ],
+    ids=["another step", "no step"],
+)
+def test_panel_asks_for_no_other_step_when_it_is_a_models(minutes: list[int], problem: str) -> None:
+    with pytest.raises(RowError, match=problem) as error:
+        timed([minutes], Frequency(unit="microsecond", count=DAY))
+    assert "--resample" not in str(error.value) and not error.value.settled
 
 
 def test_panel_raises_with_all_rows_when_several_series_have_other_steps() -> None:
