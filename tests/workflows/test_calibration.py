@@ -49,6 +49,7 @@ class Calibration:
     fit: Fit
     panel: Panel
     index: WindowIndex
+    prior: FloatArray | float
     factors: FloatArray
 
     @property
@@ -81,7 +82,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
         found = factors_of(contender, panel, index, *given)
         if isinstance(contender, Forecaster):
             (own,) = (fit for fit in record.fits if fit.forecaster.network is contender.network)
-            record.calibrations.append(Calibration(own, panel, index, found))
+            record.calibrations.append(Calibration(own, panel, index, given[-1], found))
         return found
 
     monkeypatch.setattr(fitting, "fit_forecaster", fit)
@@ -182,6 +183,27 @@ def test_backtest_calibrates_the_forecaster_that_was_not_fitted_to_the_windows_w
     for calibration in recorded.calibrations:
         assert_not_fitted_to(calibration)
     assert [calibration.windows for calibration in recorded.calibrations[2:]] == [NEWEST, NEWEST]
+
+
+def test_backtest_forgets_factors_of_logarithms_when_plain_values_follow(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    values = 20 + np.random.default_rng(7).normal(size=160)
+    values[[152, 153]] = 0.0
+    pd.DataFrame({"ds": range(160), "y": values}).to_csv(tmp_path / "one.csv", index=False)
+    request = backtest.BacktestRequest(
+        path=str(tmp_path / "one.csv"),
+        data=DataConfig(),
+        settings=(settings("gru"),),
+        windows=4,
+        refit_every=1,
+        device="cpu",
+    )
+    backtest.backtest(request, Mute())
+    logs = [calibration.fit.forecaster.log for calibration in recorded.calibrations]
+    assert logs == [True, True, False, False]
+    forgotten = [isinstance(calibration.prior, float) for calibration in recorded.calibrations]
+    assert forgotten == [True, False, True, False]
 
 
 def test_train_calibrates_the_forecaster_that_was_not_fitted_to_the_windows_when_it_refits(
