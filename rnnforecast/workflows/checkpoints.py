@@ -230,7 +230,7 @@ class _FitWatch(Watch):
         self.heed()
 
 
-class Stored(NamedTuple):
+class StoredCheckpoint(NamedTuple):
     """What a checkpoint holds: whose it is, the learning rate it has found, and its fits."""
 
     identity: dict[str, dict[str, Any]]
@@ -248,7 +248,7 @@ class Stored(NamedTuple):
         return f"in fit {len(self.trainings)}, {_place_of(self.trainings[-1].course)}"
 
 
-def read_checkpoint(path: Path) -> Stored:
+def read_checkpoint(path: Path) -> StoredCheckpoint:
     """What a checkpoint says, each value of its kind; whether it fits a training is not known yet.
 
     Raises:
@@ -271,7 +271,7 @@ def read_checkpoint(path: Path) -> Stored:
             place, own_name = name.split(".", 1)
             tensors[int(place)][own_name] = file.tensor(name)
         trainings = [Packed(*each) for each in zip(tensors, courses, strict=True)]
-        return Stored(identity, rate, trainings)
+        return StoredCheckpoint(identity, rate, trainings)
 
 
 def drop_checkpoint(directory: Path, command: str) -> None:

@@ -25,9 +25,9 @@ from rnnforecast.workflows.checkpoints import Checkpoints
 from rnnforecast.workflows.fitting import (
     CALIBRATION_WINDOWS,
     Watching,
+    continued,
     factors_of,
     matching,
-    shortened,
 )
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
 from rnnforecast.workflows.news import News, Stored
@@ -101,7 +101,7 @@ def go_on(case: Case, reporter: Reporter, watching: Watching) -> tuple[Forecaste
     with watching as watch, reporter.training(f"updating {run.config.model.model}") as on_epoch:
         forecaster, result = fit_forecaster(
             run.known,
-            shortened(run.config),
+            continued(run.config),
             device=run.device,
             initial=case.before.network,
             on_epoch=on_epoch,
@@ -139,7 +139,7 @@ def finish(
     if run.settings.refit:
         kept = fit_to_all(
             candidate,
-            run if case.from_scratch else replace(run, config=shortened(run.config)),
+            run if case.from_scratch else replace(run, config=continued(run.config)),
             result,
             checkpoints,
             reporter,

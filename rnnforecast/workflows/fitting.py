@@ -82,7 +82,7 @@ def count_windows(panel: Panel, config: RunConfig) -> dict[str, int]:
     }
 
 
-def shortened(config: RunConfig) -> RunConfig:
+def continued(config: RunConfig) -> RunConfig:
     """The configuration of a fit that goes on: fewer epochs and shorter steps than in training."""
     training = replace(
         config.training,
@@ -143,7 +143,7 @@ def refit(
     before, result = scored
     used = as_long(config, result)
     if initial is None and goes_on(panel, config, before.config):
-        used, initial = shortened(used), before.network
+        used, initial = continued(used), before.network
     title = f"refitting {config.model.model} on all data"
     with watching as watch, reporter.training(title) as on_epoch:
         forecaster, course = fit_forecaster(

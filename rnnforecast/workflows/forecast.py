@@ -66,7 +66,7 @@ def forecast(
         yield from _tables(artifact.forecaster, panel, alias, as_template, reporter)
         return
     table = read_and_encode(source, artifact, sides, reporter, config.windows.lookback)
-    short = shortened(table.panel, artifact.panel)
+    short = lacking_history(table.panel, artifact.panel)
     if len(short) and not as_template:
         reporter.warning(
             f"{some_series(table.panel, short)} shorter than half of what the model keeps of them, "
@@ -89,7 +89,7 @@ def _tables(
     return end_forecasts(forecaster, panel, alias, reporter)
 
 
-def shortened(panel: Panel, kept: Panel) -> IntArray:
+def lacking_history(panel: Panel, kept: Panel) -> IntArray:
     """The series that hold less than half of what a model has kept of them [series].
 
     As in a file of their newest rows alone; one that the model has not kept is none of them.

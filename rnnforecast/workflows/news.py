@@ -19,7 +19,7 @@ from rnnforecast.data.schema import listed
 from rnnforecast.errors import ArtifactError, ConfigError, DataError
 from rnnforecast.evaluation.metrics import COMPARISONS, metrics_for
 from rnnforecast.forecaster import Forecaster
-from rnnforecast.workflows.forecast import shortened
+from rnnforecast.workflows.forecast import lacking_history
 from rnnforecast.workflows.keeping import digest_of
 from rnnforecast.workflows.reporting import NAMED_SERIES, Reporter
 
@@ -146,7 +146,7 @@ def find_news(stored: Stored, table: Table) -> News:
         added=added,
         vanished=vanished,
         earlier=tuple(panel.ids[place] for place in known[ends < ended]),
-        shortened=tuple(panel.ids[place] for place in shortened(panel, older)),
+        shortened=tuple(panel.ids[place] for place in lacking_history(panel, older)),
         anything=bool(added) or bool((ends > ended).any()) or corrected,
     )
 

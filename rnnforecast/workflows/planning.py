@@ -14,7 +14,7 @@ from rnnforecast.config import RunConfig
 from rnnforecast.errors import ConfigError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.training.rate_finder import STEPS
-from rnnforecast.workflows.fitting import count_windows, goes_on, shortened, suited_to
+from rnnforecast.workflows.fitting import continued, count_windows, goes_on, suited_to
 from rnnforecast.workflows.keeping import known_factors, score, unseen_factors
 from rnnforecast.workflows.outputs import TABLES
 from rnnforecast.workflows.preparing import Prepared
@@ -94,7 +94,7 @@ def _epochs_of_refit(run: Prepared) -> int:
         return 0
     config = suited_to(run.config, run.panel, run.settings, Mute())
     going_on = goes_on(run.panel, config, run.config)
-    return (shortened(config) if going_on else config).training.epochs
+    return (continued(config) if going_on else config).training.epochs
 
 
 def _check_directory(directory: Path) -> None:

@@ -24,9 +24,9 @@ from rnnforecast.workflows import fitting
 from rnnforecast.workflows.fitting import (
     HORIZON_SHARE,
     as_long,
+    continued,
     goes_on,
     refit,
-    shortened,
     suited_to,
 )
 from rnnforecast.workflows.reporting import Mute
@@ -111,18 +111,18 @@ def test_as_long_takes_the_epochs_that_were_run_and_all_else_as_it_was() -> None
     assert replace(found, training=replace(found.training, epochs=10)) == CONFIG
 
 
-def test_shortened_has_fewer_epochs_and_a_lower_rate_and_all_else_as_it_was() -> None:
-    training = shortened(CONFIG).training
+def test_continued_has_fewer_epochs_and_a_lower_rate_and_all_else_as_it_was() -> None:
+    training = continued(CONFIG).training
     assert (training.epochs, training.learning_rate) == (2, CONFIG.training.learning_rate / 4)
     usual = replace(training, epochs=10, learning_rate=CONFIG.training.learning_rate)
-    assert replace(shortened(CONFIG), training=usual) == CONFIG
+    assert replace(continued(CONFIG), training=usual) == CONFIG
 
 
 def test_refit_goes_on_from_what_was_scored_when_windows_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scored, kept, named, result = refitted(panel_of(SOME * HORIZON), CONFIG, monkeypatch)
-    assert named["initial"] is scored.network and named["config"] == shortened(CONFIG)
+    assert named["initial"] is scored.network and named["config"] == continued(CONFIG)
     assert len(result.history) == 2 and kept.config == CONFIG
     assert named.get("ends") is None
     weights = zip(kept.network.parameters(), scored.network.parameters(), strict=True)

@@ -203,7 +203,7 @@ def test_refit_of_an_update_is_that_fit_to_all_data_when_it_is_accepted(
 ) -> None:
     old = read(model).forecaster
     go(model, rows(8), guard=False)
-    config = fitting.shortened(old.config)
+    config = fitting.continued(old.config)
     panel = workflow.read_as_trained(open_source(str(model.with_suffix(".newer.csv"))), read(model))
     again, _ = fit_forecaster(panel.panel, config, device=torch.device("cpu"), initial=old.network)
     assert equal(weights(model), dict(again.network.state_dict()))
