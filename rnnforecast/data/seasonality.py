@@ -17,10 +17,15 @@ SAMPLED_STEPS = 4000
 LONGEST_LAG = 400
 # Seasons that a series must last; more where every lag is tried, for one of many fits by chance.
 REPEATS, STEP_REPEATS = 3, 5
-# The autocorrelation at the season, with the level taken off, from which a season is believed.
-BELIEVED = 0.3
+# Of shorter ones, pairs of values a season apart that must be there, beside half a season of them.
+PAIRS = 6
+# The autocorrelation at the season, with the level taken off, from which a season is believed, and
+# the same of so few pairs.
+BELIEVED, BELIEVED_OF_PAIRS = 0.3, 0.5
 # Of the largest value, how many roundings a series may vary by that counts as constant.
 ROUNDINGS = 64
+# The strength of a season of which too little is there.
+UNTOLD = -1.0
 # The shares of the autocorrelation at the season: what half the season must stay below, and what
 # two seasons must keep.
 SMOOTH, LASTING = 0.95, 0.5
@@ -36,20 +41,23 @@ def find_seasons(panel: Panel) -> tuple[int, ...]:
     """Ascending season lengths in steps: (1,) where there is none, else one or two.
 
     A candidate is believed where the series, less their moving average over the candidate, repeat
-    after it. Candidates are those of the calendar; for integer steps, all lags.
+    after it. Candidates are those of the calendar; for integer steps, all lags. Where none is, one
+    of the calendar may be of which too few repeats are there for such an average.
     """
     rng = np.random.default_rng(0)
     chosen = np.arange(len(panel))
     if len(panel) > SAMPLED_SERIES:
         chosen = np.sort(rng.choice(len(panel), SAMPLED_SERIES, replace=False))
     sample = [_prepared(panel.series(int(i))[-SAMPLED_STEPS:]) for i in chosen]
-    repeats = STEP_REPEATS if panel.frequency.unit == "step" else REPEATS
+    integer = panel.frequency.unit == "step"
+    repeats = STEP_REPEATS if integer else REPEATS
     strength = {lag: _strength(sample, lag, repeats) for lag in _candidates(panel)}
     believed = {lag: value for lag, value in strength.items() if value >= BELIEVED}
-    if panel.frequency.unit == "step":
+    if integer:
         believed = {lag: value for lag, value in believed.items() if _is_peak(strength, lag)}
     if not believed:
-        return (1,)
+        untold = sorted(lag for lag, value in strength.items() if value == UNTOLD)
+        return (1,) if integer else (_shortly_seen(sample, untold),)
     strongest = max(believed.values())
     main = min(lag for lag, value in believed.items() if value >= MAIN_SHARE * strongest)
     enough = believed[main] + ADDED
@@ -91,10 +99,46 @@ def _is_peak(strength: dict[int, float], lag: int) -> bool:
 def _strength(sample: list[FloatArray], lag: int, repeats: int) -> float:
     """The median over series of the autocorrelation at `lag` of what the moving average leaves.
 
-    -1 unless half of the series last `repeats` seasons.
+    `UNTOLD` unless half of the series last `repeats` seasons.
     """
     values = [_autocorrelation(series, lag) for series in sample if len(series) >= repeats * lag]
-    return float(np.median(values)) if len(values) >= max(1, len(sample) / 2) else -1.0
+    return _median(values, sample)
+
+
+def _median(values: list[float], sample: list[FloatArray]) -> float:
+    return float(np.median(values)) if len(values) >= max(1, len(sample) / 2) else UNTOLD
+
+
+def _shortly_seen(sample: list[FloatArray], lags: list[int]) -> int:
+    """The first of ascending lags after which series that are too short for `_strength` repeat, or
+    1."""
+    for lag in lags:
+        least = lag + max(PAIRS, lag // 2)
+        values = [_alike(series, lag) for series in sample if len(series) >= least]
+        if _median(values, sample) >= BELIEVED_OF_PAIRS:
+            return lag
+    return 1
+
+
+def _alike(series: FloatArray, lag: int) -> float:
+    """The correlation of what lies `lag` apart, less a line through either side."""
+    once, half = (
+        _correlation(_detrended(series[by:]), _detrended(series[:-by])) for by in (lag, lag // 2)
+    )
+    return 0.0 if half >= SMOOTH * once else once
+
+
+def _detrended(series: FloatArray) -> FloatArray:
+    """Less the line of least squares; 0 where that leaves but roundings."""
+    step = np.arange(len(series)) - (len(series) - 1) / 2
+    rest = series - np.mean(series)
+    rest -= step * (np.dot(step, rest) / np.dot(step, step))
+    return 0.0 * rest if _only_rounds(rest, series) else rest
+
+
+def _only_rounds(rest: FloatArray, series: FloatArray) -> bool:
+    """Whether next to nothing is left of a series."""
+    return float(np.mean(rest**2)) <= 1e-12 * float(np.mean(series**2))
 
 
 def _some_gain(sample: list[FloatArray], main: int, lag: int) -> bool:
@@ -116,7 +160,7 @@ def _autocorrelation(series: FloatArray, lag: int) -> float:
         average = (average[1:] + average[:-1]) / 2
     first = lag // 2
     rest = series[first : first + len(average)] - average
-    if float(np.mean(rest**2)) <= 1e-12 * float(np.mean(series**2)):
+    if _only_rounds(rest, series):
         return 0.0
     once, half, twice = (_correlation(rest[by:], rest[:-by]) for by in (lag, lag // 2, 2 * lag))
     # Smooth curves resemble themselves as much after half the lag; chance cycles fade after two.

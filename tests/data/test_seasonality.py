@@ -63,6 +63,33 @@ def test_season_is_found_when_a_pattern_repeats(
     assert find_seasons(panel(frequency, season(length, period)))[0] == period
 
 
+@pytest.mark.parametrize(
+    ("frequency", "period", "length"),
+    [
+        (HOURLY, 24, 36),
+        (DAILY, 7, 14),
+        (WEEKLY, 52, 78),
+        (TRADING, 5, 11),
+        (MONTHLY, 12, 18),
+        (MONTHLY, 12, 35),
+        (QUARTERLY, 4, 10),
+    ],
+)
+def test_season_is_found_when_less_than_three_of_it_are_there(
+    frequency: Frequency, period: int, length: int
+) -> None:
+    for seed in range(10):
+        series = season(length, period, seed) + 0.5 * np.arange(length)
+        assert find_seasons(panel(frequency, series)) == (period,)
+
+
+@pytest.mark.parametrize("length", [18, 24, 30])
+def test_season_is_mostly_one_when_two_years_of_months_are_noise(length: int) -> None:
+    found = [find_seasons(panel(MONTHLY, noise(length, seed))) for seed in range(200)]
+    assert found.count((12,)) <= 200 * (0.25 if length == 18 else 0.1)
+    assert find_seasons(panel(MONTHLY, *(noise(length, seed) for seed in range(60)))) == (1,)
+
+
 @pytest.mark.parametrize(("frequency", "period"), [(MONTHLY, 12), (STEP, 12), (HOURLY, 24)])
 def test_season_is_found_when_a_trend_grows_and_values_are_missing(
     frequency: Frequency, period: int
@@ -117,7 +144,8 @@ def test_season_is_mostly_one_when_series_are_walks(frequency: Frequency) -> Non
 def test_season_is_one_when_series_are_smooth_or_short(
     frequency: Frequency, series: FloatArray
 ) -> None:
-    assert find_seasons(panel(frequency, series)) == (1,)
+    for length in (14, 24, 40, 100, 600):
+        assert find_seasons(panel(frequency, series[:length])) == (1,)
 
 
 @pytest.mark.parametrize(("weekly", "expected"), [(0, (24,)), (3, (24,)), (5, (24, 168))])
