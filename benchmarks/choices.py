@@ -133,6 +133,11 @@ def starting(start: Callable[..., torch.Tensor]) -> Change:
     return Change(code=lambda: patch("rnnforecast.models.skip.linear_start", start))
 
 
+def starting_with(name: str, value: float) -> Change:
+    """Another value of a constant of the linear start."""
+    return Change(code=lambda: patch(f"rnnforecast.models.linear_start.{name}", value))
+
+
 def skipping(share: float) -> Change:
     """Other steps of the linear skip, as a share of those of other weights."""
     return Change(code=lambda: patch("rnnforecast.models.skip.STEP_SHARE", share))
@@ -154,6 +159,8 @@ CHANGES: dict[str, Change] = {
     "one lookback": Change(config=of_one_lookback),
     "start naive": starting(_naive),
     "start without ridge": starting(linear_start.combined),
+    "start uneven": starting_with("EVENNESS", 0.0),
+    "start by chance": starting_with("CHANCE", 0.0),
     "no shrinkage": Change(code=unshrunk),
     "shrunk alike": Change(code=shrunk_alike),
     "skip at full rate": skipping(1.0),

@@ -35,7 +35,7 @@ START_WINDOWS, JUDGED_SHARE = 8192, 0.3
 # no step counts for more than so many scales of its window: one series may not outvote all others.
 ALIKE, FAR = 0.002, 10.0
 # Disjoint windows learned from at which the start is believed as much as by one time held out.
-FEW = 4.0
+FEW = 16.0
 # Values that all windows of a validation or calibration hold together, and the share of windows for
 # which a model that samples has the time.
 READ_VALUES, DRAWN_SHARE = 2**24, 1 / 32

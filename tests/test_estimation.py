@@ -199,10 +199,10 @@ def test_fit_forecaster_forecasts_a_season_on_a_line_when_it_has_hardly_learned(
     [
         ([38, 2, 13], False, 0.03, 0),
         ([35, 2, 10], False, 0.3, 8),
-        ([20, 2, 6], False, 1.0, 2),
-        ([35, 2, 10], True, 0.3, 9),
-        ([20, 2, 6], True, 1.0, 2),
-        ([35, 2, 10], True, 3.0, 10),
+        ([20, 2, 6], False, 2.0, 5),
+        ([35, 2, 10], True, 0.3, 8),
+        ([20, 2, 6], True, 2.0, 6),
+        ([35, 2, 10], True, 0.6, 10),
     ],
 )
 def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
@@ -237,7 +237,7 @@ def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
     times = np.mean([count for count in held_out if count]) / HORIZON
     best = np.argmax(errors <= 1.002 * errors.min())
     assert best == share
-    unlearned = 4 * HORIZON / sum(ends)
+    unlearned = 16 * HORIZON / sum(ends)
     assert found == pytest.approx((best / 10 * times + unlearned) / (times + 1 + unlearned))
 
 
@@ -247,7 +247,7 @@ def test_fit_forecaster_is_shrunk_the_more_the_less_there_is_when_nothing_is_hel
         panel = make_panel([1.0, 4.0, 2.0] * (length // 3))
         config = replace(run_config(), training=short_training(epochs=1, batches_per_epoch=1))
         found.append(float(fit_forecaster(panel, config, device=CPU)[0].network.shrinkage))
-        assert found[-1] == pytest.approx(4 * HORIZON / (4 * HORIZON + length))
+        assert found[-1] == pytest.approx(16 * HORIZON / (16 * HORIZON + length))
     assert found[0] > 0.5 > found[1] > 0.001 > found[2]
 
 
@@ -264,7 +264,7 @@ def test_fit_forecaster_is_shrunk_as_far_as_times_allow_when_training_has_spoilt
         panel = make_panel(told) if noise is None else make_panel(told, told, told, jump)
         ends = np.full(len(panel), end)
         network = fit_forecaster(panel, config, device=CPU, ends=ends)[0].network
-        times, unlearned = (90 - end) / HORIZON, 4 * HORIZON / ends.sum()
+        times, unlearned = (90 - end) / HORIZON, 16 * HORIZON / ends.sum()
         expected = (times + unlearned) / (times + 1 + unlearned)
         assert float(network.shrinkage) == pytest.approx(expected)
 

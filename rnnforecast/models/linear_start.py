@@ -27,8 +27,8 @@ EVENNESS, TINY = 1.0, 1e-9
 # Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 # The strongest penalty is taken whose error is within this share of the smallest, and within what
-# one disjoint window may err by chance: all of it, and less by the square of their number.
-TOLERANCE = 0.01
+# is chance where one disjoint window judges, all of it, over the square of their number.
+TOLERANCE, CHANCE = 0.01, 1.0
 # Windows that are summed over at once.
 ROWS = 1024
 
@@ -70,7 +70,7 @@ def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
     errors = [_error(prior, sample, judged)]
     errors += [_error(prior + correct(penalty), sample, judged) for penalty in PENALTIES]
     disjoint = int(judged.any(1).sum()) / sample.target.shape[1]
-    chosen = first_alike(errors, TOLERANCE + disjoint**-2)
+    chosen = first_alike(errors, TOLERANCE + CHANCE / disjoint**2)
     if chosen == 0:
         return prior
     return prior + _Ridge(sample, prior, sample.mask)(PENALTIES[chosen - 1])
