@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,8 @@ PAIRS = 6
 # The autocorrelation at the season, with the level taken off, from which a season is believed, and
 # the same of so few pairs.
 BELIEVED, BELIEVED_OF_PAIRS = 0.3, 0.5
-# Of the largest value, how many roundings a series may vary by that counts as constant.
-ROUNDINGS = 64
-# The strength of a season of which too little is there.
-UNTOLD = -1.0
+# How many roundings of the largest value, and what share of all variation, is nothing.
+ROUNDINGS, SMALLEST = 64, 1e-6
 # The shares of the autocorrelation at the season: what half the season must stay below, and what
 # two seasons must keep.
 SMOOTH, LASTING = 0.95, 0.5
@@ -35,6 +34,22 @@ MAIN_SHARE = 0.7
 ADDED = 0.03
 # The same of one series, and the share of the series in which it must, where most do without.
 ADDED_TO_ONE, MINORITY = 0.05, 1 / 6
+
+
+class Course(NamedTuple):
+    """A series to look for seasons in.
+
+    Attributes:
+        values: At most 1 in size, without gaps.
+        rounding: What may be but the rounding of values that had a level.
+    """
+
+    values: FloatArray
+    rounding: float
+
+    def beyond_rounding(self, rest: FloatArray) -> FloatArray:
+        """What is left of the values, 0 where it is but their rounding."""
+        return rest if float(np.mean(rest**2)) > self.rounding**2 else 0.0 * rest
 
 
 def find_seasons(panel: Panel) -> tuple[int, ...]:
@@ -52,11 +67,12 @@ def find_seasons(panel: Panel) -> tuple[int, ...]:
     integer = panel.frequency.unit == "step"
     repeats = STEP_REPEATS if integer else REPEATS
     strength = {lag: _strength(sample, lag, repeats) for lag in _candidates(panel)}
-    believed = {lag: value for lag, value in strength.items() if value >= BELIEVED}
+    told = {lag: -1.0 if value is None else value for lag, value in strength.items()}
+    believed = {lag: value for lag, value in told.items() if value >= BELIEVED}
     if integer:
-        believed = {lag: value for lag, value in believed.items() if _is_peak(strength, lag)}
+        believed = {lag: value for lag, value in believed.items() if _is_peak(told, lag)}
     if not believed:
-        untold = sorted(lag for lag, value in strength.items() if value == UNTOLD)
+        untold = sorted(lag for lag, value in strength.items() if value is None)
         return (1,) if integer else (_shortly_seen(sample, untold),)
     strongest = max(believed.values())
     main = min(lag for lag, value in believed.items() if value >= MAIN_SHARE * strongest)
@@ -96,72 +112,72 @@ def _is_peak(strength: dict[int, float], lag: int) -> bool:
     return higher and fell < strength[lag] / 2
 
 
-def _strength(sample: list[FloatArray], lag: int, repeats: int) -> float:
+def _strength(sample: list[Course], lag: int, repeats: int) -> float | None:
     """The median over series of the autocorrelation at `lag` of what the moving average leaves.
 
-    `UNTOLD` unless half of the series last `repeats` seasons.
+    None unless half of the series last `repeats` seasons.
     """
-    values = [_autocorrelation(series, lag) for series in sample if len(series) >= repeats * lag]
-    return _median(values, sample)
+    long = [series for series in sample if len(series.values) >= repeats * lag]
+    return _of_half([_autocorrelation(series, lag) for series in long], sample)
 
 
-def _median(values: list[float], sample: list[FloatArray]) -> float:
-    return float(np.median(values)) if len(values) >= max(1, len(sample) / 2) else UNTOLD
+def _of_half(values: list[float], sample: list[Course]) -> float | None:
+    """The median, None unless half of the series have a value."""
+    return float(np.median(values)) if len(values) >= max(1, len(sample) / 2) else None
 
 
-def _shortly_seen(sample: list[FloatArray], lags: list[int]) -> int:
-    """The first of ascending lags after which series that are too short for `_strength` repeat, or
-    1."""
-    for lag in lags:
-        least = lag + max(PAIRS, lag // 2)
-        values = [_alike(series, lag) for series in sample if len(series) >= least]
-        if _median(values, sample) >= BELIEVED_OF_PAIRS:
-            return lag
-    return 1
-
-
-def _alike(series: FloatArray, lag: int) -> float:
-    """The correlation of what lies `lag` apart, less a line through either side."""
-    once, half = (
-        _correlation(_detrended(series[by:]), _detrended(series[:-by])) for by in (lag, lag // 2)
-    )
-    return 0.0 if half >= SMOOTH * once else once
-
-
-def _detrended(series: FloatArray) -> FloatArray:
-    """Less the line of least squares; 0 where that leaves but roundings."""
-    step = np.arange(len(series)) - (len(series) - 1) / 2
-    rest = series - np.mean(series)
-    rest -= step * (np.dot(step, rest) / np.dot(step, step))
-    return 0.0 * rest if _only_rounds(rest, series) else rest
-
-
-def _only_rounds(rest: FloatArray, series: FloatArray) -> bool:
-    """Whether next to nothing is left of a series."""
-    return float(np.mean(rest**2)) <= 1e-12 * float(np.mean(series**2))
-
-
-def _some_gain(sample: list[FloatArray], main: int, lag: int) -> bool:
+def _some_gain(sample: list[Course], main: int, lag: int) -> bool:
     """Whether some series repeat after `lag` more than after `main`, as those of a few shops that
     close on Sundays do; each window is forecast by the season that it keeps to."""
     gains = [
         _autocorrelation(series, lag) - _autocorrelation(series, main)
         for series in sample
-        if lag > main and len(series) >= REPEATS * lag
+        if lag > main and len(series.values) >= REPEATS * lag
     ]
     return sum(gain >= ADDED_TO_ONE for gain in gains) > MINORITY * len(gains)
 
 
-def _autocorrelation(series: FloatArray, lag: int) -> float:
+def _shortly_seen(sample: list[Course], lags: list[int]) -> int:
+    """The first of ascending lags after which series repeat that are too short for `_strength`.
+
+    1 where there is none.
+    """
+    for lag in lags:
+        least = lag + max(PAIRS, lag // 2)
+        long = [series for series in sample if len(series.values) >= least]
+        value = _of_half([_alike(series, lag) for series in long], sample)
+        if value is not None and value >= BELIEVED_OF_PAIRS:
+            return lag
+    return 1
+
+
+def _alike(series: Course, lag: int) -> float:
+    """The correlation of what lies `lag` apart, less a line through either side."""
+    once, half = (
+        _correlation(_detrended(series, slice(by, None)), _detrended(series, slice(None, -by)))
+        for by in (lag, lag // 2)
+    )
+    return 0.0 if half >= SMOOTH * once else once
+
+
+def _detrended(series: Course, part: slice) -> FloatArray:
+    """A part of a series less its line of least squares."""
+    values = series.values[part]
+    step = np.arange(len(values)) - (len(values) - 1) / 2
+    rest = values - np.mean(values)
+    return series.beyond_rounding(rest - step * (np.dot(step, rest) / np.dot(step, step)))
+
+
+def _autocorrelation(series: Course, lag: int) -> float:
     """Of the series less its centred moving average over one season (two joined where even)."""
-    sums = np.cumsum(np.concatenate([[0.0], series]))
+    sums = np.cumsum(np.concatenate([[0.0], series.values]))
     average = (sums[lag:] - sums[:-lag]) / lag
     if lag % 2 == 0:
         average = (average[1:] + average[:-1]) / 2
     first = lag // 2
-    rest = series[first : first + len(average)] - average
-    if _only_rounds(rest, series):
-        return 0.0
+    rest = series.beyond_rounding(series.values[first : first + len(average)] - average)
+    # A curve leaves a constant.
+    rest = rest - np.mean(rest)
     once, half, twice = (_correlation(rest[by:], rest[:-by]) for by in (lag, lag // 2, 2 * lag))
     # Smooth curves resemble themselves as much after half the lag; chance cycles fade after two.
     smooth = half >= SMOOTH * once
@@ -174,17 +190,18 @@ def _correlation(after: FloatArray, before: FloatArray) -> float:
     return float(np.sum(after * before)) / math.sqrt(power) if power > 0 else 0.0
 
 
-def _prepared(series: FloatArray) -> FloatArray:
-    """Less its level and at most 1 in size, so that neither drowns a season, 0 where it only rounds
-    differently, and gaps filled linearly: only to look for seasons, never to train."""
-    missing = np.isnan(series)
+def _prepared(values: FloatArray) -> Course:
+    """Less its level and at most 1 in size, so that neither drowns a season, and gaps filled
+    linearly: only to look for seasons, never to train."""
+    missing = np.isnan(values)
     if missing.all():
-        return np.zeros_like(series)
-    series = series / (np.max(np.abs(series[~missing])) or 1.0)
-    series = series - np.median(series[~missing])
-    size = np.max(np.abs(series[~missing]))
-    series = series / size if size > ROUNDINGS * np.finfo(float).eps else 0.0 * series
-    if not missing.any():
-        return series
-    steps: npt.NDArray[np.intp] = np.arange(len(series))
-    return np.interp(steps, steps[~missing], series[~missing])
+        return Course(np.zeros_like(values), 1.0)
+    largest = float(np.max(np.abs(values[~missing]))) or 1.0
+    values = values / largest
+    values = values - np.median(values[~missing])
+    size = float(np.max(np.abs(values[~missing]))) or 1.0
+    values = values / size
+    if missing.any():
+        steps: npt.NDArray[np.intp] = np.arange(len(values))
+        values = np.interp(steps, steps[~missing], values[~missing])
+    return Course(values, max(SMALLEST, ROUNDINGS * np.finfo(float).eps / size))

@@ -83,11 +83,40 @@ def test_season_is_found_when_less_than_three_of_it_are_there(
         assert find_seasons(panel(frequency, series)) == (period,)
 
 
-@pytest.mark.parametrize("length", [18, 24, 30])
-def test_season_is_mostly_one_when_two_years_of_months_are_noise(length: int) -> None:
-    found = [find_seasons(panel(MONTHLY, noise(length, seed))) for seed in range(200)]
-    assert found.count((12,)) <= 200 * (0.25 if length == 18 else 0.1)
-    assert find_seasons(panel(MONTHLY, *(noise(length, seed) for seed in range(60)))) == (1,)
+@pytest.mark.parametrize(
+    ("frequency", "length", "most"),
+    [(DAILY, 13, 0.3), (MONTHLY, 18, 0.3), (MONTHLY, 24, 0.2), (QUARTERLY, 10, 0.3)]
+    + [(WEEKLY, 104, 0.15), (HOURLY, 60, 0.15)],
+)
+def test_season_is_mostly_one_when_short_series_are_noise_or_walks(
+    frequency: Frequency, length: int, most: float
+) -> None:
+    """One of a few values may repeat by chance, most of many series do not."""
+    for make in (noise, lambda length, seed: noise(length, seed).cumsum()):
+        series = [make(length, seed) for seed in range(100)]
+        found = [find_seasons(panel(frequency, each)) for each in series]
+        assert found.count((1,)) >= 100 * (1 - most)
+        assert find_seasons(panel(frequency, *series[:60])) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "length"), [(MONTHLY, 40), (DAILY, 21), (HOURLY, 200), (QUARTERLY, 30)]
+)
+def test_season_is_mostly_one_when_series_are_noise_on_a_curve(
+    frequency: Frequency, length: int
+) -> None:
+    curve = np.arange(length) ** 2 / length
+    found = [find_seasons(panel(frequency, curve + 0.3 * noise(length, k))) for k in range(50)]
+    assert found.count((1,)) >= 35
+
+
+@pytest.mark.parametrize("frequency", [DAILY, TRADING, HOURLY, MONTHLY], ids=str)
+def test_season_is_one_when_series_are_lines_at_any_level(frequency: Frequency) -> None:
+    for level in (1e8, 1e10, -1e13):
+        for rise in (0.1, 7.0):
+            for length in (14, 30, 100):
+                line = level + rise * np.arange(length)
+                assert find_seasons(panel(frequency, line)) == (1,), (level, rise, length)
 
 
 @pytest.mark.parametrize(("frequency", "period"), [(MONTHLY, 12), (STEP, 12), (HOURLY, 24)])
