@@ -207,18 +207,22 @@ def _start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Ru
     windows = gather_windows(alone, sample, config, device=torch.device("cpu"))
     judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
     left = torch.from_numpy(judged[sample.series] - sample.cutoffs)
+    stands = len(told) / max(1, len(sample))
     for member in network.members:
         whole: list[Tensor] = []
         for places in torch.split(torch.arange(len(sample)), prediction_batch(config.windows)):
-            part = _sample(member, windows.gather(places), left[places])
+            part = _sample(member, windows.gather(places), left[places], stands)
             whole = whole or [each.new_empty(len(sample), *each.shape[1:]) for each in part]
             for all_rows, rows in zip(whole, part, strict=True):
                 all_rows[places] = rows
         member.skip.start_by(Sample(*whole), config.windows.seasons)
 
 
-def _sample(member: ForecastNetwork, batch: Batch, left: Tensor) -> Sample:
-    """Windows as a member's skip reads them, of which the first `left` [batch] steps are older."""
+def _sample(member: ForecastNetwork, batch: Batch, left: Tensor, stands: float) -> Sample:
+    """Windows as a member's skip reads them, of which the first `left` [batch] steps are older.
+
+    Each one stands for as many windows.
+    """
     values, mask, _ = member.newest(batch.values, batch.mask)
     read, scale = member.normalise(values, mask)
     older = torch.arange(batch.target.shape[1]) < left[:, None]
@@ -228,6 +232,7 @@ def _sample(member: ForecastNetwork, batch: Batch, left: Tensor) -> Sample:
         mask=batch.target_mask,
         older=batch.target_mask & older,
         newer=left <= 0,
+        stands=torch.full((len(left),), stands),
     )
 
 

@@ -26,8 +26,8 @@ DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
 EVENNESS, TINY = 1.0, 1e-9
 # Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-# The strongest penalty is taken whose error is within this share of the smallest, and within what
-# is chance where one disjoint window judges, all of it, over the square of their number.
+# The strongest penalty is taken whose error is within a share of the smallest: the first number,
+# and the second over the square of the disjoint windows that judge, as one alone can tell none.
 TOLERANCE, CHANCE = 0.01, 1.0
 # Windows that are summed over at once.
 ROWS = 1024
@@ -42,6 +42,7 @@ class Sample(NamedTuple):
         mask: Which targets are known [window, horizon].
         older: Which of these lie before what the newer windows are to forecast [window, horizon].
         newer: Which windows judge a penalty [window].
+        stands: How many windows each one stands for, where not all are here [window].
     """
 
     read: Tensor
@@ -49,6 +50,7 @@ class Sample(NamedTuple):
     mask: Tensor
     older: Tensor
     newer: Tensor
+    stands: Tensor
 
     def of(self, windows: Tensor) -> Sample:
         """The same with the targets of these windows alone known; the others keep their values.
@@ -58,6 +60,10 @@ class Sample(NamedTuple):
         """
         known = windows[:, None]
         return self._replace(mask=self.mask & known, older=self.older & known)
+
+    def disjoint(self, known: Tensor) -> float:
+        """How many windows that share no step these are, by known targets [window, horizon]."""
+        return float(self.stands[known.any(1)].sum()) / known.shape[1]
 
 
 def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
@@ -69,8 +75,7 @@ def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
     correct = _Ridge(sample, prior, sample.older)
     errors = [_error(prior, sample, judged)]
     errors += [_error(prior + correct(penalty), sample, judged) for penalty in PENALTIES]
-    disjoint = int(judged.any(1).sum()) / sample.target.shape[1]
-    chosen = first_alike(errors, TOLERANCE + CHANCE / disjoint**2)
+    chosen = first_alike(errors, TOLERANCE + CHANCE / sample.disjoint(judged) ** 2)
     if chosen == 0:
         return prior
     return prior + _Ridge(sample, prior, sample.mask)(PENALTIES[chosen - 1])
@@ -118,8 +123,9 @@ def simple_maps(read: int, horizon: int, season: int) -> Tensor:
 def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     """The convex combination [horizon, read] of simple maps, for each season and for none.
 
-    It has the least sum of its mean absolute error and, over the disjoint windows of the sample,
-    of the relative entropy of each season's weights to equal ones, as much as the season counts.
+    It has the least sum of its mean absolute error and a penalty: the relative entropy of each
+    season's weights to equal ones, as much as the season counts, times the error of the best single
+    map, divided by how many disjoint windows there are.
     """
     horizon, counted = sample.target.shape[1], sample.mask.any(1).nonzero().squeeze(1)
     read = sample.read.shape[1]
@@ -133,7 +139,7 @@ def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     target, mask = sample.target[rows].flatten(), sample.mask[rows].flatten()
     counts = mask / mask.sum().clamp(min=1)
     least = ((forecasts - target).abs() @ counts).min()
-    dearth = EVENNESS * least * horizon / max(1, len(counted))
+    dearth = EVENNESS * least / max(1.0, sample.disjoint(sample.mask)) if len(counted) else 0.0
     logits = torch.zeros(len(maps), requires_grad=True)
     optimizer = AdamW([logits], DESCENT_RATE)
     for _ in range(DESCENT_STEPS):

@@ -31,6 +31,7 @@ def sample_of(series: FloatArray, read: int = READ, horizon: int = HORIZON) -> S
         mask=mask,
         older=mask & (torch.arange(horizon) < left[:, None]),
         newer=left <= 0,
+        stands=torch.ones(len(cutoffs)),
     )
 
 
@@ -200,6 +201,15 @@ def test_linear_start_is_the_more_even_the_fewer_windows_there_are(
             patch.setattr(module, "EVENNESS", 0.0)
             kept.append(float(evened / (linear_start(each, ()) - equal).norm()))
     assert kept[0] < 0.8 < 0.95 < kept[1] < 1.05
+
+
+def test_linear_start_takes_a_window_for_as_many_as_it_stands_for() -> None:
+    few = Sample(*(part[::4] for part in sample_of(turning(4, 0.3))))
+    repeated = Sample(*(part.repeat_interleave(6, dim=0) for part in few))
+    standing = few._replace(stands=6 * few.stands)
+    found, expected = linear_start(standing, SEASONS), linear_start(repeated, SEASONS)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    assert (linear_start(few, SEASONS) - expected).abs().max() > 0.02
 
 
 @pytest.mark.parametrize("lacking", ["judges", "judged targets", "older targets"])

@@ -203,7 +203,7 @@ def test_seasonal_skips_start_by_their_own_windows_when_there_are_enough() -> No
     steady = steady[0] + drawn(80, 24, seed=5), steady[1]
     read, target = (torch.cat(parts) for parts in zip(rising, steady, strict=True))
     known = torch.ones_like(target, dtype=torch.bool)
-    sample = Sample(read, target, known, known, torch.ones(160, dtype=torch.bool))
+    sample = Sample(read, target, known, known, torch.ones(160, dtype=torch.bool), torch.ones(160))
     skip = SeasonalSkips(24, 5, (3, 12))
     skip.start_by(sample, (3, 12))
     one, other = skip.skips
