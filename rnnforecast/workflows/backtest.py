@@ -255,9 +255,9 @@ def _fit(
     ) -> None:
         """Calibrate by a contender that has not seen the newest windows; go on with the other."""
         own = contenders.get(contender.name)
-        # Factors of logarithms say nothing of plain widths.
-        alike = own is not None and own.contender.log == contender.log
-        prior = own.factors_at(rank) if own and alike else 1.0
+        if own and own.contender.log != contender.log:
+            own = None  # What was learnt of logarithms says nothing of plain widths.
+        prior = own.factors_at(rank) if own else 1.0
         factors = factors_of(validated, known, newest, config, prior)
         if own:
             own.restart(contender, factors, matching=widths)

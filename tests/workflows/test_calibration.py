@@ -15,7 +15,7 @@ from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.artifact import load_artifact
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import Settings
-from rnnforecast.contenders import Contender
+from rnnforecast.contenders import Calibrated, Contender
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.data.writing import interval_names
@@ -186,8 +186,16 @@ def test_backtest_calibrates_the_forecaster_that_was_not_fitted_to_the_windows_w
 
 
 def test_backtest_forgets_factors_of_logarithms_when_plain_values_follow(
-    recorded: Recorded, tmp_path: Path
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun: list[str] = []
+
+    class Counted(Calibrated):
+        def __init__(self, contender: Contender, *given: Any, **named: Any) -> None:
+            super().__init__(contender, *given, **named)
+            begun.append(contender.name)
+
+    monkeypatch.setattr(backtest, "Calibrated", Counted)
     values = 20 + np.random.default_rng(7).normal(size=160)
     values[[152, 153]] = 0.0
     pd.DataFrame({"ds": range(160), "y": values}).to_csv(tmp_path / "one.csv", index=False)
@@ -204,6 +212,7 @@ def test_backtest_forgets_factors_of_logarithms_when_plain_values_follow(
     assert logs == [True, True, False, False]
     forgotten = [isinstance(calibration.prior, float) for calibration in recorded.calibrations]
     assert forgotten == [True, False, True, False]
+    assert (begun.count("gru"), begun.count("naive")) == (2, 1)
 
 
 def test_train_calibrates_the_forecaster_that_was_not_fitted_to_the_windows_when_it_refits(
