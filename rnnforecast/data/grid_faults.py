@@ -24,6 +24,8 @@ USUAL = (0.05, 0.9)
 # So many distances between the rows of a series tell its own step from gaps; fewer do if all are
 # one and together span so many steps of the others.
 TELLING, STEADY = 10, 15
+# What to do about rows that keep to another step than that of a model.
+ANOTHER = "pass data of that frequency or train again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,20 @@ def off_grid(
         for key in rows.keys[found]
     ]
     return rows.error(found, problems, "correct the time, or aggregate the rows to regular steps")
+
+
+def other_frequency(rows: OrderedRows, frequency: Frequency) -> RowError | None:
+    """The error of rows that keep to another step than that of a model."""
+    found = infer_frequency(rows.times, rows.offsets, integer=frequency.unit == "step")
+    if found is None or (found.unit, found.count) == (frequency.unit, frequency.count):
+        return None
+    if irregular(rows, found):
+        return None
+    name = rows.ids[rows.keys[0]]
+    problem = (
+        f"series '{name}' has a row every {found}, the model was trained on one every {frequency}"
+    )
+    return rows.error(np.zeros(1, dtype=np.int64), [problem], ANOTHER)
 
 
 def off_clock(
@@ -229,7 +245,7 @@ def check_steps(
         )
     remedy = "all series of a file must have one frequency"
     if trained:
-        remedy = "pass data of that frequency or train again"
+        remedy = ANOTHER
     raise rows.error(rows.offsets[others], problems, remedy, rows.of_series(others))
 
 

@@ -18,6 +18,7 @@ from rnnforecast.data.grid_faults import (
     check_unique,
     irregular,
     off_grid,
+    other_frequency,
     too_few,
     too_sparse,
 )
@@ -79,7 +80,7 @@ def build_panel(
         check_unique(rows, naive=not integer and not offset)
     if frequency is not None and integer != (frequency.unit == "step"):
         raise DataError(
-            f"the model was trained on times one a {frequency}, which these are not; "
+            f"the model was trained on one value every {frequency}, which these are not; "
             "pass data of that frequency or train again"
         )
     trained = frequency is not None
@@ -121,13 +122,13 @@ def _positions(rows: OrderedRows, frequency: Frequency, *, trained: bool) -> Int
         if not fixed:
             check_steps(rows, frequency, 1, positions, trained=trained)
     except OffGridError:
-        error = off_grid(rows, frequency, firsts, trained=trained)
-    except RowError as raised:
-        error = raised
-    else:
-        return positions
-    # No other step would do for a model that there is.
-    raise error if trained else irregular(rows, frequency) or error
+        better = other_frequency if trained else irregular
+        other = better(rows, frequency) or off_grid(rows, frequency, firsts, trained=trained)
+        raise other from None
+    except RowError as error:
+        # A model keeps to its step: none that would suit the rows better is any use.
+        raise (None if trained else irregular(rows, frequency)) or error from None
+    return positions
 
 
 def _fill(

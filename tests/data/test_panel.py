@@ -170,21 +170,39 @@ def test_panel_raises_with_the_step_to_join_to_when_times_are_irregular() -> Non
     assert error.value.settled == {"resample": "5min"}
 
 
+DAILY, WEEKLY = (Frequency(unit="microsecond", count=days * DAY) for days in (1, 7))
+MONTHLY, TRADING = Frequency(unit="month"), Frequency(unit="business-day")
+
+
 @pytest.mark.parametrize(
-    ("minutes", "problem"),
+    ("step", "frequency", "problem"),
     [
-        ([60 * k for k in range(9)], "series 'a' has a row every hour, the model was trained on "),
-        (
-            np.cumsum([700, 1440, 1500, 1300] * 9).tolist(),
-            "series 'a' must, for this model, have a row every day, but this one lies between two",
-        ),
+        (60, DAILY, "a row every hour, the model was trained on one every day; pass data of"),
+        (10080, DAILY, "a row every week, the model was trained on one every day; pass data of"),
+        (10080, MONTHLY, "a row every week, the model was trained on one every month; pass data"),
+        (1440, TRADING, "a row every day, the model was trained on one every business day; pass"),
+        (1440, WEEKLY, "a row every day, the model was trained on one every week; pass data of"),
     ],
-    ids=["another step", "no step"],
 )
-def test_panel_asks_for_no_other_step_when_it_is_a_models(minutes: list[int], problem: str) -> None:
-    with pytest.raises(RowError, match=problem) as error:
-        timed([minutes], Frequency(unit="microsecond", count=DAY))
+def test_panel_names_both_steps_when_a_models_is_another(
+    step: int, frequency: Frequency, problem: str
+) -> None:
+    with pytest.raises(RowError, match=f"^series 'a' has {problem}") as error:
+        timed([[step * k for k in range(30)]], frequency)
+    assert not error.value.settled
+
+
+def test_panel_asks_for_no_other_step_when_times_are_irregular_and_it_is_a_models() -> None:
+    uneven = np.cumsum([700, 1440, 1500, 1300] * 9).tolist()
+    with pytest.raises(RowError, match="must, for this model, have a row every day") as error:
+        timed([uneven], DAILY)
     assert "--resample" not in str(error.value) and not error.value.settled
+
+
+def test_panel_points_at_the_stray_when_the_others_keep_to_a_models_step() -> None:
+    with pytest.raises(RowError, match="have a row every day, but this one lies between") as error:
+        timed([[1440 * k + (60 if k == 7 else 0) for k in range(30)]], DAILY)
+    assert error.value.row == 7
 
 
 def test_panel_raises_with_all_rows_when_several_series_have_other_steps() -> None:
