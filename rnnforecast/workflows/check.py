@@ -29,6 +29,7 @@ from rnnforecast.workflows.covariates import (
     tell_of_unknown,
     with_sides,
 )
+from rnnforecast.workflows.inputs import unseen_season
 from rnnforecast.workflows.preparing import Prepared, prepare
 from rnnforecast.workflows.reporting import Mute, Reporter
 
@@ -128,7 +129,8 @@ def _suggestion(request: CheckRequest, examined: Examined, table: Table) -> str 
         return None
     for doubt in _covariate_doubts(whole, run, request.sides):
         examined.findings.add(doubt)
-    return _command(request, examined, horizon) if examined.usable else None
+    unseen = unseen_season(run.panel, run.known, run.config.windows.seasons)
+    return _command(request, examined, horizon, unseen) if examined.usable else None
 
 
 class _Warnings(Mute):
@@ -236,10 +238,11 @@ def _usual_horizon(panel: Panel) -> int:
     return max(1, min(usual, int(panel.lengths.max()) // 5))
 
 
-def _command(request: CheckRequest, examined: Examined, horizon: int) -> str:
-    """How to train on the file, for a shell."""
+def _command(request: CheckRequest, examined: Examined, horizon: int, season: int | None) -> str:
+    """How to train on the file, for a shell, by a season that training would not see itself."""
     data, sides = replace(request.data, **examined.settled), request.sides
     words = ["rnnforecast", "train", *request.paths, "--horizon", str(horizon), *_flags(data)]
+    words += [] if season is None else ["--season", str(season)]
     for flag, path in (("--future-data", sides.future), ("--static-data", sides.static)):
         words += [] if path is None else [flag, path]
     return shlex.join(words)

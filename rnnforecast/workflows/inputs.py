@@ -100,15 +100,23 @@ def naming(table: Table) -> Iterator[None]:
         raise DataError(f"{table.name}: {error}") from None
 
 
-def tell_of_season(panel: Panel, seasons: tuple[int, ...], reporter: Reporter) -> None:
-    """Say so where no season was found, but all values, those held out too, show one."""
+def unseen_season(panel: Panel, known: Panel, seasons: tuple[int, ...]) -> int | None:
+    """The season that all values show, where those before the held-out ones showed none.
+
+    None where they did, where none is shown, or where what is known is too short to ask for it.
+    """
     if seasons != (1,) or panel.frequency.unit == "step":
-        return
-    found = find_seasons(panel)
-    if found != (1,):
+        return None
+    season = find_seasons(panel)[0]
+    return season if 1 < season <= known.lengths.max() else None
+
+
+def tell_of_season(season: int | None, reporter: Reporter) -> None:
+    """Say which one is not used, and how it would be, where there is an unseen one."""
+    if season is not None:
         reporter.note(
-            f"no season is used: all values show one of {found[0]} steps, what is not held out not "
-            f"clearly enough; pass --season {found[0]}"
+            f"no season is used: all values show one of {season} steps, what is not held out not "
+            f"clearly enough; pass --season {season}"
         )
 
 

@@ -34,6 +34,7 @@ from rnnforecast.workflows.inputs import (
     read_series,
     tell_of_ends,
     tell_of_season,
+    unseen_season,
 )
 from rnnforecast.workflows.machine import ready_for_training, tell_of_kernels
 from rnnforecast.workflows.outputs import check_forecast_names
@@ -119,7 +120,7 @@ def prepare(
     record_plan(known, settings, config, device, reporter)
     tell_of_ends(panel, reporter)
     if kept is None and settings.season is None:
-        tell_of_season(panel, config.windows.seasons, reporter)
+        tell_of_season(unseen_season(panel, known, config.windows.seasons), reporter)
     tell_of_short(panel, origins, config.windows, reporter)
     tell_of_unknown(panel, config, reporter)
     tell_of_kernels(config, device, reporter)

@@ -182,6 +182,19 @@ def test_suggestion_trains_when_it_is_pasted(name: str, tmp_path: Path) -> None:
     assert run.code == 0, run.stderr
 
 
+def test_suggestion_has_the_season_when_training_would_not_see_it(tmp_path: Path) -> None:
+    """Of nineteen months, sixteen are left to training, two fewer than it can tell a year by."""
+    months = pd.date_range("2022-01-01", periods=19, freq="MS").strftime("%Y-%m-%d")
+    values = 100 + 30 * np.sin(np.arange(19) * np.pi / 6) + 0.1 * np.arange(19)
+    rows = [f"{month},{value:.1f}" for month, value in zip(months, values, strict=True)]
+    found = told(tmp_path, "\n".join(["ds,y", *rows]) + "\n")
+    words = shlex.split(found["suggestion"])
+    assert words[-2:] == ["--season", "12"]
+    run = run_here(tmp_path, *words[1:], *TINY)
+    assert run.code == 0 and "no season" not in run.stderr, run.stderr
+    assert "--season" not in told(tmp_path, PLAIN)["suggestion"]
+
+
 def test_suggestion_is_without_a_zone_when_the_zone_settles_nothing(tmp_path: Path) -> None:
     """The rows of two nights lack the hour at which clocks are set forward, of different zones."""
     times = SKIPPED.strftime("%Y-%m-%d %H:%M").tolist()

@@ -11,7 +11,7 @@ import pytest
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.errors import DataError
 from rnnforecast.models.distributions import HEADS
-from rnnforecast.workflows.inputs import check_counts, tell_of_season
+from rnnforecast.workflows.inputs import check_counts, tell_of_season, unseen_season
 from rnnforecast.workflows.reporting import Mute
 from tests.panels import make_panel
 
@@ -41,15 +41,24 @@ def test_check_counts_passes_gaps_when_all_else_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "seasons", "told"), [("month", (1,), 1), ("month", (12,), 0), ("step", (1,), 0)]
+    ("unit", "known", "seasons", "unseen"),
+    [
+        ("month", 36, (1,), 12),
+        ("month", 12, (1,), 12),
+        ("month", 11, (1,), None),
+        ("month", 36, (12,), None),
+        ("step", 36, (1,), None),
+    ],
 )
-def test_tell_of_season_names_the_one_that_only_all_values_show(
-    unit: str, seasons: tuple[int, ...], told: int
+def test_unseen_season_is_the_one_that_only_all_values_show(
+    unit: str, known: int, seasons: tuple[int, ...], unseen: int | None
 ) -> None:
     panel = make_panel(np.tile(np.arange(12.0), 4).tolist())
     panel = replace(panel, frequency=Frequency(unit=unit))  # type: ignore[arg-type]
+    found = unseen_season(panel, panel.before(np.array([known])), seasons)
+    assert found == unseen
     heard: list[str] = []
     reporter = Mute()
     reporter.note = heard.append  # type: ignore[method-assign]
-    tell_of_season(panel, seasons, reporter)
-    assert len(heard) == told and all("pass --season 12" in text for text in heard)
+    tell_of_season(found, reporter)
+    assert heard == [] if unseen is None else "pass --season 12" in heard[0]
