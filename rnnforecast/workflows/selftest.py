@@ -64,15 +64,15 @@ def _series() -> pd.DataFrame:
 def _forecasts(series: pd.DataFrame, models: tuple[str, ...], device: str) -> pd.DataFrame:
     """Every forecast of a backtest of small networks, as text.
 
-    Only the default one is an ensemble, has epochs to choose from and is fitted to all data at
-    last: all do that alike.
+    Only the first one is an ensemble, has epochs to choose from and is fitted to all data at last:
+    all do that alike.
     """
     small = Settings(
         horizon=HORIZON, preset="fast", season=5, hidden_size=4, epochs=1, batch_size=16
     )
     settings = tuple(
         replace(small, model=model, members=2, epochs=2)
-        if model == small.model
+        if model == models[0]
         else replace(small, model=model, refit=False)
         for model in models
     )
