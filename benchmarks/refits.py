@@ -26,7 +26,7 @@ from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.estimation import fit_forecaster
-from rnnforecast.workflows.fitting import as_long, shortened
+from rnnforecast.workflows.fitting import as_long, continued
 from rnnforecast.workflows.short_series import with_typical
 
 
@@ -77,7 +77,7 @@ def compared(chosen: Set, seed: int) -> dict[str, float]:
         ("best epochs", best, None),
         ("as long", ran, None),
         ("all epochs", config, None),
-        ("going on", shortened(ran), scored.network),
+        ("going on", continued(ran), scored.network),
     ):
         began = time.perf_counter()
         forecaster, _ = fit_forecaster(known, used, device=CPU, initial=initial)

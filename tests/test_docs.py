@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
 from pathlib import Path
 
+import pytest
 import typer
 
 from rnnforecast import errors
@@ -97,3 +100,14 @@ def test_every_block_of_the_recipes_is_run_by_a_test() -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests" / "recipes").glob("test_*.py"))
     assert len(titles()) == RECIPES.count("```") / 2 > 10
     assert not [title for title in titles() if f'"{title}"' not in tests]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.name)
+def test_benchmarks_import_only_what_there_is(path: Path) -> None:
+    """They are run by hand, so that a name that has gone would be seen late."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("rnnforecast"):
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                assert hasattr(module, alias.name) or importlib.util.find_spec(whole), whole
