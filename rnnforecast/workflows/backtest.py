@@ -207,7 +207,8 @@ def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
     setup = Setup(table=table, origins=origins, configs=tuple(configs), baselines=tuple(baselines))
     plain = replace(table.config, dialect="nixtla")  # others name one model alone
     check_forecast_names(plain, setup.models, spec.levels, CUTOFF, target_name(plain))
-    reporter.note(f"{describe_data(table)}; {request.windows} cutoffs")
+    cutoffs = "1 cutoff" if request.windows == 1 else f"{request.windows} cutoffs"
+    reporter.note(f"{describe_data(table)}; {cutoffs}")
     tell_of_ends(panel, reporter)
     tell_of_short(panel, origins, windows, reporter)
     if spec.log and (fault := without_logarithm(panel)):

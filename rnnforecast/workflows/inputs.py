@@ -111,9 +111,17 @@ def unseen_season(panel: Panel, known: Panel, seasons: tuple[int, ...]) -> int |
     return season if 1 < season <= known.lengths.max() else None
 
 
-def tell_of_season(season: int | None, reporter: Reporter) -> None:
-    """Say which one is not used, and how it would be, where there is an unseen one."""
-    if season is not None:
+def tell_of_season(season: int | None, reporter: Reporter, *, trained: bool = False) -> None:
+    """Say which one is not used, and how it would be, where there is one unseen.
+
+    That is by the rules, or by a model that was `trained` before.
+    """
+    if season is not None and trained:
+        reporter.note(
+            f"the model knows no season, all values show one of {season} steps; train again to use "
+            "it"
+        )
+    elif season is not None:
         reporter.note(
             f"no season is used: all values show one of {season} steps, what is not held out not "
             f"clearly enough; pass --season {season}"

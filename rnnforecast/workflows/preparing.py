@@ -119,8 +119,9 @@ def prepare(
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
     record_plan(known, settings, config, device, reporter)
     tell_of_ends(panel, reporter)
-    if kept is None and settings.season is None:
-        tell_of_season(unseen_season(panel, known, config.windows.seasons), reporter)
+    if settings.season is None:
+        unseen = unseen_season(panel, known, config.windows.seasons)
+        tell_of_season(unseen, reporter, trained=kept is not None)
     tell_of_short(panel, origins, config.windows, reporter)
     tell_of_unknown(panel, config, reporter)
     tell_of_kernels(config, device, reporter)
