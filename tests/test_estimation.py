@@ -200,7 +200,7 @@ def test_fit_forecaster_forecasts_a_season_on_a_line_when_it_has_hardly_learned(
     ("ends", "log", "rate", "share"),
     [
         ([38, 2, 13], False, 0.03, 0),
-        ([35, 2, 10], False, 0.3, 8),
+        ([35, 2, 10], False, 0.3, 9),
         ([20, 2, 6], False, 2.0, 5),
         ([35, 2, 10], True, 0.3, 8),
         ([20, 2, 6], True, 2.0, 6),

@@ -24,6 +24,9 @@ DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
 # What the relative entropy of the weights of a season's forecasters to equal ones costs, in errors
 # of the best forecaster in one disjoint window: a single rise tells little of the drift to come.
 EVENNESS, TINY = 1.0, 1e-9
+# What forecasters without a season count beside those with one where less than so many disjoint
+# windows tell.
+UNSEASONAL, UNTOLD = 0.1, 0.25
 # Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 # The strongest penalty is taken whose error is within a share of the smallest: the first number,
@@ -62,8 +65,12 @@ class Sample(NamedTuple):
         return self._replace(mask=self.mask & known, older=self.older & known)
 
     def disjoint(self, known: Tensor) -> float:
-        """How many windows that share no step these are, by known targets [window, horizon]."""
+        """How many windows that share no step those are with known targets [window, horizon]."""
         return float(self.stands[known.any(1)].sum()) / known.shape[1]
+
+    def whole(self, known: Tensor) -> float:
+        """How many windows that share no step have as many known targets [window, horizon]."""
+        return float(self.stands @ known.to(self.stands).sum(1)) / known.shape[1] ** 2
 
 
 def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
@@ -123,9 +130,10 @@ def simple_maps(read: int, horizon: int, season: int) -> Tensor:
 def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     """The convex combination [horizon, read] of simple maps, for each season and for none.
 
-    It has the least sum of its mean absolute error and a penalty: the relative entropy of each
-    season's weights to equal ones, as much as the season counts, times the error of the best single
-    map, divided by how many disjoint windows there are.
+    It has the least sum of its mean absolute error and two penalties, relative entropies times the
+    error of the best single map: that of each season's weights to equal ones, as much as the season
+    counts, over how many disjoint windows there are; and that of what the seasons count to
+    `UNSEASONAL`, which rules where next to no target is known.
     """
     horizon, counted = sample.target.shape[1], sample.mask.any(1).nonzero().squeeze(1)
     read = sample.read.shape[1]
@@ -133,21 +141,26 @@ def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     maps = torch.cat(groups).to(sample.read)
     place = torch.arange(len(groups)).repeat_interleave(torch.tensor([*map(len, groups)]))
     same = (place[:, None] == place).to(maps)
+    count = same.sum(1)
     kept = min(len(counted), max(1, DESCENT_ERRORS // (horizon * len(maps))))
     rows = counted[torch.linspace(0, len(counted) - 1, kept).round().long()]
     forecasts = torch.stack([sample.read[rows] @ each.T for each in maps]).flatten(1)
     target, mask = sample.target[rows].flatten(), sample.mask[rows].flatten()
     counts = mask / mask.sum().clamp(min=1)
     least = ((forecasts - target).abs() @ counts).min()
-    dearth = EVENNESS * least / max(1.0, sample.disjoint(sample.mask)) if len(counted) else 0.0
+    evenness = EVENNESS * least / max(sample.disjoint(sample.mask), TINY)
+    belief = least * (UNTOLD / max(sample.whole(sample.mask), TINY)) ** 2
+    prior = torch.full((len(groups),), (1 - UNSEASONAL) / max(1, len(groups) - 1))
+    prior[0] = UNSEASONAL
     logits = torch.zeros(len(maps), requires_grad=True)
     optimizer = AdamW([logits], DESCENT_RATE)
     for _ in range(DESCENT_STEPS):
         shares = logits.detach().softmax(0)
-        equal = same @ shares / same.sum(1)
+        season = same @ shares
         # Of that sum by the shares, and by what they are the softmax of.
         slope = forecasts @ ((shares @ forecasts - target).sign() * counts)
-        slope += dearth * (shares / equal).clamp(min=TINY).log()
+        slope += evenness * (shares / season * count).clamp(min=TINY).log()
+        slope += belief * (season / prior[place]).clamp(min=TINY).log()
         logits.grad = shares * (slope - shares @ slope)
         optimizer.step()
     found: Tensor = torch.tensordot(logits.detach().softmax(0), maps, 1)

@@ -14,7 +14,13 @@ from torch import Tensor
 
 from rnnforecast.arrays import FloatArray
 from rnnforecast.models import linear_start as module
-from rnnforecast.models.linear_start import PENALTIES, Sample, linear_start, simple_maps
+from rnnforecast.models.linear_start import (
+    PENALTIES,
+    UNSEASONAL,
+    Sample,
+    linear_start,
+    simple_maps,
+)
 
 READ, HORIZON, SEASONS = 12, 3, (4,)
 
@@ -173,6 +179,7 @@ def test_linear_start_is_the_best_mean_of_each_season_when_evenness_is_all(
 ) -> None:
     """How much a season counts is free, its forecasters count alike."""
     monkeypatch.setattr(module, "EVENNESS", 1e3)
+    monkeypatch.setattr(module, "UNTOLD", 0.0)
     sample = sample_of(seasonal_series(seed))
     sample = sample._replace(newer=torch.zeros_like(sample.newer))
     none, season = (simple_maps(READ, HORIZON, each).mean(0) for each in (1, *SEASONS))
@@ -185,6 +192,20 @@ def test_linear_start_is_the_best_mean_of_each_season_when_evenness_is_all(
     torch.testing.assert_close(found, none + share * (season - none), rtol=0, atol=5e-3)
     best = min(error(none + tenth / 10 * (season - none)) for tenth in range(11))
     assert 0 <= share <= 1 and error(found) < 1.01 * best < 0.99 * error(0.5 * (none + season))
+
+
+def test_linear_start_is_seasonal_when_one_step_of_a_few_windows_is_known() -> None:
+    """As of shops with one year to learn from: a rise in December tells no drift of all months."""
+    sample = sample_of(seasonal_series(5, length=60))
+    newer = torch.zeros_like(sample.newer)
+    sample = sample._replace(newer=newer, target=sample.target + 9)
+    one = torch.zeros_like(sample.mask)
+    one[:2, 0] = True
+    none, season = (simple_maps(READ, HORIZON, each).mean(0) for each in (1, *SEASONS))
+    even = UNSEASONAL * none + (1 - UNSEASONAL) * season
+    masks = (sample.mask, one)
+    told, untold = (linear_start(sample._replace(mask=mask), SEASONS) for mask in masks)
+    assert (untold - even).norm() < 0.5 * (told - even).norm()
 
 
 def test_linear_start_is_the_more_even_the_fewer_windows_there_are(
@@ -344,6 +365,7 @@ def test_linear_start_combines_by_evenly_spread_windows_when_there_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "EVENNESS", 0.0)
+    monkeypatch.setattr(module, "UNTOLD", 0.0)
     sample = sample_of(seasonal_series(0, length=55))
     sample = sample._replace(newer=torch.zeros_like(sample.newer))
     whole = linear_start(sample, SEASONS)
