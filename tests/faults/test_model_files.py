@@ -22,7 +22,7 @@ UNSIGNED = {"flipped", "cut", "inserted"}
 def test_program_refuses_or_is_right_when_model_files_are_mutated(
     trials: Callable[[int, int], int],
 ) -> None:
-    count = trials(20, 2000)
+    count = trials(30, 2000)
     command = [sys.executable, "-m", "tests.faults.mutants", str(count)]
     done = subprocess.run(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200
