@@ -25,7 +25,7 @@ DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
 # of the best forecaster in one disjoint window: a single rise tells little of the drift to come.
 EVENNESS, TINY = 1.0, 1e-9
 # What forecasters without a season count beside those with one where less than so many disjoint
-# windows tell.
+# windows tell: of twelve months, one step of one window may be all, and no course of a year.
 UNSEASONAL, UNTOLD = 0.1, 0.25
 # Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
@@ -65,11 +65,19 @@ class Sample(NamedTuple):
         return self._replace(mask=self.mask & known, older=self.older & known)
 
     def disjoint(self, known: Tensor) -> float:
-        """How many windows that share no step those are with known targets [window, horizon]."""
+        """How many windows that share no step those are of which a target is known.
+
+        Args:
+            known: Which targets are [window, horizon].
+        """
         return float(self.stands[known.any(1)].sum()) / known.shape[1]
 
     def whole(self, known: Tensor) -> float:
-        """How many windows that share no step have as many known targets [window, horizon]."""
+        """How many windows that share no step would have as many targets, if all were known.
+
+        Args:
+            known: Which targets are [window, horizon].
+        """
         return float(self.stands @ known.to(self.stands).sum(1)) / known.shape[1] ** 2
 
 
@@ -130,10 +138,10 @@ def simple_maps(read: int, horizon: int, season: int) -> Tensor:
 def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     """The convex combination [horizon, read] of simple maps, for each season and for none.
 
-    It has the least sum of its mean absolute error and two penalties, relative entropies times the
-    error of the best single map: that of each season's weights to equal ones, as much as the season
-    counts, over how many disjoint windows there are; and that of what the seasons count to
-    `UNSEASONAL`, which rules where next to no target is known.
+    It has the least sum of its mean absolute error and two penalties, relative entropies (Kullback
+    & Leibler 1951) times the error of the best single map: that of each season's weights to equal
+    ones, as much as the season counts, over how many disjoint windows there are; and that of what
+    the seasons count to `UNSEASONAL`, which rules where next to no target is known.
     """
     horizon, counted = sample.target.shape[1], sample.mask.any(1).nonzero().squeeze(1)
     read = sample.read.shape[1]
