@@ -36,7 +36,6 @@ from rnnforecast.workflows.fitting import (
     fit_validated,
     matching,
     refit,
-    suited_to,
 )
 from rnnforecast.workflows.forecast_rows import CUTOFF, forecast_rows, rows_of
 from rnnforecast.workflows.inputs import (
@@ -49,6 +48,7 @@ from rnnforecast.workflows.inputs import (
     tell_of_ends,
 )
 from rnnforecast.workflows.machine import ready_for_training, tell_of_kernels
+from rnnforecast.workflows.newest import suited_to
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.scoring import (

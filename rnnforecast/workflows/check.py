@@ -29,7 +29,7 @@ from rnnforecast.workflows.covariates import (
     tell_of_unknown,
     with_sides,
 )
-from rnnforecast.workflows.inputs import unseen_season
+from rnnforecast.workflows.newest import unseen_season
 from rnnforecast.workflows.preparing import Prepared, prepare
 from rnnforecast.workflows.reporting import Mute, Reporter
 

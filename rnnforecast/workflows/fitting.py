@@ -11,7 +11,7 @@ import torch
 
 from rnnforecast.arrays import FloatArray
 from rnnforecast.backtest import training_ends, validation_windows
-from rnnforecast.config import RunConfig, Settings, WindowSpec
+from rnnforecast.config import RunConfig, WindowSpec
 from rnnforecast.contenders import BaselineContender, Contender, calibration
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
@@ -26,11 +26,10 @@ from rnnforecast.estimation import (
 from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
 from rnnforecast.evaluation.intervals import relative_widths
 from rnnforecast.evaluation.statistical import STATISTICAL
-from rnnforecast.forecaster import Forecaster, without_logarithm
+from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.loop import UNWATCHED, FitResult, Watch
 from rnnforecast.workflows.reporting import Reporter
-from rnnforecast.workflows.short_series import with_typical
 
 Watching = AbstractContextManager[Watch]
 """What looks on at a fit, for as long as it lasts: `Checkpoints.watching`."""
@@ -193,32 +192,6 @@ def matching(scored: Forecaster, kept: Forecaster, panel: Panel) -> FloatArray:
     return relative_widths(
         scored.predict_at(panel, ends), kept.predict_at(panel, ends), log=kept.log
     )
-
-
-def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Reporter) -> RunConfig:
-    """Without what the rules took from older data and the newest ones, unlike them, do not bear.
-
-    That is the logarithm of values without one, and a bound of 0 above values below it; where
-    there are none of these, the bound takes the logarithm's place. What is typical of the series is
-    then told anew, in their units.
-    """
-    model, below = config.model, panel.first_where(panel.values < 0)
-    if below and model.nonnegative and not settings.nonnegative:
-        reporter.warning(
-            f"series '{below[0]}' has the value {below[1]:g} among its newest: forecasts of the "
-            "model that is fitted to them are not kept above 0, as those of the one before"
-        )
-        model = replace(model, nonnegative=False)
-    if model.log and (fault := without_logarithm(panel)):
-        bounded = not below if settings.nonnegative is None else settings.nonnegative
-        reporter.warning(
-            f"series '{fault[0]}' has the value {fault[1]:g} among its newest: the model that is "
-            "fitted to them works on plain values, while the one before worked on logarithms"
-            + ("; its forecasts are kept at or above 0" if bounded else "")
-        )
-        plain = replace(config, model=replace(model, log=False, nonnegative=bounded))
-        return with_typical(plain, panel)
-    return replace(config, model=model)
 
 
 def baseline_contenders(

@@ -12,7 +12,6 @@ from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
-from rnnforecast.data.seasonality import find_seasons
 from rnnforecast.errors import DataError
 from rnnforecast.forecaster import not_counted, without_logarithm
 from rnnforecast.models.distributions import find_head
@@ -98,34 +97,6 @@ def naming(table: Table) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{table.name}: {error}") from None
-
-
-def unseen_season(panel: Panel, known: Panel, seasons: tuple[int, ...]) -> int | None:
-    """The season that all values show, where those before the held-out ones showed none.
-
-    None where they did, where none is shown, or where what is known is too short to ask for it.
-    """
-    if seasons != (1,) or panel.frequency.unit == "step":
-        return None
-    season = find_seasons(panel)[0]
-    return season if 1 < season <= known.lengths.max() else None
-
-
-def tell_of_season(season: int | None, reporter: Reporter, *, trained: bool = False) -> None:
-    """Say which one is not used, and how it would be, where there is one unseen.
-
-    That is by the rules, or by a model that was `trained` before.
-    """
-    if season is not None and trained:
-        reporter.note(
-            f"the model knows no season, all values show one of {season} steps; train again to use "
-            "it"
-        )
-    elif season is not None:
-        reporter.note(
-            f"no season is used: all values show one of {season} steps, what is not held out not "
-            f"clearly enough; pass --season {season}"
-        )
 
 
 def describe_data(table: Table) -> str:

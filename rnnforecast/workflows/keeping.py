@@ -32,9 +32,9 @@ from rnnforecast.workflows.fitting import (
     factors_of,
     goes_on,
     refit,
-    suited_to,
 )
 from rnnforecast.workflows.inputs import naming
+from rnnforecast.workflows.newest import suited_to
 from rnnforecast.workflows.outputs import TABLES, stored_forecasts
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Mute, Reporter

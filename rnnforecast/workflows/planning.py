@@ -14,8 +14,9 @@ from rnnforecast.config import RunConfig
 from rnnforecast.errors import ConfigError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.training.rate_finder import STEPS
-from rnnforecast.workflows.fitting import continued, count_windows, goes_on, suited_to
+from rnnforecast.workflows.fitting import continued, count_windows, goes_on
 from rnnforecast.workflows.keeping import known_factors, score, unseen_factors
+from rnnforecast.workflows.newest import suited_to
 from rnnforecast.workflows.outputs import TABLES
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Mute, Reporter

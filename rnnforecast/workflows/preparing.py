@@ -33,10 +33,9 @@ from rnnforecast.workflows.inputs import (
     naming,
     read_series,
     tell_of_ends,
-    tell_of_season,
-    unseen_season,
 )
 from rnnforecast.workflows.machine import ready_for_training, tell_of_kernels
+from rnnforecast.workflows.newest import tell_of_season, unseen_season
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.short_series import tell_of_short, with_typical

@@ -11,7 +11,7 @@ import torch
 
 from rnnforecast.arrays import FloatArray
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import ModelSpec, RunConfig, Settings, WindowSpec
+from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.contenders import Contender
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
@@ -27,10 +27,8 @@ from rnnforecast.workflows.fitting import (
     continued,
     goes_on,
     refit,
-    suited_to,
 )
 from rnnforecast.workflows.reporting import Mute
-from rnnforecast.workflows.short_series import with_typical
 from tests.panels import make_panel
 from tests.short_training import short_training
 
@@ -181,39 +179,3 @@ def test_naive2_is_calibrated_by_fewer_windows_when_histories_are_long(
     for contender in contenders:
         fitting.factors_of(contender, panel, index, CONFIG)
     assert given == [60] * (len(contenders) - 1) + [windows]
-
-
-@pytest.mark.parametrize(
-    ("newest", "log", "bounded"), [(3.0, True, True), (0.0, False, True), (-3.0, False, False)]
-)
-def test_suited_to_drops_what_the_newest_values_do_not_bear(
-    newest: float, log: bool, bounded: bool
-) -> None:
-    panel = make_panel([5.0, 4.0, newest])
-    for name, kept in (("log", log), ("nonnegative", bounded)):
-        config = replace(CONFIG, model=replace(CONFIG.model, **{name: True}))
-        heard: list[str] = []
-        reporter = Mute()
-        reporter.warning = heard.append  # type: ignore[method-assign]
-        found = suited_to(config, panel, Settings(horizon=HORIZON), reporter)
-        assert getattr(found.model, name) is kept
-        if name == "log":
-            assert found.model.nonnegative is (newest == 0)
-        assert [f"series 's0' has the value {newest:g}" in text for text in heard] == [True] * (
-            not kept
-        )
-    asked = Settings(horizon=HORIZON, nonnegative=True)
-    assert suited_to(config, panel, asked, Mute()).model.nonnegative
-    logs, free = (
-        replace(CONFIG, model=replace(CONFIG.model, log=True)),
-        replace(asked, nonnegative=False),
-    )
-    assert not suited_to(logs, panel, free, Mute()).model.nonnegative
-
-
-def test_suited_to_tells_what_is_typical_in_the_new_units_when_logarithms_are_dropped() -> None:
-    values = [990.0, 1020, 980, 1010, 1000, 1030, 970, 1005, 995]
-    logarithmic = replace(CONFIG, model=replace(CONFIG.model, log=True))
-    config, panel = with_typical(logarithmic, make_panel(values)), make_panel([*values, 0])
-    found = suited_to(config, panel, Settings(horizon=HORIZON), Mute())
-    assert found.model.typical.spread > 10 > 1 > config.model.typical.spread

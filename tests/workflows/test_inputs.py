@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from rnnforecast.data.calendar import Frequency
 from rnnforecast.errors import DataError
 from rnnforecast.models.distributions import HEADS
-from rnnforecast.workflows.inputs import check_counts, tell_of_season, unseen_season
-from rnnforecast.workflows.reporting import Mute
+from rnnforecast.workflows.inputs import check_counts
 from tests.panels import make_panel
 
 NAN = float("nan")
@@ -38,30 +34,3 @@ def test_check_counts_passes_any_value_when_head_is_not_of_counts(head: str) -> 
 
 def test_check_counts_passes_gaps_when_all_else_is_counted() -> None:
     check_counts(make_panel([0.0, NAN, 7.0, 2.0**60]), "negative-binomial")
-
-
-@pytest.mark.parametrize(
-    ("unit", "known", "seasons", "unseen"),
-    [
-        ("month", 36, (1,), 12),
-        ("month", 12, (1,), 12),
-        ("month", 11, (1,), None),
-        ("month", 36, (12,), None),
-        ("step", 36, (1,), None),
-    ],
-)
-def test_unseen_season_is_the_one_that_only_all_values_show(
-    unit: str, known: int, seasons: tuple[int, ...], unseen: int | None
-) -> None:
-    panel = make_panel(np.tile(np.arange(12.0), 4).tolist())
-    panel = replace(panel, frequency=Frequency(unit=unit))  # type: ignore[arg-type]
-    found = unseen_season(panel, panel.before(np.array([known])), seasons)
-    assert found == unseen
-    heard: list[str] = []
-    reporter = Mute()
-    reporter.note = heard.append  # type: ignore[method-assign]
-    tell_of_season(found, reporter)
-    tell_of_season(found, reporter, trained=True)
-    advice = [] if unseen is None else ["pass --season 12", "train again to use it"]
-    assert len(heard) == len(advice)
-    assert all(word in text for word, text in zip(advice, heard, strict=True))
