@@ -70,7 +70,8 @@ class Artifact:
         panel: The last lookback of every series it was trained on.
         record: What else is known of the run: data hash, metrics, chosen epoch.
         scored: The network as it was scored, before any fit to the values that it was scored on;
-            None where that worked on other logarithms than the one that is kept.
+            None where it is of no use to the one that is kept: it worked on logarithms and that one
+            does not, or by another season.
         versions: Of the programs that wrote it.
     """
 

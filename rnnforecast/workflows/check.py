@@ -29,7 +29,7 @@ from rnnforecast.workflows.covariates import (
     tell_of_unknown,
     with_sides,
 )
-from rnnforecast.workflows.newest import unseen_season
+from rnnforecast.workflows.newest import can_be_asked
 from rnnforecast.workflows.preparing import Prepared, prepare
 from rnnforecast.workflows.reporting import Mute, Reporter
 
@@ -129,8 +129,9 @@ def _suggestion(request: CheckRequest, examined: Examined, table: Table) -> str 
         return None
     for doubt in _covariate_doubts(whole, run, request.sides):
         examined.findings.add(doubt)
-    unseen = unseen_season(run.panel, run.known, run.config.windows.seasons)
-    return _command(request, examined, horizon, unseen) if examined.usable else None
+    unseen = run.unseen_season
+    season = unseen if unseen is not None and can_be_asked(unseen, run.known) else None
+    return _command(request, examined, horizon, season) if examined.usable else None
 
 
 class _Warnings(Mute):
@@ -239,7 +240,7 @@ def _usual_horizon(panel: Panel) -> int:
 
 
 def _command(request: CheckRequest, examined: Examined, horizon: int, season: int | None) -> str:
-    """How to train on the file, for a shell, by a season that training would not see itself."""
+    """How to train on the file, for a shell, by a season that what is scored would not have."""
     data, sides = replace(request.data, **examined.settled), request.sides
     words = ["rnnforecast", "train", *request.paths, "--horizon", str(horizon), *_flags(data)]
     words += [] if season is None else ["--season", str(season)]

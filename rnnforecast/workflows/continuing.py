@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.backtest import held_out_origins, panel_before
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import windows_between
 from rnnforecast.errors import DataError
 from rnnforecast.estimation import fit_forecaster
-from rnnforecast.forecaster import Forecaster, check_values
+from rnnforecast.forecaster import Forecaster, check_values, without_logarithm
 from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows.checkpoints import Checkpoints
 from rnnforecast.workflows.fitting import (
@@ -29,7 +31,9 @@ from rnnforecast.workflows.fitting import (
     factors_of,
     matching,
 )
+from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
+from rnnforecast.workflows.newest import unseen_season
 from rnnforecast.workflows.news import News, Stored
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
@@ -73,6 +77,37 @@ def corrected_factors(forecaster: Forecaster, panel: Panel, first: IntArray) -> 
     index = windows_between(np.maximum(first, 1), panel.lengths - config.windows.horizon)
     prior = 1.0 if forecaster.factors is None else forecaster.factors
     return factors_of(forecaster, panel, index.thinned(CALIBRATION_WINDOWS), config, prior)
+
+
+def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | None:
+    """Why the stored weights are no start, as far as no forecast tells.
+
+    `retrain_after` updates are enough, where it is a number.
+
+    Raises:
+        DataError: A value has no logarithm, and the settings leave no way but logarithms.
+    """
+    config, settings = stored.forecaster.config, stored.settings
+    fault = without_logarithm(table.panel) if config.model.log else None
+    if fault is not None:
+        if settings.log or not settings.refit:
+            with naming(table):
+                check_values(table.panel, config.model)
+        return (
+            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
+            "model works on logarithms"
+        )
+    shown = table.panel
+    if not settings.refit:
+        with naming(table):
+            shown = panel_before(shown, held_out_origins(shown, settings.horizon))
+    if (season := unseen_season(config, shown, settings)) is not None:
+        return f"the series show a season of {season} steps, which {stored.forecaster.name} has not"
+    if stored.scored is None:
+        return "its last fit was by other values or seasons than the one that was scored"
+    if retrain_after is not None and stored.updates >= retrain_after:
+        return f"updated {stored.updates} times since the last time"
+    return None
 
 
 def drifted(limit: float, case: Case) -> str | None:

@@ -110,7 +110,8 @@ def goes_on(panel: Panel, config: RunConfig, scored: RunConfig) -> bool:
     horizon = config.windows.horizon
     many = len(panel.values) >= SOME * horizon
     little = horizon <= HORIZON_SHARE * np.median(panel.lengths)
-    return config.model == scored.model and many and bool(little)
+    same = config.model == scored.model and config.windows == scored.windows
+    return same and many and bool(little)
 
 
 def refit(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.artifact import MODEL_FILE, Artifact, pack_artifact
+from rnnforecast.config import RunConfig
 from rnnforecast.contenders import Calibrated, Contender
 from rnnforecast.data.covariates import CellValues
 from rnnforecast.data.files import write_files
@@ -34,7 +35,7 @@ from rnnforecast.workflows.fitting import (
     refit,
 )
 from rnnforecast.workflows.inputs import naming
-from rnnforecast.workflows.newest import suited_to
+from rnnforecast.workflows.newest import suited_to, with_seasons_of
 from rnnforecast.workflows.outputs import TABLES, stored_forecasts
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Mute, Reporter
@@ -117,9 +118,20 @@ def first_share(run: Prepared, *, initial: bool = False) -> float:
     """
     if not run.settings.refit:
         return 1.0
-    kept = suited_to(run.config, run.panel, run.settings, Mute())
-    going_on = not initial and goes_on(run.panel, kept, run.config)
+    going_on = not initial and goes_on(run.panel, refit_config(run), run.config)
     return LONG_SHARE if going_on else FIRST_SHARE
+
+
+def refit_config(run: Prepared) -> RunConfig:
+    """The configuration of a fit to all data that no weights are given to."""
+    return _seasonal(suited_to(run.config, run.panel, run.settings, Mute()), run)
+
+
+def _seasonal(config: RunConfig, run: Prepared) -> RunConfig:
+    """The same by the season that only all values show, where there is one."""
+    if run.unseen_season is None:
+        return config
+    return with_seasons_of(config, run.panel, run.settings)
 
 
 def fit_to_all(
@@ -137,12 +149,12 @@ def fit_to_all(
 
     `initial` has the weights to start from, where those are not of `refit`'s choice.
     """
-    config = suited_to(run.config, run.panel, run.settings, reporter)
+    borne = suited_to(run.config, run.panel, run.settings, reporter)
     # The scored model can be kept unless the newest values do not bear what it works on.
-    share = 1.0 if config == run.config else None
+    share = 1.0 if borne == run.config else None
     return refit(
         run.panel,
-        config,
+        _seasonal(borne, run) if initial is None else borne,
         run.device,
         reporter,
         (scored, result),
@@ -199,11 +211,13 @@ def write_run(
         forecasts = stored_forecasts(forecaster, tail, reporter)
     tables = zip(TABLES, (forecasts, metrics, history), strict=True)
     contents = {directory / name: to_csv(content).encode() for name, content in tables}
-    # Weights for plain values are of no use on logarithms; a bound on forecasts changes none.
-    bounded = replace(scored.config.model, nonnegative=forecaster.config.model.nonnegative)
-    same_values = bounded == forecaster.config.model
+    # Weights for plain values are of no use on logarithms, nor those for one season for another; a
+    # bound on forecasts changes none.
+    before, after = scored.config, forecaster.config
+    bounded = replace(before.model, nonnegative=after.model.nonnegative)
+    alike = bounded == after.model and before.windows == after.windows
     artifact = Artifact(
-        forecaster=forecaster, panel=tail, record=record, scored=scored if same_values else None
+        forecaster=forecaster, panel=tail, record=record, scored=scored if alike else None
     )
     write_files({**contents, directory / MODEL_FILE: pack_artifact(artifact)})
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
+from rnnforecast.defaults import find_facts, resolve
+from rnnforecast.errors import ConfigError
 from rnnforecast.forecaster import without_logarithm
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.short_series import with_typical
@@ -38,29 +40,49 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
     return replace(config, model=model)
 
 
-def unseen_season(panel: Panel, known: Panel, seasons: tuple[int, ...]) -> int | None:
-    """The season that all values show, where those before the held-out ones showed none.
+def unseen_season(config: RunConfig, panel: Panel, settings: Settings) -> int | None:
+    """The season that a panel shows, where a configuration by fewer values has none.
 
-    None where they did, where none is shown, or where what is known is too short to ask for it.
+    None where one is asked for, where the panel shows none, and where what else is asked for does
+    not go with it.
     """
-    if seasons != (1,) or panel.frequency.unit == "step":
+    if settings.season or config.windows.seasons != (1,) or panel.frequency.unit == "step":
         return None
     season = find_seasons(panel)[0]
-    return season if 1 < season <= known.lengths.max() else None
+    if season == 1:
+        return None
+    try:
+        with_seasons_of(config, panel, settings)
+    except ConfigError:
+        return None
+    return season
 
 
-def tell_of_season(season: int | None, reporter: Reporter, *, trained: bool = False) -> None:
-    """Say which one is not used, and how it would be, where there is one unseen.
+def can_be_asked(season: int, known: Panel) -> bool:
+    """Whether `--season` would take it: some series is as long before what is held out."""
+    return season <= int(known.lengths.max())
 
-    That is by the rules, or by a model that was `trained` before.
+
+def tell_of_season(season: int, known: Panel, settings: Settings, reporter: Reporter) -> None:
+    """Say what is made of a season that is unseen, and how it would be used throughout."""
+    used = "the model that is kept has it, the one that is scored none"
+    advice = f"; pass --season {season}" if can_be_asked(season, known) else ""
+    reporter.note(
+        f"all values show a season of {season} steps, what is not held out not clearly enough: "
+        f"{used if settings.refit else 'no season is used'}{advice}"
+    )
+
+
+def with_seasons_of(config: RunConfig, panel: Panel, settings: Settings) -> RunConfig:
+    """The configuration by the seasons that a panel shows, as the rules have it; else the same.
+
+    Its values stay logarithms or plain, as the intervals are of these that are handed on to it.
+
+    Raises:
+        ConfigError: The settings do not go with these seasons.
     """
-    if season is not None and trained:
-        reporter.note(
-            f"the model knows no season, all values show one of {season} steps; train again to use "
-            "it"
-        )
-    elif season is not None:
-        reporter.note(
-            f"no season is used: all values show one of {season} steps, what is not held out not "
-            f"clearly enough; pass --season {season}"
-        )
+    found = resolve(settings, find_facts(panel), config.data)
+    model = replace(
+        config.model, segment_length=found.model.segment_length, lookbacks=found.model.lookbacks
+    )
+    return with_typical(replace(config, windows=found.windows, model=model), panel)

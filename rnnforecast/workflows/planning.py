@@ -15,8 +15,7 @@ from rnnforecast.errors import ConfigError
 from rnnforecast.estimation import fit_forecaster
 from rnnforecast.training.rate_finder import STEPS
 from rnnforecast.workflows.fitting import continued, count_windows, goes_on
-from rnnforecast.workflows.keeping import known_factors, score, unseen_factors
-from rnnforecast.workflows.newest import suited_to
+from rnnforecast.workflows.keeping import known_factors, refit_config, score, unseen_factors
 from rnnforecast.workflows.outputs import TABLES
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Mute, Reporter
@@ -93,7 +92,7 @@ def _epochs_of_refit(run: Prepared) -> int:
     """Those of the fit to all data at most."""
     if not run.settings.refit:
         return 0
-    config = suited_to(run.config, run.panel, run.settings, Mute())
+    config = refit_config(run)
     going_on = goes_on(run.panel, config, run.config)
     return (continued(config) if going_on else config).training.epochs
 

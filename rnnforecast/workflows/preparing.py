@@ -51,6 +51,7 @@ class Prepared:
         known: The series before these.
         settings: What was asked for.
         config: All that this comes to.
+        unseen_season: The one that only all values show, if any.
         device: Where the network is fitted.
     """
 
@@ -59,6 +60,7 @@ class Prepared:
     known: Panel
     settings: Settings
     config: RunConfig
+    unseen_season: int | None
     device: torch.device
 
     @property
@@ -118,13 +120,19 @@ def prepare(
     reporter.note(f"{describe_data(table)}; {describe_config(config)}; on {device.type}")
     record_plan(known, settings, config, device, reporter)
     tell_of_ends(panel, reporter)
-    if settings.season is None:
-        unseen = unseen_season(panel, known, config.windows.seasons)
-        tell_of_season(unseen, reporter, trained=kept is not None)
+    unseen = None if kept is not None else unseen_season(config, panel, settings)
+    if unseen is not None:
+        tell_of_season(unseen, known, settings, reporter)
     tell_of_short(panel, origins, config.windows, reporter)
     tell_of_unknown(panel, config, reporter)
     tell_of_kernels(config, device, reporter)
     ready_for_training(config, device)
     return Prepared(
-        table=table, origins=origins, known=known, settings=settings, config=config, device=device
+        table=table,
+        origins=origins,
+        known=known,
+        settings=settings,
+        config=config,
+        unseen_season=unseen,
+        device=device,
     )

@@ -22,7 +22,6 @@ from rnnforecast.data.reading import Table
 from rnnforecast.data.source import open_source
 from rnnforecast.errors import ConfigError
 from rnnforecast.evaluation.gates import Gate
-from rnnforecast.forecaster import check_values, without_logarithm
 from rnnforecast.runtime import select_device
 from rnnforecast.workflows.checkpoints import Checkpoints, drop_checkpoint, run_checkpoints
 from rnnforecast.workflows.continuing import (
@@ -33,13 +32,14 @@ from rnnforecast.workflows.continuing import (
     drifted,
     finish,
     go_on,
+    outdated,
 )
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables, with_sides
 from rnnforecast.workflows.facts import record_data, record_fit, record_metrics
 from rnnforecast.workflows.fitting import fit_validated
 from rnnforecast.workflows.forecast import read_as_trained
 from rnnforecast.workflows.identity import identity_of
-from rnnforecast.workflows.inputs import naming, warn_of_ignored
+from rnnforecast.workflows.inputs import warn_of_ignored
 from rnnforecast.workflows.keeping import first_share, known_factors, records, score, write_run
 from rnnforecast.workflows.locking import LOCK, locked_directory
 from rnnforecast.workflows.news import (
@@ -159,7 +159,7 @@ def _open_case(
     reporter: Reporter,
 ) -> Case:
     """Settle whether to start from the stored weights, and by which configuration."""
-    reason = _outdated(request, stored, table)
+    reason = outdated(stored, table, request.retrain_after)
     if reason is None:
         kept = stored.forecaster.config
         run = prepare(table, stored.settings, device, reporter, kept=kept)
@@ -170,29 +170,6 @@ def _open_case(
     reporter.note(f"training from scratch: {reason}")
     run = prepare(table, stored.settings, device, reporter)
     return Case(stored=stored, news=news, run=run, from_scratch=True)
-
-
-def _outdated(request: UpdateRequest, stored: Stored, table: Table) -> str | None:
-    """Why the stored weights are no start, as far as no forecast tells.
-
-    Raises:
-        DataError: A value has no logarithm, and the settings leave no way but logarithms.
-    """
-    config, settings = stored.forecaster.config, stored.settings
-    fault = without_logarithm(table.panel) if config.model.log else None
-    if fault is not None:
-        if settings.log or not settings.refit:
-            with naming(table):
-                check_values(table.panel, config.model)
-        return (
-            f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
-            "model works on logarithms"
-        )
-    if stored.scored is None:
-        return "its last fit was to plain values, unlike the one that was scored"
-    if request.retrain_after is not None and stored.updates >= request.retrain_after:
-        return f"updated {stored.updates} times since the last time"
-    return None
 
 
 def _decide(

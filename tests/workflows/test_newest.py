@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
+from rnnforecast.artifact import Artifact, load_artifact
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, Settings, WindowSpec
 from rnnforecast.data.calendar import Frequency
-from rnnforecast.workflows.newest import suited_to, tell_of_season, unseen_season
+from rnnforecast.data.panel import Panel
+from rnnforecast.defaults import find_facts, resolve
+from rnnforecast.workflows.newest import (
+    suited_to,
+    tell_of_season,
+    unseen_season,
+    with_seasons_of,
+)
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.short_series import with_typical
+from rnnforecast.workflows.train import TrainRequest, train
+from rnnforecast.workflows.update import UpdateRequest, update
 from tests.panels import make_panel
 from tests.short_training import short_training
 
@@ -23,6 +37,12 @@ CONFIG = RunConfig(
     model=ModelSpec(model="gru", hidden_size=4),
     training=short_training(epochs=10, batches_per_epoch=2),
 )
+
+
+def yearly(unit: str) -> Panel:
+    """Four years of months, or as many steps."""
+    panel = make_panel(np.tile(np.arange(1.0, 13.0), 4).tolist())
+    return replace(panel, frequency=Frequency(unit=unit))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -62,27 +82,102 @@ def test_suited_to_tells_what_is_typical_in_the_new_units_when_logarithms_are_dr
 
 
 @pytest.mark.parametrize(
-    ("unit", "known", "seasons", "unseen"),
+    ("unit", "seasons", "asked", "unseen"),
     [
-        ("month", 36, (1,), 12),
-        ("month", 12, (1,), 12),
-        ("month", 11, (1,), None),
-        ("month", 36, (12,), None),
-        ("step", 36, (1,), None),
+        ("month", (1,), {}, 12),
+        ("month", (12,), {}, None),
+        ("month", (1,), {"season": 1}, None),
+        ("month", (1,), {"lookback": 8, "jitter": 0.1}, None),
+        ("step", (1,), {}, None),
     ],
 )
-def test_unseen_season_is_the_one_that_only_all_values_show(
-    unit: str, known: int, seasons: tuple[int, ...], unseen: int | None
+def test_unseen_season_is_what_a_panel_shows_when_the_configuration_has_none(
+    unit: str, seasons: tuple[int, ...], asked: dict[str, Any], unseen: int | None
 ) -> None:
-    panel = make_panel(np.tile(np.arange(12.0), 4).tolist())
-    panel = replace(panel, frequency=Frequency(unit=unit))  # type: ignore[arg-type]
-    found = unseen_season(panel, panel.before(np.array([known])), seasons)
+    config = replace(CONFIG, windows=replace(CONFIG.windows, seasons=seasons))
+    found = unseen_season(config, yearly(unit), Settings(horizon=HORIZON, **asked))
     assert found == unseen
+
+
+@pytest.mark.parametrize(
+    ("known", "refit", "words"),
+    [
+        (36, True, "the model that is kept has it, the one that is scored none; pass --season 12"),
+        (11, True, "the model that is kept has it, the one that is scored none"),
+        (12, False, "no season is used; pass --season 12"),
+    ],
+)
+def test_unseen_season_is_told_with_how_to_use_it_when_it_can_be_asked_for(
+    known: int, refit: bool, words: str
+) -> None:
     heard: list[str] = []
     reporter = Mute()
     reporter.note = heard.append  # type: ignore[method-assign]
-    tell_of_season(found, reporter)
-    tell_of_season(found, reporter, trained=True)
-    advice = [] if unseen is None else ["pass --season 12", "train again to use it"]
-    assert len(heard) == len(advice)
-    assert all(word in text for word, text in zip(advice, heard, strict=True))
+    before = yearly("month").before(np.array([known]))
+    tell_of_season(12, before, Settings(horizon=HORIZON, refit=refit), reporter)
+    assert len(heard) == 1 and heard[0].endswith(f"not clearly enough: {words}")
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_with_seasons_of_changes_windows_and_what_follows_when_a_season_shows(log: bool) -> None:
+    config = replace(CONFIG, model=replace(CONFIG.model, log=log, hidden_size=5))
+    found = with_seasons_of(config, yearly("month"), Settings(horizon=HORIZON))
+    expected = resolve(Settings(horizon=HORIZON), find_facts(yearly("month")), DataConfig())
+    assert found.windows == expected.windows and found.windows.seasons == (12,)
+    assert found.model.segment_length == expected.model.segment_length
+    assert (found.model.log, found.model.hidden_size) == (log, 5)
+    assert found.training == config.training
+
+
+def days(count: int) -> pd.DataFrame:
+    """A level and a week's course, day by day, which 18 show and 11 do not."""
+    steps = np.arange(count)
+    times = pd.date_range("2024-03-01", periods=count).strftime("%Y-%m-%d")
+    return pd.DataFrame({"ds": times, "y": 50 + 10.0 * np.isin(steps % 7, (5, 6)) + 0.1 * steps})
+
+
+def trained(place: Path, count: int, **asked: Any) -> Artifact:
+    """The model of a directory after a training on so many days."""
+    days(count).to_csv(place / "days.csv", index=False)
+    short = {"horizon": 7, "preset": "fast", "hidden_size": 4, "epochs": 3}
+    request = TrainRequest(
+        path=str(place / "days.csv"),
+        directory=place / "model",
+        data=DataConfig(),
+        settings=Settings(**short | asked),
+    )
+    train(request, Mute())
+    return load_artifact(place / "model", torch.device("cpu"))
+
+
+def test_train_keeps_a_model_of_the_season_that_only_all_values_show(tmp_path: Path) -> None:
+    found = trained(tmp_path, 18)
+    assert found.forecaster.config.windows.seasons == (7,)
+    assert found.scored is None  # its weights are for other windows
+    plain = trained(tmp_path, 18, refit=False)
+    assert plain.forecaster.config.windows.seasons == (1,)
+    assert plain.scored is not None and plain.scored.network is plain.forecaster.network
+
+
+@pytest.mark.parametrize(("refit", "count"), [(True, 18), (False, 25)])
+def test_update_trains_from_scratch_when_the_series_show_a_season_by_now(
+    refit: bool, count: int, tmp_path: Path
+) -> None:
+    assert trained(tmp_path, 12, refit=refit).forecaster.config.windows.seasons == (1,)
+    heard: list[str] = []
+    reporter = Mute()
+    reporter.note = heard.append  # type: ignore[method-assign]
+    days(count).to_csv(tmp_path / "days.csv", index=False)
+    request = UpdateRequest(
+        directory=tmp_path / "model", path=str(tmp_path / "days.csv"), guard=False
+    )
+    update(request, reporter)
+    assert "training from scratch: the series show a season of 7 steps, which gru has not" in heard
+    kept = load_artifact(tmp_path / "model", torch.device("cpu")).forecaster
+    assert kept.config.windows.seasons == (7,)
+    days(count + 1).to_csv(tmp_path / "days.csv", index=False)
+    heard.clear()
+    update(request, reporter)
+    reason = [note for note in heard if note.startswith("training from scratch: ")]
+    why = "its last fit was by other values or seasons than the one that was scored"
+    assert reason == [f"training from scratch: {why}"] * refit
