@@ -17,7 +17,8 @@ from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, actual_values
-from rnnforecast.estimation import batch_losses, newest_windows, prepared
+from rnnforecast.estimation.fitting import batch_losses, prepared
+from rnnforecast.estimation.windows import newest_windows
 from rnnforecast.evaluation.metrics import seasonal_scale
 from rnnforecast.forecaster import Forecaster, gather_windows
 from rnnforecast.models.normalisation import window_scale
@@ -79,7 +80,7 @@ def median(forecaster: Forecaster, panel: Panel, index: WindowIndex) -> np.ndarr
 
 
 def train(known: Panel, config: RunConfig, augment: Augmentation | None = None) -> Forecaster:
-    """`estimation.fit_forecaster`, but that training windows are augmented."""
+    """`fit_forecaster`, but that training windows are augmented."""
     generator = seed_everything(config.training.seed)
     ends = training_ends(known.lengths, config.windows.horizon)
     seen = known if ends is None else known.before(ends)

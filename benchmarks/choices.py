@@ -30,7 +30,7 @@ from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.models import linear_start
 from rnnforecast.models.linear_start import Sample
 from rnnforecast.workflows.short_series import with_typical
@@ -145,12 +145,12 @@ def skipping(share: float) -> Change:
 
 def unshrunk() -> AbstractContextManager[Any]:
     """Forecasts are as the network has learned them."""
-    return patch("rnnforecast.estimation._shrinkage", lambda *given: 0.0)
+    return patch("rnnforecast.estimation.fitting.shrinkage_of", lambda *given: 0.0)
 
 
 def shrunk_alike() -> AbstractContextManager[Any]:
     """Forecasts are shrunk no further where little was learned from."""
-    return patch("rnnforecast.estimation.FEW", 0.0)
+    return patch("rnnforecast.estimation.starting.FEW", 0.0)
 
 
 CHANGES: dict[str, Change] = {

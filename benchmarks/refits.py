@@ -25,7 +25,7 @@ from validation import SETS
 from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.workflows.fitting import as_long, continued
 from rnnforecast.workflows.short_series import with_typical
 

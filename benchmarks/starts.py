@@ -27,7 +27,7 @@ from validation import SETS
 from rnnforecast.columns import DataConfig
 from rnnforecast.data.windows import actual_values
 from rnnforecast.defaults import find_facts, resolve
-from rnnforecast.estimation import prepared
+from rnnforecast.estimation.fitting import prepared
 from rnnforecast.forecaster import gather_windows
 
 

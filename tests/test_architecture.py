@@ -5,7 +5,7 @@
     1       __main__                                    python -m rnnforecast
     2       cli/                                        the command line; alone prints and exits
     3       workflows/                                  one function a command, joins the parts
-    4       artifact, estimation, contenders,           the model file; how a network is fitted;
+    4       artifact, estimation/, contenders,          the model file; how a network is fitted;
             scoreboard, diagnostics                     who is compared; how gradients flow
     5       backtest, forecaster, defaults, verdicts,   where data, models and metrics meet;
             limits, stored_panel                        what may be in a model file

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
-from rnnforecast.estimation import FAR, find_rate, fit_forecaster
+from rnnforecast.estimation import fitting, starting, windows
+from rnnforecast.estimation.fitting import find_rate, fit_forecaster
+from rnnforecast.estimation.starting import FAR
 from rnnforecast.models import skip
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample, linear_start
@@ -137,9 +138,9 @@ def test_fit_forecaster_starts_skips_by_fewer_windows_when_there_are_many(
 ) -> None:
     panel = ragged()
     fit_forecaster(panel, run_config(), device=CPU)
-    monkeypatch.setattr(estimation, "START_WINDOWS", 5)
+    monkeypatch.setattr(starting, "START_WINDOWS", 5)
     fit_forecaster(panel, run_config(), device=CPU)
-    monkeypatch.setattr(estimation, "READ_VALUES", 3 * (LOOKBACK + HORIZON))
+    monkeypatch.setattr(windows, "READ_VALUES", 3 * (LOOKBACK + HORIZON))
     fit_forecaster(panel, run_config(), device=CPU)
     whole, *thinned = samples
     for sample, count in zip(thinned, (5, 3), strict=True):
@@ -212,7 +213,8 @@ def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
 ) -> None:
     """A loop over their steps; one time is half believed, several more than that, and beside them
     the start where little was learned from."""
-    monkeypatch.setattr(estimation, "prediction_batch", lambda windows: 4)
+    for module in (fitting, starting):
+        monkeypatch.setattr(module, "prediction_batch", lambda windows: 4)
     config = run_config((7, 5), log=log)
     config = replace(config, training=short_training(epochs=4, learning_rate=rate))
     panel = ragged()

@@ -13,7 +13,7 @@ from rnnforecast.columns import DataConfig, InputSizes
 from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
 from rnnforecast.data.windows import Batch, WindowIndex
 from rnnforecast.errors import DataError, TrainingError
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.forecaster import Forecaster, continued, without_logarithm
 from rnnforecast.models.ensemble import Ensemble

@@ -20,7 +20,7 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table
 from rnnforecast.data.windows import windows_between
 from rnnforecast.errors import DataError
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.forecaster import Forecaster, check_values, without_logarithm
 from rnnforecast.training.loop import FitResult
 from rnnforecast.workflows.checkpoints import Checkpoints

@@ -17,12 +17,8 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.defaults import SOME
 from rnnforecast.errors import ConfigError
-from rnnforecast.estimation import (
-    affordable_windows,
-    fit_forecaster,
-    newest_windows,
-    training_windows,
-)
+from rnnforecast.estimation.fitting import fit_forecaster
+from rnnforecast.estimation.windows import affordable_windows, newest_windows, training_windows
 from rnnforecast.evaluation.baselines import BASELINES, REFERENCES, Baseline
 from rnnforecast.evaluation.intervals import relative_widths
 from rnnforecast.evaluation.statistical import STATISTICAL

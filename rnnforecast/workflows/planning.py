@@ -12,7 +12,7 @@ from rnnforecast.artifact import MODEL_FILE
 from rnnforecast.backtest import training_ends
 from rnnforecast.config import RunConfig
 from rnnforecast.errors import ConfigError
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.training.rate_finder import STEPS
 from rnnforecast.workflows.fitting import continued, count_windows, goes_on
 from rnnforecast.workflows.keeping import known_factors, refit_config, score, unseen_factors

@@ -14,7 +14,7 @@ from rnnforecast.backtest import Origins
 from rnnforecast.config import RunConfig, Typical, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowIndex, windows_between
-from rnnforecast.estimation import affordable_windows, training_windows
+from rnnforecast.estimation.windows import affordable_windows, training_windows
 from rnnforecast.forecaster import constants, gather_windows, prediction_batch
 from rnnforecast.models.normalisation import ENOUGH, window_scale
 from rnnforecast.workflows.reporting import Reporter, some_series

@@ -12,7 +12,7 @@ import pandas as pd
 from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunControl, Settings
-from rnnforecast.estimation import find_rate
+from rnnforecast.estimation.fitting import find_rate
 from rnnforecast.evaluation.gates import Gate
 from rnnforecast.runtime import select_device
 from rnnforecast.workflows.checkpoints import Checkpoints, run_checkpoints

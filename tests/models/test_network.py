@@ -15,7 +15,7 @@ from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.errors import ConfigError
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.evaluation.baselines import seasonal_naive
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.network import ForecastNetwork

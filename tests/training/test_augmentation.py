@@ -12,11 +12,11 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.windows import Batch
-from rnnforecast.estimation import batch_losses, find_rate
+from rnnforecast.estimation import fitting
+from rnnforecast.estimation.fitting import batch_losses, find_rate
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.training.augmentation import jitter
 from tests.panels import make_panel
@@ -120,7 +120,7 @@ def test_jitter_is_off_when_a_search_of_the_rate_judges_weights(
         seen[network.training].add(bool(plain.all()))
         return batch_losses(network, batch, teacher_share)
 
-    monkeypatch.setattr(estimation, "batch_losses", spy)
+    monkeypatch.setattr(fitting, "batch_losses", spy)
     config = RunConfig(
         data=DataConfig(),
         windows=WindowSpec(lookback=8, horizon=2),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.models.registry import MODELS
 from rnnforecast.training.checkpoint import Course, Packed, pack_training, restore_training
 from rnnforecast.training.loop import FitResult, Watch, fit

@@ -22,7 +22,7 @@ from rnnforecast.columns import DataConfig, InputSizes
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Features, Panel
 from rnnforecast.errors import TrainingError
-from rnnforecast.estimation import fit_forecaster, prepared, training_loss
+from rnnforecast.estimation.fitting import fit_forecaster, prepared, training_loss
 from rnnforecast.models.distributions import HEADS
 from rnnforecast.models.registry import MODELS
 from rnnforecast.training import loop

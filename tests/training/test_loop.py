@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch
 from rnnforecast.errors import TrainingError
-from rnnforecast.estimation import batch_losses, fit_forecaster
+from rnnforecast.estimation import fitting
+from rnnforecast.estimation.fitting import batch_losses, fit_forecaster
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.optimizers import SGD
 from rnnforecast.training.batches import ShuffledBatches
@@ -611,7 +611,7 @@ def test_fit_forecaster_jitters_what_is_read_and_nothing_else_when_it_trains(
         told.append((network.training, same))
         return batch_losses(network, batch, teacher_share)
 
-    monkeypatch.setattr(estimation, "batch_losses", spy)
+    monkeypatch.setattr(fitting, "batch_losses", spy)
     config = run_config("gru", replace(CONFIG, epochs=1, jitter=0.3))
     fit_forecaster(panel, config, device=torch.device("cpu"), ends=np.array([70]))
     *trained, validated = told

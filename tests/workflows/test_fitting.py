@@ -16,7 +16,7 @@ from rnnforecast.contenders import Contender
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import WindowIndex
 from rnnforecast.defaults import SOME
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.training.loop import FitResult
 from rnnforecast.training.state import EpochRecord

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnforecast import estimation
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunControl, Settings
+from rnnforecast.estimation import windows
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.workflows import planning
 from rnnforecast.workflows.planning import plan
@@ -64,7 +64,7 @@ def test_plan_counts_fewer_validation_windows_when_not_all_can_be_afforded(
     request_of_three: TrainRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert plan(request_of_three, Mute())["validation windows"] == 2
-    monkeypatch.setattr(estimation, "VALIDATION_WINDOWS", 1)
+    monkeypatch.setattr(windows, "VALIDATION_WINDOWS", 1)
     assert plan(request_of_three, Mute())["validation windows"] == 1
 
 

@@ -26,7 +26,7 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.source import open_source
 from rnnforecast.errors import ArtifactError, DataError
-from rnnforecast.estimation import fit_forecaster
+from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.training.loop import EpochRecord, FitResult, Progress
 from rnnforecast.workflows import checkpoints, continuing, fitting

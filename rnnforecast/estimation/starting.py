@@ -1,0 +1,110 @@
+"""What a network starts from, and how far its forecasts go back to it where little was learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnforecast.arrays import IntArray
+from rnnforecast.config import RunConfig
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
+from rnnforecast.estimation.windows import affordable_windows
+from rnnforecast.forecaster import gather_windows, prediction_batch
+from rnnforecast.models.ensemble import Ensemble
+from rnnforecast.models.linear_start import Sample, first_alike
+from rnnforecast.models.network import ForecastNetwork
+
+# Windows that a skip's start is found by, and the share of each series whose windows judge it.
+START_WINDOWS, JUDGED_SHARE = 8192, 0.3
+# Of the shares of the way to the start, the least is taken whose error is within this of the best;
+# no step counts for more than so many scales of its window: one series may not outvote all others.
+ALIKE, FAR = 0.002, 10.0
+# Disjoint windows learned from at which the start is believed as much as by one time held out.
+FEW = 16.0
+
+
+def start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: RunConfig) -> None:
+    """Start the skip of each member at what serves the training windows of `index` best.
+
+    Of these it is found by those that have two of the longest season before them, or half of their
+    series, at most 8,192 of them. Those of the newest values judge.
+    """
+    enough = np.minimum(2 * max(config.windows.seasons), panel.lengths // 2)
+    told = np.flatnonzero(index.cutoffs >= enough[index.series])
+    sample = WindowIndex(series=index.series[told], cutoffs=index.cutoffs[told])
+    sample = sample.thinned(min(START_WINDOWS, affordable_windows(config)))
+    # On the CPU, as a GPU may lack the double precision of a decomposition. A skip reads no more.
+    alone = replace(panel, features=None)
+    windows = gather_windows(alone, sample, config, device=torch.device("cpu"))
+    judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
+    left = torch.from_numpy(judged[sample.series] - sample.cutoffs)
+    stands = len(told) / max(1, len(sample))
+    for member in network.members:
+        whole: list[Tensor] = []
+        for places in torch.split(torch.arange(len(sample)), prediction_batch(config.windows)):
+            part = _sample(member, windows.gather(places), left[places], stands)
+            whole = whole or [each.new_empty(len(sample), *each.shape[1:]) for each in part]
+            for all_rows, rows in zip(whole, part, strict=True):
+                all_rows[places] = rows
+        member.skip.start_by(Sample(*whole), config.windows.seasons)
+
+
+def _sample(member: ForecastNetwork, batch: Batch, left: Tensor, stands: float) -> Sample:
+    """Windows as a member's skip reads them, of which the first `left` [batch] steps are older.
+
+    Each one stands for as many windows.
+    """
+    values, mask, _ = member.newest(batch.values, batch.mask)
+    read, scale = member.normalise(values, mask)
+    older = torch.arange(batch.target.shape[1]) < left[:, None]
+    return Sample(
+        read=read[:, -member.skip.read :],
+        target=torch.where(batch.target_mask, scale.apply(batch.target), 0.0).to(read),
+        mask=batch.target_mask,
+        older=batch.target_mask & older,
+        newer=left <= 0,
+        stands=torch.full((len(left),), stands),
+    )
+
+
+def shrinkage_of(
+    network: Ensemble,
+    held_out: WindowGatherer | None,
+    config: RunConfig,
+    left: IntArray,
+    learned: IntArray,
+) -> float:
+    """How far forecasts are shrunk towards the start, in [0, 1].
+
+    The mean of three shares of the way, as if they had been measured at some times: the one that
+    serves the windows held out best (stacking, Wolpert 1992), at as many as the series that have
+    any left [series] hold horizons of it in the mean, since windows of one time err together; 0,
+    at one; and 1, at the more the fewer disjoint windows were learned from [series], by which a
+    network learns little but themselves.
+    """
+    horizon = config.windows.horizon
+    times = float(left[left > 0].mean()) / horizon if held_out is not None else 0.0
+    unlearned = FEW * horizon / float(learned.sum())
+    best = 0.0 if held_out is None else _best_share(network, held_out, config)
+    return (best * times + unlearned) / (times + 1 + unlearned)
+
+
+def _best_share(network: Ensemble, held_out: WindowGatherer, config: RunConfig) -> float:
+    """The share of the way to the start that serves windows best, in tenths."""
+    shares = [tenth / 10 for tenth in range(11)]
+    errors = [0.0] * len(shares)
+    for places in torch.split(torch.arange(len(held_out)), prediction_batch(config.windows)):
+        batch = held_out.gather(places)
+        with torch.no_grad():
+            learned = network.learned(batch.values, batch.mask, batch.inputs)
+            start = network.started(batch.values, batch.mask)
+            scale = network.members[0].normalise(batch.values, batch.mask)[1].scale
+        for place, share in enumerate(shares):
+            median = network.shrunk(learned, start, share)[..., learned.shape[2] // 2]
+            distance = ((median - batch.target).abs() / scale).clamp(max=FAR)
+            errors[place] += float(distance[batch.target_mask].sum())
+    return shares[first_alike(errors, ALIKE)]
