@@ -81,7 +81,8 @@ class Series:
             network, _ = prepared(known, config, CPU, None)
         window = gather_windows(panel, index, config, device=CPU).gather(torch.arange(1))
         with torch.no_grad():
-            start = network.started(window.values, window.mask).double().numpy()
+            quantiles = network.started(window.values, window.mask)
+        start = quantiles[..., quantiles.shape[2] // 2].double().numpy()
         start = np.exp(start) if config.model.log else start
         actual = actual_values(panel, index, self.alone.horizon)
         return float(np.abs(start.reshape(actual.shape) - actual).mean()) / (self.scale or 1.0)

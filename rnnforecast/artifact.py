@@ -38,7 +38,7 @@ from rnnforecast.models.registry import find_model
 from rnnforecast.stored_panel import panel_shapes, panel_tensors, stored_panel
 
 MODEL_FILE = "model.safetensors"
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 UNREADABLE = (
     SafetensorError,
     ConfigError,
@@ -203,6 +203,8 @@ def _unpacked(stored: Container) -> Artifact:
         filled = {name: _finite(stored, f"{prefix}{name}") for name in names}
         if not 0 <= filled["shrinkage"] <= 1:
             raise ValueError(f"the shrinkage is no share: {float(filled['shrinkage']):g}")
+        if not (filled["spread"].diff(dim=1) >= 0).all():
+            raise ValueError("quantiles of the start are not in order")
         network.load_state_dict(filled, assign=True)
     return Artifact(
         forecaster=Forecaster(config, networks[0], _factors(stored, FACTORS)),

@@ -155,7 +155,7 @@ def test_model_file_loads_with_safetensors_alone_when_saved(tmp_path: Path) -> N
         assert torch.equal(tensors[f"network.{name}"], value)
     with safe_open(tmp_path / MODEL_FILE, framework="np") as file:
         header = json.loads(file.metadata()[KEY])
-    assert header["schema_version"] == 9
+    assert header["schema_version"] == 10
     assert header["ids"] == list(artifact.panel.ids)
     assert set(header["versions"]) >= {"rnnforecast", "torch"}
 
@@ -288,6 +288,7 @@ def set_tensor(name: str, value: torch.Tensor | None) -> Callable[[Header, Tenso
 
 
 CHANGES = {
+    "spread descends": set_tensor("network.spread", -torch.arange(5.0).repeat(3, 1)),
     **{
         f"shrinkage is {share}": set_tensor("network.shrinkage", torch.tensor(share))
         for share in (-0.1, 1.1, math.nan)

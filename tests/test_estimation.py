@@ -173,7 +173,9 @@ def test_fit_forecaster_goes_on_from_where_a_network_is_when_one_is_given(
     initial.shrinkage.fill_(0.3)
     network = fit_forecaster(ragged(), config, device=CPU, initial=initial)[0].network
     assert not samples
-    for name, weights in initial.state_dict().items():
+    before = initial.state_dict()
+    assert not torch.equal(network.spread, before.pop("spread"))  # of these values
+    for name, weights in before.items():
         torch.testing.assert_close(network.state_dict()[name], weights, rtol=0, atol=1e-6)
 
 
@@ -231,7 +233,7 @@ def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
             values = torch.from_numpy(np.nan_to_num(past))[None]
             with torch.no_grad():
                 median = network.quantiles(values, mask)[0, :, 2]
-                start = network.started(values, mask)[0]
+                start = network.started(values, mask)[0, :, 2]
             scale = window_scale(values, mask, SEASONS[0], log).scale.item()
             for step, actual in enumerate(series[cutoff : cutoff + HORIZON]):
                 for tried in range(11) if not np.isnan(actual) else ():
@@ -284,3 +286,31 @@ def test_fit_forecaster_finds_the_same_shrinkage_when_weights_come_with_one() ->
         given = {"initial": initial, "ends": np.array(ends)}
         found.append(fit_forecaster(panel, config, device=CPU, **given)[0].network.shrinkage)
     assert found[0] == found[1] > 0
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_fit_forecaster_finds_how_far_the_start_errs_in_all_windows(log: bool) -> None:
+    """A loop over their steps; the newest, from which nothing was learned, count too."""
+    panel = ragged()
+    config = replace(run_config((7, 5), log=log), training=short_training(epochs=1))
+    for ends in (None, np.array([20, 2, 6])):
+        network = fit_forecaster(panel, config, device=CPU, ends=ends)[0].network
+        errors: list[list[float]] = [[] for _ in range(HORIZON)]
+        for place, cutoff in cutoffs_of(panel):
+            series = np.log(panel.series(place)) if log else panel.series(place)
+            past = np.full(LOOKBACK, np.nan)
+            past[-min(cutoff, LOOKBACK) :] = series[max(0, cutoff - LOOKBACK) : cutoff]
+            mask = torch.from_numpy(~np.isnan(past))[None]
+            values = torch.from_numpy(np.nan_to_num(past))[None]
+            with torch.no_grad():
+                start = network.started(values, mask)[0, :, 2]
+            scale = window_scale(values, mask, SEASONS[0], log).scale.item()
+            for step, actual in enumerate(series[cutoff : cutoff + HORIZON]):
+                if not np.isnan(actual):
+                    errors[step].append(min(abs(float(start[step]) - actual) / scale, FAR))
+        count = sum(map(len, errors))
+        mean = sum(map(sum, errors)) / count
+        steps = [(sum(each) + HORIZON * mean) / (len(each) + HORIZON) for each in errors]
+        larger = math.sqrt(math.pi / 2 * (1 + 1 / max(1, count / HORIZON**2)))
+        normal = [-1.959964, -1.281552, 0.0, 1.281552, 1.959964]
+        np.testing.assert_allclose(network.spread, larger * np.outer(steps, normal), rtol=1e-4)

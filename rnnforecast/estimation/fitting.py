@@ -14,7 +14,7 @@ from rnnforecast.config import RunConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer
 from rnnforecast.errors import DataError
-from rnnforecast.estimation.starting import shrinkage_of, start_skips
+from rnnforecast.estimation.starting import shrinkage_of, spread_of, start_skips
 from rnnforecast.estimation.windows import newest_windows, training_windows
 from rnnforecast.forecaster import Forecaster, gather_windows, prediction_batch
 from rnnforecast.models.decoders import Truth
@@ -94,6 +94,7 @@ def fit_forecaster(
         learned = panel.lengths if ends is None else ends
         left = panel.lengths - learned
         network.shrinkage.fill_(shrinkage_of(network, held_out, config, left, learned))
+    network.spread.copy_(spread_of(network, panel, config, device))
     release_freed_memory()
     return Forecaster(config, network), result
 

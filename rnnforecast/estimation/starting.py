@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from rnnforecast.arrays import IntArray
 from rnnforecast.config import RunConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
-from rnnforecast.estimation.windows import affordable_windows
+from rnnforecast.estimation.windows import affordable_windows, training_windows
 from rnnforecast.forecaster import gather_windows, prediction_batch
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample, first_alike
@@ -30,19 +32,14 @@ FEW = 16.0
 def start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: RunConfig) -> None:
     """Start the skip of each member at what serves the training windows of `index` best.
 
-    Of these it is found by those that have two of the longest season before them, or half of their
-    series, at most 8,192 of them. Those of the newest values judge.
+    Those of the newest values judge.
     """
-    enough = np.minimum(2 * max(config.windows.seasons), panel.lengths // 2)
-    told = np.flatnonzero(index.cutoffs >= enough[index.series])
-    sample = WindowIndex(series=index.series[told], cutoffs=index.cutoffs[told])
-    sample = sample.thinned(min(START_WINDOWS, affordable_windows(config)))
+    sample, stands = _told(panel, index, config)
     # On the CPU, as a GPU may lack the double precision of a decomposition. A skip reads no more.
     alone = replace(panel, features=None)
     windows = gather_windows(alone, sample, config, device=torch.device("cpu"))
     judged = np.ceil((1 - JUDGED_SHARE) * panel.lengths).astype(np.int64)
     left = torch.from_numpy(judged[sample.series] - sample.cutoffs)
-    stands = len(told) / max(1, len(sample))
     for member in network.members:
         whole: list[Tensor] = []
         for places in torch.split(torch.arange(len(sample)), prediction_batch(config.windows)):
@@ -51,6 +48,18 @@ def start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Run
             for all_rows, rows in zip(whole, part, strict=True):
                 all_rows[places] = rows
         member.skip.start_by(Sample(*whole), config.windows.seasons)
+
+
+def _told(panel: Panel, index: WindowIndex, config: RunConfig) -> tuple[WindowIndex, float]:
+    """The windows that tell of a start, at most 8,192, and how many of `index` each stands for.
+
+    Those are it that have two of the longest season before them, or half of their series.
+    """
+    enough = np.minimum(2 * max(config.windows.seasons), panel.lengths // 2)
+    told = np.flatnonzero(index.cutoffs >= enough[index.series])
+    every = WindowIndex(series=index.series[told], cutoffs=index.cutoffs[told])
+    sample = every.thinned(min(START_WINDOWS, affordable_windows(config)))
+    return sample, len(every) / max(1, len(sample))
 
 
 def _sample(member: ForecastNetwork, batch: Batch, left: Tensor, stands: float) -> Sample:
@@ -102,9 +111,35 @@ def _best_share(network: Ensemble, held_out: WindowGatherer, config: RunConfig) 
         with torch.no_grad():
             learned = network.learned(batch.values, batch.mask, batch.inputs)
             start = network.started(batch.values, batch.mask)
-            scale = network.members[0].normalise(batch.values, batch.mask)[1].scale
+            scale = network.scale(batch.values, batch.mask)
         for place, share in enumerate(shares):
             median = network.shrunk(learned, start, share)[..., learned.shape[2] // 2]
             distance = ((median - batch.target).abs() / scale).clamp(max=FAR)
             errors[place] += float(distance[batch.target_mask].sum())
     return shares[first_alike(errors, ALIKE)]
+
+
+def spread_of(network: Ensemble, panel: Panel, config: RunConfig, device: torch.device) -> Tensor:
+    """How far above a start its quantiles are, in scales of a window [horizon, quantile].
+
+    As if its errors were normal, of the mean absolute size that they have in a panel's windows
+    (Geary 1935), where each step counts beside one window in which all steps err alike. The fewer
+    disjoint windows there are, the larger the next error may be.
+    """
+    horizon = config.windows.horizon
+    index, stands = _told(panel, training_windows(panel, config.windows), config)
+    windows = gather_windows(replace(panel, features=None), index, config, device=device)
+    errors, known = torch.zeros(horizon), torch.zeros(horizon)
+    for places in torch.split(torch.arange(len(windows)), prediction_batch(config.windows)):
+        batch = windows.gather(places)
+        with torch.no_grad():
+            start = network.started(batch.values, batch.mask)[..., len(network.spread[0]) // 2]
+            distance = (start - batch.target).abs() / network.scale(batch.values, batch.mask)
+        counted = torch.where(batch.target_mask, distance.clamp(max=FAR), 0.0)
+        errors += stands * counted.sum(0).cpu()
+        known += stands * batch.target_mask.sum(0).cpu()
+    mean = (errors + horizon * errors.sum() / known.sum().clamp(min=1)) / (known + horizon)
+    disjoint = known.sum() / horizon**2
+    deviation = math.sqrt(math.pi / 2) * mean * (1 + 1 / disjoint.clamp(min=1)).sqrt()
+    levels = [NormalDist().inv_cdf(level) for level in config.model.quantile_levels]
+    return deviation[:, None] * torch.tensor(levels)

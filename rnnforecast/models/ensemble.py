@@ -27,15 +27,19 @@ class Ensemble(nn.Module):
     fitted to the same windows.
 
     What they forecast is shrunk towards what their skips started as, which errs in other ways than
-    what was learned (Bates & Granger 1969), and is safer where little can be.
+    what was learned (Bates & Granger 1969), and is safer where little can be. As a network that has
+    learned few windows by heart is sure of them, its quantiles are shrunk to those of the start.
 
     Attributes:
         members: Those that read most come first.
         drawing: Whether they draw random numbers, scheduled sampling (Bengio et al. 2015) apart.
         shrinkage: How far, as a share of the way in [0, 1]; a scalar.
+        spread: How far above the start its quantiles are, in scales of a window [horizon,
+            quantile].
     """
 
     shrinkage: Tensor
+    spread: Tensor
 
     def __init__(self, spec: ModelSpec, windows: WindowSpec) -> None:
         super().__init__()
@@ -46,6 +50,7 @@ class Ensemble(nn.Module):
         self.members: list[ForecastNetwork] = nn.ModuleList(networks)  # type: ignore[assignment]
         self.drawing = spec.dropout > 0 or find_model(spec.model).samples
         self.register_buffer("shrinkage", torch.zeros(()))
+        self.register_buffer("spread", torch.zeros(windows.horizon, len(spec.quantile_levels)))
 
     def losses(
         self, values: Tensor, mask: Tensor, truth: Truth, inputs: Covariates | None = None
@@ -95,9 +100,9 @@ class Ensemble(nn.Module):
         return _median(self._each(quantiles, drawing=self.drawing))
 
     def shrunk(self, learned: Tensor, start: Tensor | None, share: float | Tensor) -> Tensor:
-        """Quantiles [batch, horizon, quantile], moved this share of the way to a start.
+        """Quantiles [batch, horizon, quantile], moved this share of the way to those of a start.
 
-        All of a step move as far as the median; those of counts are rounded.
+        Those of counts are rounded.
 
         Args:
             learned: What `learned` gives.
@@ -105,16 +110,21 @@ class Ensemble(nn.Module):
             share: In [0, 1].
         """
         if start is not None:
-            median = learned[..., learned.shape[2] // 2]
-            learned = learned + share * (start - median)[..., None]
+            learned = learned + share * (start - learned)
         return learned.round() if self.members[0].head.counts else learned
 
     def started(self, values: Tensor, mask: Tensor) -> Tensor:
-        """The median of what the members' skips forecast before they learned.
+        """Quantiles around the median of what the members' skips forecast before they learned.
 
-        Takes values and mask [batch, lookback], returns [batch, horizon], in units of the windows.
+        Takes values and mask [batch, lookback], returns [batch, horizon, quantile], in units of the
+        windows.
         """
-        return _median([member.started(values, mask) for member in self.members])
+        median = _median([member.started(values, mask) for member in self.members])
+        return median[..., None] + self.scale(values, mask)[..., None] * self.spread.to(median)
+
+    def scale(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The unit of errors in windows of values and mask [batch, lookback], [batch, 1]."""
+        return self.members[0].normalise(values, mask)[1].scale
 
     def _each(
         self, function: Callable[[ForecastNetwork], Tensor], *, drawing: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -174,7 +175,7 @@ def matching(scored: Forecaster, kept: Forecaster, panel: Panel) -> FloatArray:
     What is fitted to all data has seen every window that could tell how wide its intervals should
     be, and may have learnt them by heart. So they are made as wide as the scored model's after the
     last values of `panel`, or where something is to be known ahead, after the last cutoffs at which
-    it is; in the median over its series.
+    it is; in the median over its series. How far the start errs, all values tell better.
 
     Raises:
         TrainingError: A forecast of either is beyond all numbers.
@@ -186,8 +187,10 @@ def matching(scored: Forecaster, kept: Forecaster, panel: Panel) -> FloatArray:
     known = horizon if kept.config.model.inputs.future else 0
     cutoffs = np.maximum(panel.lengths - known, 1)
     ends = WindowIndex(series=np.arange(len(panel)), cutoffs=cutoffs).thinned(affordable)
+    before = replace(scored, network=deepcopy(scored.network))
+    before.network.spread.copy_(kept.network.spread)
     return relative_widths(
-        scored.predict_at(panel, ends), kept.predict_at(panel, ends), log=kept.log
+        before.predict_at(panel, ends), kept.predict_at(panel, ends), log=kept.log
     )
 
 
