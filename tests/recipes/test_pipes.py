@@ -50,8 +50,8 @@ def test_miller_sums_forecasts_by_month(trained_folder: Path, forecasts: pd.Data
 
 def test_jq_names_days_with_wide_intervals(trained_folder: Path, forecasts: pd.DataFrame) -> None:
     need("jq")
-    title = "Days whose interval of 80 percent is wider than a fifth of the forecast"
-    wide = forecasts["gru-hi-80"] - forecasts["gru-lo-80"] > forecasts["gru"] / 5
+    title = "Days whose interval of 80 percent is wider than a tenth of the forecast"
+    wide = forecasts["gru-hi-80"] - forecasts["gru-lo-80"] > forecasts["gru"] / 10
     expected = (forecasts["unique_id"] + " " + forecasts["ds"])[wide].tolist()
     assert 0 < len(expected) < len(forecasts)
     assert run_block(title, trained_folder).splitlines() == expected
