@@ -199,13 +199,7 @@ def _unpacked(stored: Container) -> Artifact:
     check_times(panel, config.windows.horizon)
     check_work(config, panel)
     for prefix, network in zip(prefixes, networks, strict=True):
-        names = list(network.state_dict())
-        filled = {name: _finite(stored, f"{prefix}{name}") for name in names}
-        if not 0 <= filled["shrinkage"] <= 1:
-            raise ValueError(f"the shrinkage is no share: {float(filled['shrinkage']):g}")
-        if not (filled["spread"].diff(dim=1) >= 0).all():
-            raise ValueError("quantiles of the start are not in order")
-        network.load_state_dict(filled, assign=True)
+        _fill(network, stored, prefix)
     return Artifact(
         forecaster=Forecaster(config, networks[0], _factors(stored, FACTORS)),
         panel=panel,
@@ -244,6 +238,20 @@ def _unfilled(config: RunConfig, tensors: int) -> Ensemble:
         raise ValueError(f"{layers} layers in {tensors} tensors")
     with torch.device("meta"):
         return Ensemble(config.model, config.windows)
+
+
+def _fill(network: Ensemble, stored: Container, prefix: str) -> None:
+    """Give a network the weights of this prefix.
+
+    Raises:
+        ValueError: One is not finite, or what shrinks forecasts is not possible.
+    """
+    filled = {name: _finite(stored, f"{prefix}{name}") for name in network.state_dict()}
+    if not 0 <= filled["shrinkage"] <= 1:
+        raise ValueError(f"the shrinkage is no share: {float(filled['shrinkage']):g}")
+    if not (filled["spread"].diff(dim=1) >= 0).all():
+        raise ValueError("quantiles of the start are not in order")
+    network.load_state_dict(filled, assign=True)
 
 
 def _finite(stored: Container, name: str) -> Tensor:

@@ -16,7 +16,7 @@ from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.estimation import fitting, starting, windows
 from rnnforecast.estimation.fitting import find_rate, fit_forecaster
-from rnnforecast.estimation.starting import FAR
+from rnnforecast.estimation.starting import FAR, spread_of
 from rnnforecast.models import skip
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample, linear_start
@@ -314,3 +314,12 @@ def test_fit_forecaster_finds_how_far_the_start_errs_in_all_windows(log: bool) -
         larger = math.sqrt(math.pi / 2 * (1 + 1 / max(1, count / HORIZON**2)))
         normal = [-1.959964, -1.281552, 0.0, 1.281552, 1.959964]
         np.testing.assert_allclose(network.spread, larger * np.outer(steps, normal), rtol=1e-4)
+
+
+def test_spread_heeds_no_constant_windows_nor_empty_ones() -> None:
+    config = run_config()
+    network = fit_forecaster(ragged(), config, device=CPU)[0].network
+    varying = ragged().values[:41].tolist()
+    told = spread_of(network, make_panel(varying), config, CPU)
+    more = make_panel(varying, [5.0] * 20, [*[math.nan] * 20, 3.0])
+    torch.testing.assert_close(spread_of(network, more, config, CPU), told)

@@ -15,7 +15,7 @@ from rnnforecast.config import RunConfig
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
 from rnnforecast.estimation.windows import affordable_windows, training_windows
-from rnnforecast.forecaster import gather_windows, prediction_batch
+from rnnforecast.forecaster import constants, gather_windows, prediction_batch
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample, first_alike
 from rnnforecast.models.network import ForecastNetwork
@@ -51,9 +51,9 @@ def start_skips(network: Ensemble, panel: Panel, index: WindowIndex, config: Run
 
 
 def _told(panel: Panel, index: WindowIndex, config: RunConfig) -> tuple[WindowIndex, float]:
-    """The windows that tell of a start, at most 8,192, and how many of `index` each stands for.
+    """The windows that tell of a start, at most 8,192, and how many of a panel's each stands for.
 
-    Those are it that have two of the longest season before them, or half of their series.
+    Those tell that have two of the longest season before them, or half of their series.
     """
     enough = np.minimum(2 * max(config.windows.seasons), panel.lengths // 2)
     told = np.flatnonzero(index.cutoffs >= enough[index.series])
@@ -124,7 +124,8 @@ def spread_of(network: Ensemble, panel: Panel, config: RunConfig, device: torch.
 
     As if its errors were normal, of the mean absolute size that they have in a panel's windows
     (Geary 1935), where each step counts beside one window in which all steps err alike. The fewer
-    disjoint windows there are, the larger the next error may be.
+    disjoint windows there are, the larger the next error may be. Constant windows, which are
+    forecast to go on, count as none.
     """
     horizon = config.windows.horizon
     index, stands = _told(panel, training_windows(panel, config.windows), config)
@@ -135,9 +136,9 @@ def spread_of(network: Ensemble, panel: Panel, config: RunConfig, device: torch.
         with torch.no_grad():
             start = network.started(batch.values, batch.mask)[..., len(network.spread[0]) // 2]
             distance = (start - batch.target).abs() / network.scale(batch.values, batch.mask)
-        counted = torch.where(batch.target_mask, distance.clamp(max=FAR), 0.0)
-        errors += stands * counted.sum(0).cpu()
-        known += stands * batch.target_mask.sum(0).cpu()
+        counts = batch.target_mask & (batch.mask.any(1) & ~constants(batch)[0])[:, None]
+        errors += stands * torch.where(counts, distance.clamp(max=FAR), 0.0).sum(0).cpu()
+        known += stands * counts.sum(0).cpu()
     mean = (errors + horizon * errors.sum() / known.sum().clamp(min=1)) / (known + horizon)
     disjoint = known.sum() / horizon**2
     deviation = math.sqrt(math.pi / 2) * mean * (1 + 1 / disjoint.clamp(min=1)).sqrt()

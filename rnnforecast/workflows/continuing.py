@@ -82,7 +82,8 @@ def corrected_factors(forecaster: Forecaster, panel: Panel, first: IntArray) -> 
 def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | None:
     """Why the stored weights are no start, as far as no forecast tells.
 
-    `retrain_after` updates are enough, where it is a number.
+    `retrain_after` updates are enough, where it is a number. A season is no reason where the last
+    update was refused, so that not every one is a whole training.
 
     Raises:
         DataError: A value has no logarithm, and the settings leave no way but logarithms.
@@ -101,7 +102,8 @@ def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | N
     if not settings.refit:
         with naming(table):
             shown = panel_before(shown, held_out_origins(shown, settings.horizon))
-    if (season := unseen_season(config, shown, settings)) is not None:
+    season = None if stored.refused else unseen_season(config, shown, settings)
+    if season is not None:
         return f"the series show a season of {season} steps, which {stored.forecaster.name} has not"
     if stored.scored is None:
         return "its last fit was by other values or seasons than the one that was scored"

@@ -164,7 +164,7 @@ def refit(
 def calibration_windows(panel: Panel, horizon: int) -> WindowIndex:
     """The newest windows of a panel, to which `fit_validated` fits no weight.
 
-    But it tells the best epoch and the shrinkage by them.
+    But it tells the best epoch, the shrinkage and, with others, the spread of the start by them.
     """
     return validation_windows(panel.lengths, horizon, CALIBRATION_WINDOWS)
 
@@ -175,20 +175,23 @@ def matching(scored: Forecaster, kept: Forecaster, panel: Panel) -> FloatArray:
     What is fitted to all data has seen every window that could tell how wide its intervals should
     be, and may have learnt them by heart. So they are made as wide as the scored model's after the
     last values of `panel`, or where something is to be known ahead, after the last cutoffs at which
-    it is; in the median over its series. How far the start errs, all values tell better.
+    it is; in the median over its series. The start, which learns nothing by heart, errs as much as
+    it does on all values. Nothing tells how wide those of another season should be.
 
     Raises:
         TrainingError: A forecast of either is beyond all numbers.
     """
     levels, horizon = kept.config.model.levels, kept.config.windows.horizon
-    if kept.network is scored.network:
+    if kept.network is scored.network or kept.config.windows != scored.config.windows:
         return np.ones((horizon, len(levels)))
     affordable = min(CALIBRATION_WINDOWS, affordable_windows(kept.config))
     known = horizon if kept.config.model.inputs.future else 0
     cutoffs = np.maximum(panel.lengths - known, 1)
     ends = WindowIndex(series=np.arange(len(panel)), cutoffs=cutoffs).thinned(affordable)
-    before = replace(scored, network=deepcopy(scored.network))
-    before.network.spread.copy_(kept.network.spread)
+    before = scored
+    if scored.log == kept.log:
+        before = replace(scored, network=deepcopy(scored.network))
+        before.network.spread.copy_(kept.network.spread)
     return relative_widths(
         before.predict_at(panel, ends), kept.predict_at(panel, ends), log=kept.log
     )

@@ -65,7 +65,7 @@ def can_be_asked(season: int, known: Panel) -> bool:
 
 def tell_of_season(season: int, known: Panel, settings: Settings, reporter: Reporter) -> None:
     """Say what is made of a season that is unseen, and how it would be used throughout."""
-    used = "the model that is kept has it, the one that is scored none"
+    used = "the model that is fitted to all has it, the one that is scored none"
     advice = f"; pass --season {season}" if can_be_asked(season, known) else ""
     reporter.note(
         f"all values show a season of {season} steps, what is not held out not clearly enough: "

@@ -284,9 +284,7 @@ def test_backtest_forecasts_the_refitted_network_with_the_factors_of_the_first_w
     np.testing.assert_allclose(found, widened(raw, factors), rtol=1e-9)
 
 
-def test_intervals_hold_the_noise_when_a_series_is_short(
-    recorded: Recorded, tmp_path: Path
-) -> None:
+def test_intervals_hold_the_noise_when_a_series_is_short(tmp_path: Path) -> None:
     rng, month = np.random.default_rng(3), np.arange(36)
     sales = 100 + 1.5 * month + 20 * np.sin(2 * np.pi * month / 12) + 3 * rng.normal(size=36)
     pd.DataFrame({"ds": month, "y": sales}).to_csv(tmp_path / "short.csv", index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from rnnforecast.workflows.fitting import (
     as_long,
     continued,
     goes_on,
+    matching,
     refit,
 )
 from rnnforecast.workflows.reporting import Mute
@@ -179,3 +181,36 @@ def test_naive2_is_calibrated_by_fewer_windows_when_histories_are_long(
     for contender in contenders:
         fitting.factors_of(contender, panel, index, CONFIG)
     assert given == [60] * (len(contenders) - 1) + [windows]
+
+
+def changed(forecaster: Forecaster, spread: float, **model: Any) -> Forecaster:
+    """A copy whose start is as uncertain as this, with another configuration of its model."""
+    network = deepcopy(forecaster.network)
+    network.shrinkage.fill_(0.5)
+    network.spread.copy_(spread * torch.linspace(-1, 1, network.spread.shape[1]))
+    config = replace(forecaster.config, model=replace(forecaster.config.model, **model))
+    return Forecaster(config, network)
+
+
+def test_matching_holds_what_was_learned_against_each_other_and_no_starts() -> None:
+    panel = panel_of(60)
+    fitted = fit_forecaster(panel, CONFIG, device=CPU)[0]
+    scored, kept = changed(fitted, 1.0), changed(fitted, 4.0)
+    np.testing.assert_allclose(matching(scored, kept, panel), 1, rtol=1e-6)
+    seasonal = replace(CONFIG, windows=replace(CONFIG.windows, seasons=(2,)))
+    other = changed(fit_forecaster(panel, seasonal, device=CPU)[0], 1.0)
+    assert (matching(scored, other, panel) == 1).all()
+    # Spreads of logarithms are none of plain values.
+    logarithmic = changed(fitted, 0.01, log=True)
+    ends = WindowIndex(series=np.arange(1), cutoffs=panel.lengths)
+    old, new = logarithmic.predict_at(panel, ends)[0], kept.predict_at(panel, ends)[0]
+    expected = [(old[:, -1 - k] - old[:, k]) / (new[:, -1 - k] - new[:, k]) for k in (1, 0)]
+    found = matching(logarithmic, kept, panel)
+    np.testing.assert_allclose(found, np.transpose(expected), rtol=1e-6)
+    assert (np.abs(found - 1) > 0.1).all()
+
+
+def test_goes_on_from_no_weights_of_other_seasons() -> None:
+    panel = panel_of(SOME * HORIZON)
+    seasonal = replace(CONFIG, windows=replace(CONFIG.windows, seasons=(2,)))
+    assert goes_on(panel, CONFIG, CONFIG) and not goes_on(panel, seasonal, CONFIG)

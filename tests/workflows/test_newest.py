@@ -16,13 +16,17 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, Settings, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
+from rnnforecast.data.source import open_source
 from rnnforecast.defaults import find_facts, resolve
+from rnnforecast.workflows.continuing import outdated
+from rnnforecast.workflows.forecast import read_as_trained
 from rnnforecast.workflows.newest import (
     suited_to,
     tell_of_season,
     unseen_season,
     with_seasons_of,
 )
+from rnnforecast.workflows.news import read_record
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.short_series import with_typical
 from rnnforecast.workflows.train import TrainRequest, train
@@ -102,8 +106,12 @@ def test_unseen_season_is_what_a_panel_shows_when_the_configuration_has_none(
 @pytest.mark.parametrize(
     ("known", "refit", "words"),
     [
-        (36, True, "the model that is kept has it, the one that is scored none; pass --season 12"),
-        (11, True, "the model that is kept has it, the one that is scored none"),
+        (
+            36,
+            True,
+            "the model that is fitted to all has it, the one that is scored none; pass --season 12",
+        ),
+        (11, True, "the model that is fitted to all has it, the one that is scored none"),
         (12, False, "no season is used; pass --season 12"),
     ],
 )
@@ -115,7 +123,7 @@ def test_unseen_season_is_told_with_how_to_use_it_when_it_can_be_asked_for(
     reporter.note = heard.append  # type: ignore[method-assign]
     before = yearly("month").before(np.array([known]))
     tell_of_season(12, before, Settings(horizon=HORIZON, refit=refit), reporter)
-    assert len(heard) == 1 and heard[0].endswith(f"not clearly enough: {words}")
+    assert len(heard) == 1 and heard[0].endswith(words)
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -127,6 +135,7 @@ def test_with_seasons_of_changes_windows_and_what_follows_when_a_season_shows(lo
     assert found.model.segment_length == expected.model.segment_length
     assert (found.model.log, found.model.hidden_size) == (log, 5)
     assert found.training == config.training
+    assert found == with_typical(found, yearly("month")) != config
 
 
 def days(count: int) -> pd.DataFrame:
@@ -181,3 +190,14 @@ def test_update_trains_from_scratch_when_the_series_show_a_season_by_now(
     reason = [note for note in heard if note.startswith("training from scratch: ")]
     why = "its last fit was by other values or seasons than the one that was scored"
     assert reason == [f"training from scratch: {why}"] * refit
+
+
+def test_update_does_not_train_from_scratch_for_a_season_when_it_was_refused_before(
+    tmp_path: Path,
+) -> None:
+    artifact = trained(tmp_path, 12)
+    days(18).to_csv(tmp_path / "days.csv", index=False)
+    table = read_as_trained(open_source(str(tmp_path / "days.csv")), artifact)
+    stored = read_record(artifact)
+    assert outdated(stored, table, None) is not None
+    assert outdated(replace(stored, refused=True), table, None) is None
