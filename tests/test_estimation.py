@@ -295,7 +295,8 @@ def test_fit_forecaster_finds_how_far_the_start_errs_in_all_windows(log: bool) -
     config = replace(run_config((7, 5), log=log), training=short_training(epochs=1))
     for ends in (None, np.array([20, 2, 6])):
         network = fit_forecaster(panel, config, device=CPU, ends=ends)[0].network
-        errors: list[list[float]] = [[] for _ in range(HORIZON)]
+        found: list[tuple[int, int, float]] = []
+        scales: dict[int, list[float]] = {}
         for place, cutoff in cutoffs_of(panel):
             series = np.log(panel.series(place)) if log else panel.series(place)
             past = np.full(LOOKBACK, np.nan)
@@ -304,11 +305,17 @@ def test_fit_forecaster_finds_how_far_the_start_errs_in_all_windows(log: bool) -
             values = torch.from_numpy(np.nan_to_num(past))[None]
             with torch.no_grad():
                 start = network.started(values, mask)[0, :, 2]
-            scale = window_scale(values, mask, SEASONS[0], log).scale.item()
-            for step, actual in enumerate(series[cutoff : cutoff + HORIZON]):
+            ahead = series[cutoff : cutoff + HORIZON]
+            if not np.isnan(ahead).all():
+                scale = window_scale(values, mask, SEASONS[0], log).scale.item()
+                scales.setdefault(place, []).append(scale)
+            for step, actual in enumerate(ahead):
                 if not np.isnan(actual):
-                    errors[step].append(min(abs(float(start[step]) - actual) / scale, FAR))
-        count = sum(map(len, errors))
+                    found.append((place, step, abs(float(start[step]) - actual)))
+        errors: list[list[float]] = [[] for _ in range(HORIZON)]
+        for place, step, error in found:
+            errors[step].append(min(error / np.mean(scales[place]), FAR))
+        count = len(found)
         mean = sum(map(sum, errors)) / count
         steps = [(sum(each) + HORIZON * mean) / (len(each) + HORIZON) for each in errors]
         larger = math.sqrt(math.pi / 2 * (1 + 1 / max(1, count / HORIZON**2)))

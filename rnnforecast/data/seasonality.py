@@ -115,10 +115,12 @@ def _is_peak(strength: dict[int, float], lag: int) -> bool:
 def _strength(sample: list[Course], lag: int, repeats: int) -> float | None:
     """The median over series of the autocorrelation at `lag` of what the moving average leaves.
 
-    None unless half of the series last `repeats` seasons.
+    None unless half of the series last `repeats` seasons; 0 where it is within its standard error.
     """
     long = [series for series in sample if len(series.values) >= repeats * lag]
-    return _of_half([_autocorrelation(series, lag) for series in long], sample)
+    value = _of_half([_autocorrelation(series, lag) for series in long], sample)
+    pairs = sum(len(series.values) - 2 * lag + lag % 2 for series in long)
+    return value if value is None or value * math.sqrt(pairs) >= 1 else 0.0
 
 
 def _of_half(values: list[float], sample: list[Course]) -> float | None:

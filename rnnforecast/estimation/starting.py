@@ -123,23 +123,32 @@ def spread_of(network: Ensemble, panel: Panel, config: RunConfig, device: torch.
     """How far above a start its quantiles are, in scales of a window [horizon, quantile].
 
     As if its errors were normal, of the mean absolute size that they have in a panel's windows
-    (Geary 1935), where each step counts beside one window in which all steps err alike. The fewer
-    disjoint windows there are, the larger the next error may be. Constant windows, which are
-    forecast to go on, count as none.
+    (Geary 1935), where each step counts beside one window in which all steps err alike. They are
+    in mean scales of their series, as some windows hardly vary. The fewer disjoint windows there
+    are, the larger the next error may be. Constant windows, which are forecast to go on, count as
+    none.
     """
-    horizon = config.windows.horizon
     index, stands = _told(panel, training_windows(panel, config.windows), config)
     windows = gather_windows(replace(panel, features=None), index, config, device=device)
-    errors, known = torch.zeros(horizon), torch.zeros(horizon)
+    horizon, series = config.windows.horizon, torch.from_numpy(index.series)
+    errors = torch.zeros(len(windows), horizon, dtype=torch.float64)
+    scales = torch.zeros(len(panel), dtype=torch.float64)
     for places in torch.split(torch.arange(len(windows)), prediction_batch(config.windows)):
         batch = windows.gather(places)
         with torch.no_grad():
             start = network.started(batch.values, batch.mask)[..., len(network.spread[0]) // 2]
-            distance = (start - batch.target).abs() / network.scale(batch.values, batch.mask)
+            scale = network.scale(batch.values, batch.mask)[:, 0]
         counts = batch.target_mask & (batch.mask.any(1) & ~constants(batch)[0])[:, None]
-        errors += stands * torch.where(counts, distance.clamp(max=FAR), 0.0).sum(0).cpu()
-        known += stands * counts.sum(0).cpu()
-    mean = (errors + horizon * errors.sum() / known.sum().clamp(min=1)) / (known + horizon)
+        distance = torch.where(counts, (start - batch.target).abs(), torch.nan)
+        errors[places] = distance.to("cpu", torch.float64)
+        told = counts.any(1).cpu()
+        scales.index_add_(0, series[places][told], scale.to("cpu", torch.float64)[told])
+    told = ~errors.isnan().all(1)
+    scales /= torch.bincount(series[told], minlength=len(panel)).clamp(min=1)
+    relative = (errors / scales[series, None]).clamp(max=FAR)
+    known = stands * (~relative.isnan()).sum(0)
+    total = stands * relative.nansum(0)
+    mean = (total + horizon * total.sum() / known.sum().clamp(min=1)) / (known + horizon)
     disjoint = known.sum() / horizon**2
     deviation = math.sqrt(math.pi / 2) * mean * (1 + 1 / disjoint.clamp(min=1)).sqrt()
     levels = [NormalDist().inv_cdf(level) for level in config.model.quantile_levels]

@@ -106,7 +106,7 @@ def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | N
     if season is not None:
         return f"the series show a season of {season} steps, which {stored.forecaster.name} has not"
     if stored.scored is None:
-        return "its last fit was by other values or seasons than the one that was scored"
+        return "the network that was scored is no start for one of other values or seasons"
     if retrain_after is not None and stored.updates >= retrain_after:
         return f"updated {stored.updates} times since the last time"
     return None

@@ -86,7 +86,7 @@ def test_season_is_found_when_less_than_three_of_it_are_there(
 @pytest.mark.parametrize(
     ("frequency", "length", "most"),
     [(DAILY, 13, 0.3), (MONTHLY, 18, 0.3), (MONTHLY, 24, 0.2), (QUARTERLY, 10, 0.3)]
-    + [(WEEKLY, 104, 0.15), (HOURLY, 60, 0.15)],
+    + [(QUARTERLY, 12, 0.22), (WEEKLY, 104, 0.15), (HOURLY, 60, 0.15)],
 )
 def test_season_is_mostly_one_when_short_series_are_noise_or_walks(
     frequency: Frequency, length: int, most: float

@@ -188,7 +188,7 @@ def test_update_trains_from_scratch_when_the_series_show_a_season_by_now(
     heard.clear()
     update(request, reporter)
     reason = [note for note in heard if note.startswith("training from scratch: ")]
-    why = "its last fit was by other values or seasons than the one that was scored"
+    why = "the network that was scored is no start for one of other values or seasons"
     assert reason == [f"training from scratch: {why}"] * refit
 
 
