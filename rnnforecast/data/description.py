@@ -16,6 +16,8 @@ from rnnforecast.errors import DataError
 Fact = tuple[str, str | int | float]
 # Series and means of seasons that trends are looked for in; more would only cost time.
 SAMPLED_SERIES, SAMPLED_MEANS = 60, 200
+# So many means of seasons tell of a trend by themselves.
+ENOUGH_MEANS = 10
 # Beyond this, a statistic that is standard normal shows a trend, at the level of five percent.
 SIGNIFICANT = 1.96
 SHOWN = 12
@@ -88,14 +90,23 @@ def _demand(profile: Profile) -> list[Fact]:
 
 
 def _trend(panel: Panel, season: int) -> str:
-    """Of how many series the means of seasons rise or fall, by the test of Mann and Kendall."""
+    """Of how many series the seasons rise or fall, by the test of Mann and Kendall."""
     count = min(len(panel), SAMPLED_SERIES)
     chosen = np.unique(np.linspace(0, len(panel) - 1, count).round().astype(np.int64))
-    found = np.array([mann_kendall(_means(panel.series(int(i)), season)) for i in chosen])
+    found = np.array([mann_kendall(*_seasons_of(panel.series(int(i)), season)) for i in chosen])
     rising, falling = int((found > SIGNIFICANT).sum()), int((found < -SIGNIFICANT).sum())
     if len(panel) == 1:
         return "rising" if rising else "falling" if falling else "none"
     return f"rising in {rising}, falling in {falling} of {len(chosen)} series"
+
+
+def _seasons_of(values: FloatArray, season: int) -> list[FloatArray]:
+    """The means of seasons, or where these are few, the values of each phase of one."""
+    means = _means(values, season)
+    if season == 1 or len(means) >= ENOUGH_MEANS:
+        return [means]
+    phases = (values[phase::season] for phase in range(season))
+    return [phase[~np.isnan(phase)] for phase in phases]
 
 
 def _means(values: FloatArray, season: int) -> FloatArray:

@@ -119,18 +119,21 @@ def gaps(values: FloatArray) -> tuple[IntArray, IntArray]:
     return begins, ends - begins
 
 
-def mann_kendall(values: FloatArray) -> float:
+def mann_kendall(*phases: FloatArray) -> float:
     """The statistic of Mann (1945) and Kendall (1975), standard normal where there is no trend.
 
-    0 for fewer than four values [time].
+    Values [time] are held against those of their own phase of a season alone, if these are told
+    apart (Hirsch et al. 1982). 0 for fewer than four values.
     """
-    count = len(values)
-    if count < 4:
+    if sum(map(len, phases)) < 4:
         return 0.0
-    rises = float(np.sign(values[None, :] - values[:, None])[np.triu_indices(count, 1)].sum())
-    ties = np.unique(values, return_counts=True)[1]
-    tied = float((ties * (ties - 1) * (2 * ties + 5)).sum())
-    spread = count * (count - 1) * (2 * count + 5) - tied
+    rises = spread = 0.0
+    for values in phases:
+        count = len(values)
+        rises += float(np.sign(values[None, :] - values[:, None])[np.triu_indices(count, 1)].sum())
+        ties = np.unique(values, return_counts=True)[1]
+        spread += count * (count - 1) * (2 * count + 5)
+        spread -= float((ties * (ties - 1) * (2 * ties + 5)).sum())
     if spread <= 0:
         return 0.0
     return (rises - math.copysign(min(1.0, abs(rises)), rises)) / math.sqrt(spread / 18)

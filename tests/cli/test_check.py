@@ -86,6 +86,16 @@ def test_check_describes_the_samples_as_they_are(
     assert not [f for f in found["findings"] if f["severity"] == "error"]
 
 
+@pytest.mark.parametrize(("growth", "trend"), [(1.0, "rising"), (-1.0, "falling"), (0.0, "none")])
+def test_check_sees_a_trend_of_few_seasons(growth: float, trend: str, tmp_path: Path) -> None:
+    month = np.arange(48)
+    noise = np.random.default_rng(0).normal(size=48)
+    values = 200 + growth * month + 20 * np.sin(2 * np.pi * month / 12) + noise
+    times = pd.date_range("2020-01-01", periods=48, freq="MS")
+    content = pd.DataFrame({"ds": times, "y": values}).to_csv(index=False).encode()
+    assert told(tmp_path, content)["facts"]["trend"] == trend
+
+
 def test_check_prints_one_table_when_it_is_csv(tmp_path: Path) -> None:
     rows = PLAIN.splitlines()
     rows[8] = "a,2020-01-31,?"

@@ -77,5 +77,11 @@ def test_mann_kendall_is_that_of_the_formula_when_values_are_tied() -> None:
     assert mann_kendall(values[::-1].copy()) == pytest.approx(-(7 - 1) / math.sqrt(47 / 3))
 
 
+def test_mann_kendall_sums_phases_when_they_are_told_apart() -> None:
+    rising, falling = np.array([1.0, 2.0, 3.0]), np.array([9.0, 8.0, 7.0])
+    assert mann_kendall(rising, rising + 5) == pytest.approx((6 - 1) / math.sqrt(2 * 11 / 3))
+    assert mann_kendall(rising, falling) == 0
+
+
 def test_mann_kendall_is_zero_when_values_are_few_or_equal() -> None:
     assert mann_kendall(np.array([1.0, 2.0, 3.0])) == mann_kendall(np.ones(9)) == 0
