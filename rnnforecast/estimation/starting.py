@@ -140,9 +140,9 @@ def spread_of(network: Ensemble, panel: Panel, config: RunConfig, device: torch.
             scale = network.scale(batch.values, batch.mask)[:, 0]
         counts = batch.target_mask & (batch.mask.any(1) & ~constants(batch)[0])[:, None]
         distance = torch.where(counts, (start - batch.target).abs(), torch.nan)
-        errors[places] = distance.to("cpu", torch.float64)
+        errors[places] = distance.cpu().double()
         told = counts.any(1).cpu()
-        scales.index_add_(0, series[places][told], scale.to("cpu", torch.float64)[told])
+        scales.index_add_(0, series[places][told], scale.cpu().double()[told])
     told = ~errors.isnan().all(1)
     scales /= torch.bincount(series[told], minlength=len(panel)).clamp(min=1)
     relative = (errors / scales[series, None]).clamp(max=FAR)
