@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from rnnforecast.arrays import FloatArray
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
@@ -58,6 +59,13 @@ def samples(monkeypatch: pytest.MonkeyPatch) -> list[Sample]:
 
     monkeypatch.setattr(skip, "linear_start", spy)
     return found
+
+
+def read_before(series: FloatArray, cutoff: int) -> tuple[Tensor, Tensor]:
+    """The values and mask [1, lookback] that a network reads before a cutoff."""
+    past = np.full(LOOKBACK, np.nan)
+    past[-min(cutoff, LOOKBACK) :] = series[max(0, cutoff - LOOKBACK) : cutoff]
+    return torch.from_numpy(np.nan_to_num(past))[None], torch.from_numpy(~np.isnan(past))[None]
 
 
 def cutoffs_of(panel: Panel) -> list[tuple[int, int]]:
@@ -227,10 +235,7 @@ def test_fit_forecaster_is_shrunk_as_far_as_held_out_windows_tell(
     for place, end in enumerate(ends):
         series = np.log(panel.series(place)) if log else panel.series(place)
         for cutoff in range(end, len(series) - HORIZON + 1):
-            past = np.full(LOOKBACK, np.nan)
-            past[-min(cutoff, LOOKBACK) :] = series[max(0, cutoff - LOOKBACK) : cutoff]
-            mask = torch.from_numpy(~np.isnan(past))[None]
-            values = torch.from_numpy(np.nan_to_num(past))[None]
+            values, mask = read_before(series, cutoff)
             with torch.no_grad():
                 median = network.quantiles(values, mask)[0, :, 2]
                 start = network.started(values, mask)[0, :, 2]
@@ -299,10 +304,7 @@ def test_fit_forecaster_finds_how_far_the_start_errs_in_all_windows(log: bool) -
         scales: dict[int, list[float]] = {}
         for place, cutoff in cutoffs_of(panel):
             series = np.log(panel.series(place)) if log else panel.series(place)
-            past = np.full(LOOKBACK, np.nan)
-            past[-min(cutoff, LOOKBACK) :] = series[max(0, cutoff - LOOKBACK) : cutoff]
-            mask = torch.from_numpy(~np.isnan(past))[None]
-            values = torch.from_numpy(np.nan_to_num(past))[None]
+            values, mask = read_before(series, cutoff)
             with torch.no_grad():
                 start = network.started(values, mask)[0, :, 2]
             ahead = series[cutoff : cutoff + HORIZON]
