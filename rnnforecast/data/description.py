@@ -101,7 +101,7 @@ def _trend(panel: Panel, season: int) -> str:
 
 
 def _seasons_of(values: FloatArray, season: int) -> list[FloatArray]:
-    """The means of seasons, or where these are few, the values of each phase of one."""
+    """The means of seasons [mean], or where these are few, each phase of one [season]."""
     means = _means(values, season)
     if season == 1 or len(means) >= ENOUGH_MEANS:
         return [means]

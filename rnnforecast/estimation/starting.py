@@ -23,7 +23,7 @@ from rnnforecast.models.network import ForecastNetwork
 # Windows that a skip's start is found by, and the share of each series whose windows judge it.
 START_WINDOWS, JUDGED_SHARE = 8192, 0.3
 # Of the shares of the way to the start, the least is taken whose error is within this of the best;
-# no step counts for more than so many scales of its window: one series may not outvote all others.
+# no step counts for more than so many scales: one series may not outvote all others.
 ALIKE, FAR = 0.002, 10.0
 # Disjoint windows learned from at which the start is believed as much as by one time held out.
 FEW = 16.0
@@ -123,33 +123,40 @@ def spread_of(network: Ensemble, panel: Panel, config: RunConfig, device: torch.
     """How far above a start its quantiles are, in scales of a window [horizon, quantile].
 
     As if its errors were normal, of the mean absolute size that they have in a panel's windows
-    (Geary 1935), where each step counts beside one window in which all steps err alike. They are
-    in mean scales of their series, as some windows hardly vary. The fewer disjoint windows there
-    are, the larger the next error may be. Constant windows, which are forecast to go on, count as
-    none.
+    (Geary 1935), where each step counts beside one window in which all steps err alike. The fewer
+    disjoint windows there are, the larger the next error may be.
     """
+    horizon = config.windows.horizon
     index, stands = _told(panel, training_windows(panel, config.windows), config)
-    windows = gather_windows(replace(panel, features=None), index, config, device=device)
-    horizon, series = config.windows.horizon, torch.from_numpy(index.series)
-    errors = torch.zeros(len(windows), horizon, dtype=torch.float64)
-    scales = torch.zeros(len(panel), dtype=torch.float64)
-    for places in torch.split(torch.arange(len(windows)), prediction_batch(config.windows)):
-        batch = windows.gather(places)
-        with torch.no_grad():
-            start = network.started(batch.values, batch.mask)[..., len(network.spread[0]) // 2]
-            scale = network.scale(batch.values, batch.mask)[:, 0]
-        counts = batch.target_mask & (batch.mask.any(1) & ~constants(batch)[0])[:, None]
-        distance = torch.where(counts, (start - batch.target).abs(), torch.nan)
-        errors[places] = distance.cpu().double()
-        told = counts.any(1).cpu()
-        scales.index_add_(0, series[places][told], scale.cpu().double()[told])
-    told = ~errors.isnan().all(1)
-    scales /= torch.bincount(series[told], minlength=len(panel)).clamp(min=1)
-    relative = (errors / scales[series, None]).clamp(max=FAR)
-    known = stands * (~relative.isnan()).sum(0)
-    total = stands * relative.nansum(0)
+    errors = _start_errors(network, panel, index, config, device)
+    known, total = stands * (~errors.isnan()).sum(0), stands * errors.nansum(0)
     mean = (total + horizon * total.sum() / known.sum().clamp(min=1)) / (known + horizon)
     disjoint = known.sum() / horizon**2
     deviation = math.sqrt(math.pi / 2) * mean * (1 + 1 / disjoint.clamp(min=1)).sqrt()
     levels = [NormalDist().inv_cdf(level) for level in config.model.quantile_levels]
     return deviation[:, None] * torch.tensor(levels)
+
+
+def _start_errors(
+    network: Ensemble, panel: Panel, index: WindowIndex, config: RunConfig, device: torch.device
+) -> Tensor:
+    """Absolute errors of the start [window, horizon], NaN where nothing is to be known.
+
+    They are in mean scales of their series, as by its own a window that hardly varies would err by
+    any number. Of constant windows, which are forecast to go on, nothing is to be known, either.
+    """
+    windows = gather_windows(replace(panel, features=None), index, config, device=device)
+    errors = torch.empty(len(index), config.windows.horizon, dtype=torch.float64)
+    scale = torch.empty(len(index), dtype=torch.float64)
+    for places in torch.split(torch.arange(len(index)), prediction_batch(config.windows)):
+        batch = windows.gather(places)
+        with torch.no_grad():
+            start = network.started(batch.values, batch.mask)
+            scale[places] = network.scale(batch.values, batch.mask)[:, 0].cpu().double()
+        counts = batch.target_mask & (batch.mask.any(1) & ~constants(batch)[0])[:, None]
+        distance = (start[..., start.shape[2] // 2] - batch.target).abs()
+        errors[places] = torch.where(counts, distance, torch.nan).cpu().double()
+    told, series = ~errors.isnan().all(1), torch.from_numpy(index.series)
+    weights = torch.bincount(series[told], scale[told], minlength=len(panel))
+    mean = weights / torch.bincount(series[told], minlength=len(panel))
+    return (errors / mean[series, None]).clamp(max=FAR)

@@ -74,9 +74,10 @@ def tell_of_season(season: int, known: Panel, settings: Settings, reporter: Repo
 
 
 def with_seasons_of(config: RunConfig, panel: Panel, settings: Settings) -> RunConfig:
-    """The configuration by the seasons that a panel shows, as the rules have it; else the same.
+    """The same configuration, but by the seasons that a panel shows.
 
-    Its values stay logarithms or plain, as the intervals are of these that are handed on to it.
+    It works on logarithms or plain values as before, for it takes over factors of intervals that
+    were found on these.
 
     Raises:
         ConfigError: The settings do not go with these seasons.
