@@ -23,7 +23,6 @@ Optimisation = Literal["adamw", "sgd"]
 ScheduleName = Literal["one-cycle", "cosine", "constant", "plateau"]
 TeacherForcing = Literal["scheduled", "always", "never"]
 PresetName = Literal["fast", "default", "best"]
-IfLocked = Literal["fail", "wait", "skip"]
 
 
 def _require_levels(levels: tuple[float, ...]) -> None:
@@ -278,23 +277,3 @@ class Settings:
         few = (self.members or 1) <= MOST_MEMBERS
         require(few, "members", f"at most {MOST_MEMBERS}", self.members)
         _require_levels(self.levels)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunControl:
-    """How a run deals with others, with its end and with what ended before it.
-
-    Attributes:
-        if_locked: What to do where another run writes to the directory: fail, wait for it, or end
-            at once as if all were done.
-        resume: Whether to go on from the checkpoint of a run that was ended.
-        time_limit: Seconds after which training stops, the best so far kept; infinity: never.
-    """
-
-    if_locked: str = "fail"
-    resume: bool = False
-    time_limit: float = math.inf
-
-    def __post_init__(self) -> None:
-        require_one_of(IfLocked, "if_locked", self.if_locked)
-        require(self.time_limit > 0, "time_limit", "positive", self.time_limit)

@@ -10,8 +10,9 @@
     5       backtest, forecaster, defaults, verdicts,   where data, models and metrics meet;
             limits, stored_panel                        what may be in a model file
     6       data/, models/, training/, evaluation/      meet as arrays only, so none knows another
-    7       config, runtime, allocator, native,         settings that check themselves; the machine;
-            arrays, signals, optimizers, container      steps against gradients; a file of tensors
+    7       config, control, runtime, allocator,        settings that check themselves; the machine;
+            native, arrays, signals, optimizers,        steps against gradients; a file of tensors
+            container
     8       columns                                     which columns are read, and what for
     9       errors                                      failures and their exit codes
     10      rnnforecast/__init__                        the version
@@ -22,8 +23,8 @@ one package may import each other as long as no circle arises.
     third party   where it may be imported
     ------------  --------------------------------------------------------------------------------
     typer, rich   cli/
-    torch         not in cli/, evaluation/, config, errors, defaults, backtest, models/registry and
-                  models/distributions, nor in data/ except data/windows
+    torch         not in cli/, evaluation/, config, control, errors, defaults, backtest,
+                  models/registry and models/distributions, nor in data/ except data/windows
     heavy ones    never when rnnforecast.cli.app is imported, so that --help is fast
 """
 
@@ -53,13 +54,19 @@ LAYERS = (
     {"artifact", "contenders", "diagnostics", "estimation", "scoreboard"},
     {"backtest", "forecaster", "defaults", "limits", "stored_panel", "verdicts"},
     {"data", "models", "training", "evaluation"},
-    {"config", "container", "runtime", "allocator", "native", "arrays", "signals", "optimizers"},
+    {
+        *("config", "control", "container", "runtime", "allocator", "native", "arrays", "signals"),
+        "optimizers",
+    },
     {"columns"},
     {"errors"},
     {""},
 )
 HEAVY = {"torch", "pandas", "numpy", "scipy", "sklearn", "safetensors"}
-WITHOUT_TORCH = {"cli", "evaluation", "data", "config", "columns", "errors", "defaults", "backtest"}
+WITHOUT_TORCH = {
+    *("cli", "evaluation", "data", "config", "control", "columns", "errors", "defaults"),
+    "backtest",
+}
 TABLES = {"rnnforecast.models.registry", "rnnforecast.models.distributions"}
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"),

@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from rnnforecast.config import IfLocked, RunControl
+from rnnforecast.control import IfLocked, RunControl
 from rnnforecast.errors import ConfigError
 
 RUN = "Run"

@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from rnnforecast.artifact import UNREADABLE
-from rnnforecast.config import RunControl, TrainConfig
+from rnnforecast.config import TrainConfig
 from rnnforecast.container import opened, pack
+from rnnforecast.control import RunControl
 from rnnforecast.data.files import write_files
 from rnnforecast.errors import ArtifactError, ConfigError, OutputError, TrainingError
 from rnnforecast.signals import ENDING, Interrupted, deferring_signals

@@ -11,7 +11,8 @@ import pandas as pd
 
 from rnnforecast.backtest import training_ends
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import RunControl, Settings
+from rnnforecast.config import Settings
+from rnnforecast.control import RunControl
 from rnnforecast.estimation.fitting import find_rate
 from rnnforecast.evaluation.gates import Gate
 from rnnforecast.runtime import select_device

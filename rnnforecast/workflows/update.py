@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from rnnforecast.artifact import MODEL_FILE, load_artifact
-from rnnforecast.config import RunControl
+from rnnforecast.control import RunControl
 from rnnforecast.data.reading import Table
 from rnnforecast.data.source import open_source
 from rnnforecast.errors import ConfigError

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import RunControl, Settings
+from rnnforecast.config import Settings
+from rnnforecast.control import RunControl
 from rnnforecast.estimation import windows
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.workflows import planning

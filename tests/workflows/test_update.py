@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from rnnforecast.arrays import FloatArray
 from rnnforecast.artifact import Artifact, load_artifact, pack_artifact
 from rnnforecast.columns import DataConfig
-from rnnforecast.config import RunControl, Settings
+from rnnforecast.config import Settings
 from rnnforecast.contenders import Contender
+from rnnforecast.control import RunControl
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.source import open_source
