@@ -1,4 +1,4 @@
-"""Which columns of a table are read, what each is for, and how covariates are encoded."""
+"""Which columns are read, and what is made of them: encoded covariates, courses of the year."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ Missing = Literal["mask", "error", "interpolate", "ffill", "zero"]
 Aggregate = Literal["mean", "sum", "last"]
 Dialect = Literal["nixtla", "prophet", "autogluon"]
 Role = Literal["static", "past", "future"]
+# Sines and cosines, of a year and of a half, that make up its course.
+YEARLY_ORDERS = 2
 # Encodings of internet names, whose decoders take the square of a text's length.
 SLOW = ("punycode", "idna")
 
@@ -146,6 +148,26 @@ class Encoding:
     def size(self) -> int:
         """How many numbers it becomes."""
         return max(1, len(self.categories))
+
+
+@dataclass(frozen=True, kw_only=True)
+class YearlyCourse:
+    """How a series goes through the year, as fitted to training rows: a Fourier series.
+
+    Attributes:
+        id: That of the series.
+        coefficients: Of the sine and the cosine of each order, in units of the series, or of its
+            logarithms where the model works on these.
+    """
+
+    id: str
+    coefficients: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.coefficients)
+        require(count == 2 * YEARLY_ORDERS, "coefficients", f"{2 * YEARLY_ORDERS} numbers", count)
+        finite = all(map(math.isfinite, self.coefficients))
+        require(finite, "coefficients", "finite", self.coefficients)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from rnnforecast.columns import DataConfig, Encoding, InputSizes, require, require_one_of
+from rnnforecast.columns import (
+    DataConfig,
+    Encoding,
+    InputSizes,
+    YearlyCourse,
+    require,
+    require_one_of,
+)
 
 # No size is larger, so that none overflows where torch counts.
 LARGEST = 2**31
@@ -214,13 +221,19 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One run, whole; `encodings` are those of the covariates, in the order that they are read."""
+    """One run, whole.
+
+    Attributes:
+        encodings: Those of the covariates, in the order that they are read.
+        yearly: The courses of the year that are taken out of series.
+    """
 
     data: DataConfig
     windows: WindowSpec
     model: ModelSpec
     training: TrainConfig
     encodings: tuple[Encoding, ...] = ()
+    yearly: tuple[YearlyCourse, ...] = ()
 
     def __post_init__(self) -> None:
         longest = max(self.model.lookbacks, default=self.windows.lookback)
@@ -243,6 +256,7 @@ class Settings:
     levels: tuple[float, ...] = (80.0, 95.0)
     log: bool | None = None
     nonnegative: bool | None = None
+    yearly: bool | None = None
     hidden_size: int | None = None
     num_layers: int | None = None
     dropout: float = 0.0

@@ -13,6 +13,7 @@ from rnnforecast.arrays import FloatArray
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
+from rnnforecast.data.yearly import Courses
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.models.distributions import find_head
@@ -102,6 +103,7 @@ class Forecaster:
                 empty = ~batch.mask.any(1)
                 forecast = forecast.masked_fill(empty[:, None, None], torch.nan)
                 forecasts[places.numpy()] = forecast.cpu().numpy()
+        forecasts += Courses(self.config.yearly, panel).ahead(index, shape[1])[..., None]
         if self.config.model.log:
             last = panel.values[panel.offsets[index.series] + index.cutoffs - 1]
             from_logarithms(forecasts, last)
@@ -191,11 +193,13 @@ def gather_windows(
 ) -> WindowGatherer:
     """The windows of `index` on the device, as logarithms where the model works on these.
 
-    A value without a logarithm counts as missing.
+    A value without a logarithm counts as missing. They are less the courses of the year.
     """
     if config.model.log:
         positive = np.where(panel.values > 0, panel.values, np.nan)
         panel = replace(panel, values=np.log(positive))
+    if config.yearly:
+        panel = Courses(config.yearly, panel).taken_out()
     return WindowGatherer(
         panel,
         index,

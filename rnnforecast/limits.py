@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 import pandas as pd
 
-from rnnforecast.columns import DataConfig, Encoding, sizes_of
+from rnnforecast.columns import DataConfig, Encoding, YearlyCourse, sizes_of
 from rnnforecast.config import LARGEST, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.calendar_features import HOLIDAY, calendar_encodings
@@ -27,6 +27,7 @@ from rnnforecast.data.resampling import parse_step
 from rnnforecast.data.schema import LARGEST_VALUE
 from rnnforecast.data.time_units import DAY
 from rnnforecast.data.writing import check_names, interval_names
+from rnnforecast.data.yearly import has_days
 from rnnforecast.data.zones import check_zone, known_zones
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.registry import find_model
@@ -97,6 +98,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
         model=built(ModelSpec, values["model"]),
         training=built(TrainConfig, values["training"]),
         encodings=tuple(built(Encoding, encoding) for encoding in values["encodings"]),
+        yearly=tuple(built(YearlyCourse, course) for course in values["yearly"]),
     )
     windows, model, training = config.windows, config.model, config.training
     sizes = (
@@ -109,6 +111,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     _limit(len(model.levels) <= MOST_LEVELS, f"{len(model.levels)} levels")
     data = config.data
     _check_encodings(config)
+    _check_courses(config)
     check_names(
         [id_name(data), time_name(data), *interval_names(model.model, model.levels, data.dialect)]
     )
@@ -137,6 +140,15 @@ def _check_encodings(config: RunConfig) -> None:
         raise ValueError("the network reads other covariates than are encoded")
 
 
+def _check_courses(config: RunConfig) -> None:
+    """Raise ValueError or ConfigError where courses of the year are not of different series."""
+    ids = [course.id for course in config.yearly]
+    if len(set(ids)) < len(ids):
+        raise ValueError("a series has two courses of the year")
+    largest = max((abs(each) for one in config.yearly for each in one.coefficients), default=0.0)
+    _limit(largest <= LARGEST_VALUE, "a course of the year that is too large to square")
+
+
 def check_encodings(encodings: Sequence[Encoding]) -> None:
     """Raise ConfigError where there are more than a model file may hold."""
     _limit(len(encodings) <= MOST_ENCODINGS, f"{len(encodings)} encodings")
@@ -152,6 +164,8 @@ def check_clock(config: RunConfig, frequency: Frequency) -> None:
         if (step.unit, step.count) != (frequency.unit, frequency.count):
             raise ValueError("resample is of other steps than the series")
     expected = calendar_encodings(frequency) if data.calendar or data.holidays else ()
+    if config.yearly and not has_days(frequency):
+        raise ValueError("a course of the year of steps that are no days")
     if data.holidays is not None:
         if not COUNTRY.fullmatch(data.holidays):
             raise ValueError("holidays are of no country")

@@ -20,6 +20,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from rnnforecast.artifact import MODEL_FILE, load_artifact, pack_artifact
+from rnnforecast.columns import YearlyCourse
+from rnnforecast.data.calendar import Frequency
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.ensemble import Ensemble
@@ -155,7 +157,7 @@ def test_model_file_loads_with_safetensors_alone_when_saved(tmp_path: Path) -> N
         assert torch.equal(tensors[f"network.{name}"], value)
     with safe_open(tmp_path / MODEL_FILE, framework="np") as file:
         header = json.loads(file.metadata()[KEY])
-    assert header["schema_version"] == 10
+    assert header["schema_version"] == 11
     assert header["ids"] == list(artifact.panel.ids)
     assert set(header["versions"]) >= {"rnnforecast", "torch"}
 
@@ -330,6 +332,12 @@ CHANGES = {
             (("config", "windows", "seasons"), 2),
             (("config", "windows", "seasons"), ["2"]),
             (("config", "windows", "unknown"), 1),
+            (("config", "yearly"), None),
+            (("config", "yearly"), [{"id": "007"}]),
+            (("config", "yearly"), [{"id": 7, "coefficients": [1.0] * 4}]),
+            (("config", "yearly"), [{"id": "007", "coefficients": [1.0] * 3}]),
+            (("config", "yearly"), [{"id": "007", "coefficients": [1.0, 1.0, 1.0, 1e300]}]),
+            (("config", "yearly"), [{"id": "007", "coefficients": [1.0] * 4}] * 2),
             (("config", "model", "model"), "transformer"),
             (("config", "model", "model"), None),
             (("config", "model", "model"), ["gru"]),
@@ -748,3 +756,25 @@ def test_load_artifact_reads_anew_when_a_run_replaces_the_file_meanwhile(
 
     load_artifact(tmp_path, CPU, replace_file)
     assert stages == ["file", "schema", "file", "schema", "digest", "content"]
+
+
+def test_artifact_keeps_courses_of_the_year_when_it_is_packed(tmp_path: Path) -> None:
+    courses = (YearlyCourse(id="007", coefficients=(0.1, -2.5, 1 / 3, 1e9)),)
+    artifact = make_artifact()
+    config = replace(artifact.forecaster.config, yearly=courses)
+    forecaster = replace(artifact.forecaster, config=config)
+    save_artifact(replace(artifact, forecaster=forecaster), tmp_path)
+    assert load_artifact(tmp_path, CPU).forecaster.config == config
+
+
+def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_days(
+    tmp_path: Path,
+) -> None:
+    artifact = make_artifact()
+    courses = (YearlyCourse(id="007", coefficients=(1.0,) * 4),)
+    config = replace(artifact.forecaster.config, yearly=courses)
+    panel = replace(artifact.panel, frequency=Frequency(unit="month"))
+    forecaster = replace(artifact.forecaster, config=config)
+    save_artifact(replace(artifact, forecaster=forecaster, panel=panel), tmp_path)
+    with pytest.raises(ArtifactError, match="a course of the year of steps that are no days"):
+        load_artifact(tmp_path, CPU)

@@ -271,6 +271,6 @@ def test_settings_list_the_presets_when_one_is_unknown(preset: str) -> None:
         Settings(horizon=3, preset=preset)
 
 
-def test_run_config_holds_the_specifications_and_encodings_when_built() -> None:
-    names = ["data", "windows", "model", "training", "encodings"]
+def test_run_config_holds_the_specifications_and_what_data_tell_when_built() -> None:
+    names = ["data", "windows", "model", "training", "encodings", "yearly"]
     assert [field.name for field in fields(RunConfig)] == names

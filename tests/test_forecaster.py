@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from rnnforecast.columns import DataConfig, InputSizes
+from rnnforecast.columns import DataConfig, InputSizes, YearlyCourse
 from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.time_units import DAY
 from rnnforecast.data.windows import Batch, WindowIndex
+from rnnforecast.data.yearly import Courses
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.evaluation.intervals import widen
@@ -31,6 +34,25 @@ def forecaster(*, log: bool) -> Forecaster:
         training=short_training(),
     )
     return Forecaster(config, Ensemble(config.model, config.windows))
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_predict_at_forecasts_what_a_course_of_the_year_leaves_and_puts_it_back(log: bool) -> None:
+    frequency = Frequency(unit="microsecond", count=DAY)
+    panel = replace(make_panel([3, 5, 4, 6, 5, 7], [9, 8, 9, 7, 8]), frequency=frequency)
+    found = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
+    torch.manual_seed(0)
+    plain = forecaster(log=log)
+    seasonal = replace(plain, config=replace(plain.config, yearly=found))
+    index = WindowIndex(series=np.array([0, 1, 0]), cutoffs=np.array([6, 5, 4]))
+    whole = replace(panel, values=np.log(panel.values)) if log else panel
+    courses = Courses(found, whole)
+    left = courses.taken_out()
+    left = replace(left, values=np.exp(left.values)) if log else left
+    before, ahead = plain.predict_at(left, index), courses.ahead(index, 2)[..., None]
+    expected = before * np.exp(ahead) if log else before + ahead
+    assert np.abs(ahead[[0, 2]]).min() > 0.1 and not ahead[1].any()
+    np.testing.assert_allclose(seasonal.predict_at(panel, index), expected, rtol=1e-6)
 
 
 def test_predict_raises_with_series_when_a_forecast_is_infinite() -> None:

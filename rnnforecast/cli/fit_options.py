@@ -122,6 +122,15 @@ class FitOptions:
             rich_help_panel=NETWORK,
         ),
     ] = None
+    yearly: Annotated[
+        bool | None,
+        typer.Option(
+            "--yearly/--no-yearly",
+            help="Take out the course of the year, of steps of a day or less.",
+            show_default="of series that go through it alike again",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None
     init: Annotated[str, _one_of(Init, "How recurrent layers start", NETWORK)] = Settings.init
     tbptt: Annotated[
         int | None,
@@ -208,6 +217,7 @@ class FitOptions:
             levels=_parse_levels(self.levels),
             log=self.log,
             nonnegative=self.nonnegative,
+            yearly=self.yearly,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             dropout=self.dropout,

@@ -28,7 +28,8 @@ FIRST_MONDAY = -3 * DAY
 HOLIDAY = "holiday-"
 
 
-def _of_year(local: IntArray) -> FloatArray:
+def of_year(local: IntArray) -> FloatArray:
+    """What share of its year has gone by, in days, at local times [time]."""
     first = month_number(local) // 12 * 12
     begin, end = month_start(first), month_start(first + 12)
     return np.asarray((local // DAY - begin) / (end - begin))
@@ -38,7 +39,7 @@ PARTS: dict[str, Callable[[IntArray], FloatArray]] = {
     "minute": lambda local: local % HOUR / HOUR,
     "hour": lambda local: local % DAY / DAY,
     "weekday": lambda local: (local - FIRST_MONDAY) // DAY % 7 / 7,
-    "year": _of_year,
+    "year": of_year,
     "month": lambda local: month_number(local) % 12 / 12,
 }
 

@@ -61,7 +61,8 @@ from rnnforecast.workflows.scoring import (
     tell_of_unread,
     tell_the_best,
 )
-from rnnforecast.workflows.short_series import tell_of_short, with_typical
+from rnnforecast.workflows.settling import settled
+from rnnforecast.workflows.short_series import tell_of_short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +190,7 @@ def _set_up(request: BacktestRequest, reporter: Reporter) -> Setup:
         known = panel_before(panel, origins)
         facts, encodings = find_facts(known), fit_encodings_to(table, known, reporter)
         configs = [
-            with_typical(reading(resolve(settings, facts, table.config), encodings), known)
+            settled(reading(resolve(settings, facts, table.config), encodings), known, settings)
             for settings in request.settings
         ]
         table = encode_table(table, encodings, horizon)

@@ -33,7 +33,7 @@ from rnnforecast.workflows.fitting import (
 )
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
-from rnnforecast.workflows.newest import unseen_season
+from rnnforecast.workflows.newest import unseen_course, unseen_season
 from rnnforecast.workflows.news import News, Stored
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
@@ -82,8 +82,8 @@ def corrected_factors(forecaster: Forecaster, panel: Panel, first: IntArray) -> 
 def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | None:
     """Why the stored weights are no start, as far as no forecast tells.
 
-    `retrain_after` updates are enough, where it is a number. A season is no reason where the last
-    update was refused, so that not every one is a whole training.
+    `retrain_after` updates are enough, where it is a number. A season or a course of the year is no
+    reason where the last update was refused, so that not every one is a whole training.
 
     Raises:
         DataError: A value has no logarithm, and the settings leave no way but logarithms.
@@ -98,18 +98,24 @@ def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | N
             f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
             "model works on logarithms"
         )
-    shown = table.panel
-    if not settings.refit:
-        with naming(table):
-            shown = panel_before(shown, held_out_origins(shown, settings.horizon))
-    season = None if stored.refused else unseen_season(config, shown, settings)
-    if season is not None:
-        return f"the series show a season of {season} steps, which {stored.forecaster.name} has not"
+    with naming(table):
+        known = panel_before(table.panel, held_out_origins(table.panel, settings.horizon))
+    if not stored.refused and (shown := _unseen(stored, table.panel, known)):
+        return f"the series show a {shown}, which {stored.forecaster.name} has not"
     if stored.scored is None:
         return "the network that was scored is no start for one of other values or seasons"
     if retrain_after is not None and stored.updates >= retrain_after:
         return f"updated {stored.updates} times since the last time"
     return None
+
+
+def _unseen(stored: Stored, panel: Panel, known: Panel) -> str | None:
+    """What a panel, or what is known of it before the held-out values, shows and a model lacks."""
+    config, settings = stored.forecaster.config, stored.settings
+    season = unseen_season(config, panel if settings.refit else known, settings)
+    if season is not None:
+        return f"season of {season} steps"
+    return "course of the year" if unseen_course(config, known, settings) else None
 
 
 def drifted(limit: float, case: Case) -> str | None:

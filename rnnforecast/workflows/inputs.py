@@ -122,6 +122,8 @@ def describe_config(config: RunConfig) -> str:
         season = "no season"
     else:
         season = "season " + " and ".join(str(length) for length in windows.seasons)
+    if config.yearly:
+        season += f", the year's course in {len(config.yearly)} series"
     reads = f"reads {windows.lookback} values"
     if find_model(model.model).cell:
         one_by_one = model.segment_length == 1

@@ -7,10 +7,13 @@ from dataclasses import replace
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
+from rnnforecast.data.yearly import find_courses
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.errors import ConfigError
 from rnnforecast.forecaster import without_logarithm
+from rnnforecast.models.distributions import find_head
 from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.settling import settled
 from rnnforecast.workflows.short_series import with_typical
 
 
@@ -36,7 +39,7 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
             + ("; its forecasts are kept at or above 0" if bounded else "")
         )
         plain = replace(config, model=replace(model, log=False, nonnegative=bounded))
-        return with_typical(plain, panel)
+        return settled(plain, panel, settings)
     return replace(config, model=model)
 
 
@@ -56,6 +59,17 @@ def unseen_season(config: RunConfig, panel: Panel, settings: Settings) -> int | 
     except ConfigError:
         return None
     return season
+
+
+def unseen_course(config: RunConfig, panel: Panel, settings: Settings) -> bool:
+    """Whether a panel shows a course of the year, where a configuration by fewer values has none.
+
+    Not where one is asked for or not wanted, nor of counts, which stay whole.
+    """
+    counts = find_head(config.model.head).counts
+    if config.yearly or counts or settings.yearly is not None:
+        return False
+    return bool(find_courses(panel, log=config.model.log))
 
 
 def can_be_asked(season: int, known: Panel) -> bool:

@@ -38,7 +38,8 @@ from rnnforecast.workflows.machine import ready_for_training, tell_of_kernels
 from rnnforecast.workflows.newest import tell_of_season, unseen_season
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
-from rnnforecast.workflows.short_series import tell_of_short, with_typical
+from rnnforecast.workflows.settling import settled
+from rnnforecast.workflows.short_series import tell_of_short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ def prepare(
         table = encode_table(table, config.encodings, settings.horizon)
         panel, known = table.panel, panel_before(table.panel, origins)
         if kept is None:
-            config = with_typical(config, known)
+            config = settled(config, known, settings)
         check_logarithms(panel, settings, kept=config.model.log and not settings.refit)
         check_counts(panel, config.model.head)
     check_forecast_names(table.config, [config.model.model], config.model.levels)

@@ -44,6 +44,7 @@ def _network(artifact: Artifact) -> list[tuple[str, Any]]:
         ("horizon", windows.horizon),
         ("lookback", windows.lookback),
         ("seasons", "none" if windows.seasons == (1,) else _listed(windows.seasons)),
+        ("yearly courses", len(config.yearly)),
         ("levels", _listed(f"{level:g}" for level in spec.levels)),
         ("log", _told(spec.log)),
         ("head", spec.head),

@@ -36,9 +36,10 @@ def test_show_tells_what_the_model_is_when_it_was_trained(trained: Path) -> None
     told = shown(trained)
     expected = {
         "model": "gru",
-        "schema": "10",
+        "schema": "11",
         "horizon": "3",
         "seasons": "12",
+        "yearly courses": "0",
         "levels": "80",
         "log": "yes",
         "head": "quantile",

@@ -1,0 +1,36 @@
+"""What the values themselves tell of a configuration, once the rules have settled the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnnforecast.config import RunConfig, Settings
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.yearly import LEAST_FORCED, find_courses
+from rnnforecast.errors import ConfigError
+from rnnforecast.models.distributions import find_head
+from rnnforecast.workflows.short_series import with_typical
+
+
+def settled(config: RunConfig, panel: Panel, settings: Settings) -> RunConfig:
+    """With the courses of the year of a panel, all of it known, and what is typical of the rest.
+
+    Raises:
+        ConfigError: Courses are asked for, and no series can have one.
+    """
+    return with_typical(_with_courses(config, panel, settings), panel)
+
+
+def _with_courses(config: RunConfig, panel: Panel, settings: Settings) -> RunConfig:
+    counts = find_head(config.model.head).counts
+    if counts and settings.yearly:
+        raise ConfigError(f"head {config.model.head} is of counts, which are whole; drop --yearly")
+    if counts or settings.yearly is False:
+        return replace(config, yearly=())
+    found = find_courses(panel, log=config.model.log, always=bool(settings.yearly))
+    if settings.yearly and not found:
+        raise ConfigError(
+            f"yearly must be left out where no series has {LEAST_FORCED} days, in steps of a day "
+            "or less, before what is held out"
+        )
+    return replace(config, yearly=found)

@@ -1,0 +1,72 @@
+"""The course of the year through the command line: days that repeat it are forecast so."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.cli.command import TINY, run_here
+
+HORIZON = 60
+COURSE = "the year's course in 1 series"
+
+
+def days(count: int) -> pd.DataFrame:
+    """Temperatures: the mean of the day of the year, and weather that lasts for weeks."""
+    weather = np.random.default_rng(2).normal(size=count)
+    for day in range(1, count):
+        weather[day] += 0.9 * weather[day - 1]
+    times = pd.date_range("2019-05-01", periods=count)
+    turn = 2 * np.pi * (times.day_of_year.to_numpy() - 20) / 365.25
+    return pd.DataFrame({"ds": times.strftime("%Y-%m-%d"), "y": 8 - 12 * np.cos(turn) + weather})
+
+
+def error_of(place: Path, table: pd.DataFrame, *flags: str) -> float:
+    """The mean absolute error of what is forecast after these days, by a model in `place`/m."""
+    table[:-HORIZON].to_csv(place / "days.csv", index=False)
+    words = ("--horizon", str(HORIZON), "--out", "m", *TINY, *flags)
+    run = run_here(place, "train", "days.csv", *words)
+    assert run.code == 0, run.stderr
+    assert (COURSE in run.stderr) == ("--no-yearly" not in flags)
+    forecasts = pd.read_csv(place / "m" / "forecasts.csv")["gru"]
+    return float(np.abs(forecasts - table["y"][-HORIZON:].to_numpy()).mean())
+
+
+def test_train_errs_less_when_the_year_is_taken_out(tmp_path: Path) -> None:
+    table = days(1100)
+    assert error_of(tmp_path, table) < 0.75 * error_of(tmp_path, table, "--no-yearly")
+
+
+def test_forecast_goes_on_through_the_year_when_the_file_has_newer_days(tmp_path: Path) -> None:
+    table = days(1100)
+    error_of(tmp_path, table[:1000])
+    table[:-HORIZON].to_csv(tmp_path / "newer.csv", index=False)
+    run = run_here(tmp_path, "forecast", "m", "newer.csv")
+    assert run.code == 0, run.stderr
+    found = pd.read_csv(StringIO(run.stdout))
+    assert found["ds"].tolist() == table["ds"][-HORIZON:].tolist()
+    assert np.abs(found["gru"] - table["y"][-HORIZON:].to_numpy()).mean() < 2
+    assert "yearly courses,1" in run_here(tmp_path, "show", "m").stdout
+
+
+@pytest.mark.parametrize(
+    ("count", "head", "message"),
+    [
+        (300, "quantile", "yearly must be left out where no series has 365 days"),
+        (1000, "negative-binomial", "which are whole; drop --yearly"),
+    ],
+)
+def test_train_says_what_to_do_when_the_year_cannot_be_taken_out(
+    count: int, head: str, message: str, tmp_path: Path
+) -> None:
+    table = days(count)
+    table["y"] = table["y"].clip(lower=0).round()
+    table.to_csv(tmp_path / "days.csv", index=False)
+    flags = ("--horizon", "7", "--yearly", "--head", head, *TINY)
+    run = run_here(tmp_path, "train", "days.csv", *flags)
+    assert run.code == 2
+    assert message in run.stderr

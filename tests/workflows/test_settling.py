@@ -1,0 +1,172 @@
+"""What values tell of a configuration, and what becomes of a course of the year in each command."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import RunConfig, Settings
+from rnnforecast.data.calendar import Frequency
+from rnnforecast.data.panel import Panel
+from rnnforecast.data.source import open_source
+from rnnforecast.data.time_units import DAY
+from rnnforecast.data.yearly import find_courses
+from rnnforecast.defaults import find_facts, resolve
+from rnnforecast.errors import ConfigError
+from rnnforecast.workflows.continuing import outdated
+from rnnforecast.workflows.forecast import read_as_trained
+from rnnforecast.workflows.newest import suited_to
+from rnnforecast.workflows.news import read_record
+from rnnforecast.workflows.reporting import Mute
+from rnnforecast.workflows.settling import settled
+from rnnforecast.workflows.short_series import with_typical
+from rnnforecast.workflows.train import TrainRequest, resolve_request, train
+from tests.panels import make_panel
+
+HORIZON = 7
+
+
+def values(count: int, level: float = 60) -> np.ndarray:
+    """Days that are high in the middle of the year."""
+    days = np.arange(count)
+    noise = np.random.default_rng(0).normal(size=count)
+    return level - 20 * np.cos(2 * np.pi * days / 365.25) + noise
+
+
+def daily(*series: np.ndarray) -> Panel:
+    frequency = Frequency(unit="microsecond", count=DAY)
+    return replace(make_panel(*(each.tolist() for each in series)), frequency=frequency)
+
+
+def configured(panel: Panel, **asked: Any) -> tuple[RunConfig, Settings]:
+    settings = Settings(horizon=HORIZON, **asked)
+    return resolve(settings, find_facts(panel), DataConfig()), settings
+
+
+def test_settled_takes_courses_out_before_it_tells_what_is_typical() -> None:
+    panel = daily(values(800))
+    config, settings = configured(panel)
+    found = settled(config, panel, settings)
+    assert found.yearly == find_courses(panel, log=config.model.log) != ()
+    assert found == with_typical(replace(config, yearly=found.yearly), panel)
+    assert found.model.typical.spread < 0.8 * with_typical(config, panel).model.typical.spread
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "number"),
+    [
+        (800, {"yearly": False}, 0),
+        (800, {"head": "negative-binomial"}, 0),
+        (500, {}, 0),
+        (500, {"yearly": True}, 1),
+    ],
+)
+def test_settled_heeds_what_is_asked_of_courses(
+    count: int, asked: dict[str, Any], number: int
+) -> None:
+    panel = daily(values(count).round())
+    config, settings = configured(panel, **asked)
+    assert len(settled(config, panel, settings).yearly) == number
+
+
+@pytest.mark.parametrize(
+    ("panel", "asked", "message"),
+    [
+        (daily(values(300)), {}, "^yearly must be left out where no series has 365 days"),
+        (make_panel(values(800).tolist()), {}, "^yearly must be left out"),
+        (daily(values(800)), {"head": "negative-binomial"}, "which are whole; drop --yearly"),
+    ],
+)
+def test_settled_raises_when_courses_are_asked_for_that_cannot_be(
+    panel: Panel, asked: dict[str, Any], message: str
+) -> None:
+    config, settings = configured(panel, yearly=True, **asked)
+    with pytest.raises(ConfigError, match=message):
+        settled(config, panel, settings)
+
+
+def test_suited_to_finds_courses_anew_when_logarithms_are_dropped() -> None:
+    before = daily(values(800))
+    config, settings = configured(before)
+    logarithmic = settled(config, before, settings)
+    after = daily(np.append(values(800), 0.0))
+    found = suited_to(logarithmic, after, settings, Mute())
+    assert logarithmic.model.log and not found.model.log
+    assert abs(logarithmic.yearly[0].coefficients[1]) < 1 < abs(found.yearly[0].coefficients[1])
+
+
+def trained(place: Path, count: int, **asked: Any) -> Artifact:
+    """The model of a directory after a training on so many days."""
+    write(place, values(count))
+    short = {"horizon": HORIZON, "preset": "fast", "hidden_size": 4, "epochs": 2}
+    request = TrainRequest(
+        path=str(place / "days.csv"),
+        directory=place / "model",
+        data=DataConfig(),
+        settings=Settings(**short | asked),
+    )
+    train(request, Mute())
+    return load_artifact(place / "model", torch.device("cpu"))
+
+
+def write(place: Path, y: np.ndarray) -> None:
+    times = pd.date_range("2020-03-01", periods=len(y)).strftime("%Y-%m-%d")
+    pd.DataFrame({"ds": times, "y": y}).to_csv(place / "days.csv", index=False)
+
+
+def test_courses_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
+    configs = []
+    for factor in (1.0, 1e3):
+        whole = values(900)
+        whole[-HORIZON:] *= factor
+        place = tmp_path / f"{factor:g}"
+        place.mkdir()
+        write(place, whole)
+        request = TrainRequest(
+            path=str(place / "days.csv"),
+            directory=place / "model",
+            data=DataConfig(),
+            settings=Settings(horizon=HORIZON),
+        )
+        configs.append(resolve_request(request, Mute()).config)
+    assert configs[0] == configs[1] and configs[0].yearly
+
+
+def test_train_stores_the_course_by_which_its_forecasts_go_on(tmp_path: Path) -> None:
+    found = trained(tmp_path, 900)
+    config = found.forecaster.config
+    (course,) = config.yearly
+    assert found.scored is not None and found.scored.config.yearly == config.yearly
+    forecasts = pd.read_csv(tmp_path / "model" / "forecasts.csv")
+    again = found.forecaster.predict(found.panel)[0, :, 2]
+    np.testing.assert_allclose(forecasts["gru"], again)
+    plain = replace(found.forecaster, config=replace(config, yearly=()))
+    assert np.abs(plain.predict(found.panel)[0, :, 2] - again).max() > 0.5
+    assert asdict(course)["id"] == found.panel.ids[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused", "reason"),
+    [
+        ({}, False, "the series show a course of the year, which gru has not"),
+        ({}, True, None),
+        ({"yearly": False}, False, None),
+    ],
+)
+def test_update_trains_from_scratch_when_the_series_show_a_course_by_now(
+    asked: dict[str, Any], refused: bool, reason: str | None, tmp_path: Path
+) -> None:
+    artifact = trained(tmp_path, 400, **asked)
+    assert artifact.forecaster.config.yearly == ()
+    write(tmp_path, values(900))
+    table = read_as_trained(open_source(str(tmp_path / "days.csv")), artifact)
+    stored = replace(read_record(artifact), refused=refused)
+    assert outdated(stored, table, None) == reason
