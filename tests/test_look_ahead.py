@@ -176,7 +176,7 @@ def assert_blind_to_future(
 
 
 # An ensemble, one that is fed the truth, and one that draws; with --full one of each make-up.
-# `rnnforecast selftest`, which is tested, compares the forecasts of all.
+# `rnnforecast selftest`, which is tested, compares the forecasts of one with each part at least.
 USUAL = ("gru", "seq2seq-gru", "deepar")
 KINDS = {
     (
