@@ -39,6 +39,10 @@ class Contender(Protocol):
     def least(self) -> float:
         """The least value that it holds possible."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether its values are whole numbers, and so the bounds of its intervals."""
+
     def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
         """Quantiles of what follows each cutoff [window, step, quantile], not yet calibrated."""
 
@@ -54,6 +58,7 @@ class BaselineContender:
         levels: Quantile levels.
         log: Never on logarithms.
         least: No quantile is below it, so that none is held against networks that know a bound.
+        whole: Never of whole numbers alone.
     """
 
     name: str
@@ -62,6 +67,7 @@ class BaselineContender:
     levels: tuple[float, ...]
     log: bool = False
     least: float = -math.inf
+    whole: bool = False
 
     def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
         """Quantiles of what follows each cutoff [window, step, quantile]."""
@@ -166,7 +172,11 @@ class Calibrated:
             here = ranks == rank
             factors = self.factors_at(int(rank)) * self.matching
             quantiles[here] = widen(
-                quantiles[here], factors, log=self.contender.log, least=self.contender.least
+                quantiles[here],
+                factors,
+                log=self.contender.log,
+                least=self.contender.least,
+                whole=self.contender.whole,
             )
             self.adaptive.observe(outside(actual[here], quantiles[here]))
         return quantiles

@@ -59,8 +59,12 @@ class Forecaster:
     @property
     def least(self) -> float:
         """The least value that is held possible: 0 of counts, and where nothing is negative."""
-        spec = self.config.model
-        return 0.0 if spec.nonnegative or find_head(spec.head).counts else -math.inf
+        return 0.0 if self.config.model.nonnegative or self.whole else -math.inf
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is of counts, which are whole."""
+        return find_head(self.config.model.head).counts
 
     def predict(self, panel: Panel) -> FloatArray:
         """Quantiles of the horizon after the last value of each series [series, step, quantile].
@@ -78,7 +82,7 @@ class Forecaster:
         )
         if self.factors is None:
             return quantiles
-        return widen(quantiles, self.factors, log=self.log, least=self.least)
+        return widen(quantiles, self.factors, log=self.log, least=self.least, whole=self.whole)
 
     def predict_at(self, panel: Panel, index: WindowIndex) -> FloatArray:
         """Quantiles after the cutoff of each window, from what lies before it, not calibrated.

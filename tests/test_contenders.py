@@ -42,6 +42,7 @@ class Fixed:
     horizon: int
     log: bool = False
     least: float = -math.inf
+    whole: bool = False
     name: str = "fixed"
 
     def predict_at(self, panel: Panel, index: WindowIndex) -> np.ndarray:
@@ -309,3 +310,11 @@ def test_calibrated_factors_stay_when_no_outcome_is_known() -> None:
     assert np.isnan(actual).all()
     quantiles = calibrated.forecast(known, index, np.arange(5), actual)
     np.testing.assert_array_equal(quantiles, Fixed(1).predict_at(known, index))
+
+
+def test_calibrated_bounds_are_whole_when_the_contender_is_of_whole_numbers() -> None:
+    panel = walks(4, [20])
+    index = WindowIndex(series=np.array([0]), cutoffs=np.array([12]))
+    calibrated = Calibrated(Fixed(3, whole=True), np.full((3, 2), 1.2), (80, 95), stride=1)
+    found = calibrated.forecast(panel, index, np.array([0]), actual_values(panel, index, 3))
+    assert found.tolist() == [[[-3, -2, 0, 2, 3]] * 3]

@@ -281,5 +281,8 @@ def test_predict_raises_with_series_when_a_model_of_counts_reads_none(value: flo
     )
     with pytest.raises(DataError, match=message):
         of_counts.predict(make_panel([1, 2, 3, 4], [5, value, 7, 8]))
-    older = of_counts.predict(make_panel([value, 1, 2, 3, 4]))
-    assert (older == older.round()).all() and not np.signbit(older).any()
+    widened = replace(of_counts, factors=np.full((2, 2), 1.3))
+    for model in (of_counts, widened):
+        older = model.predict(make_panel([value, 1, 2, 3, 4]))
+        assert (older == older.round()).all() and not np.signbit(older).any()
+    assert widened.whole and not forecaster(log=False).whole

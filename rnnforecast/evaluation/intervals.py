@@ -127,7 +127,12 @@ def relative_widths(before: FloatArray, after: FloatArray, *, log: bool = False)
 
 
 def widen(
-    quantiles: FloatArray, factors: FloatArray, *, log: bool = False, least: float = -np.inf
+    quantiles: FloatArray,
+    factors: FloatArray,
+    *,
+    log: bool = False,
+    least: float = -np.inf,
+    whole: bool = False,
 ) -> FloatArray:
     """Multiply the half-widths of each interval, and keep an outer one around the inner ones.
 
@@ -136,6 +141,7 @@ def widen(
         factors: [step, interval].
         log: Whether half-widths are those of logarithms.
         least: No bound is below it.
+        whole: Whether bounds are the whole numbers next further out, as values are such.
     """
     median, lower, upper = bounds(quantiles)
     median = median[..., None]
@@ -146,8 +152,10 @@ def widen(
             return median * np.exp(widen(np.log(shares), factors))
     below = np.maximum.accumulate((median - lower) * factors, axis=-1)
     above = np.maximum.accumulate((upper - median) * factors, axis=-1)
-    below = np.maximum(median - below, least)
-    return np.concatenate([below[..., ::-1], median, median + above], axis=-1)
+    below, above = np.maximum(median - below, least), median + above
+    if whole:
+        below, above = np.floor(below), np.ceil(above)
+    return np.concatenate([below[..., ::-1], median, above], axis=-1)
 
 
 def outside(actual: FloatArray, quantiles: FloatArray) -> FloatArray:

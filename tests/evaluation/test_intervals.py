@@ -543,6 +543,12 @@ def test_widen_keeps_bounds_from_the_least_value_when_one_is_given() -> None:
     assert widen(quantiles, factors).tolist() == [[[-6, -1, 3, 5, 21]]]
 
 
+def test_widen_rounds_bounds_outwards_when_values_are_whole() -> None:
+    quantiles, factors = np.array([[[0.0, 2, 3, 4, 9]]]), np.array([[0.5, 1.1]])
+    assert widen(quantiles, factors, whole=True).tolist() == [[[-1, 2, 3, 4, 10]]]
+    assert widen(quantiles, np.ones((1, 2)), whole=True).tolist() == quantiles.tolist()
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_relative_widths_are_medians_over_the_windows_that_have_two_intervals(log: bool) -> None:
     rng = np.random.default_rng(4)
