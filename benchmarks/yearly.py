@@ -39,7 +39,7 @@ FILES = {
 BACKTESTS = {"D": ((7, 26, 14), (30, 12, 30)), "h": ((24, 60, 48), (168, 20, 168))}
 # Of made-up series: amplitude, autocorrelation and deviation of the noise.
 MADE_UP = ((8, 0.7, 2.5), (5, 0.6, 3.0), (12, 0.85, 2.0))
-WALK_DAYS = (640, 731, 1100)
+WALK_DAYS = (731, 900, 1100)
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def every_series(folder: Path) -> Iterator[tuple[str, pd.Series, str]]:
 
 def measure(series: pd.Series, horizon: int, windows: int, step: int) -> dict[str, object]:
     """The errors of both, and the least of a baseline."""
-    windows = min(windows, (len(series) // 3 - horizon) // step)
+    windows = min(windows, (len(series) // 4 - horizon) // step)
     with tempfile.TemporaryDirectory() as directory:
         file = f"{directory}/series.csv"
         series.rename("y").rename_axis("ds").to_csv(file)

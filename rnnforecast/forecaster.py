@@ -12,8 +12,8 @@ from torch import Tensor
 from rnnforecast.arrays import FloatArray
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
-from rnnforecast.data.yearly import Courses
+from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, constants
+from rnnforecast.data.yearly import laid_out
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.evaluation.intervals import widen
 from rnnforecast.models.distributions import find_head
@@ -22,8 +22,6 @@ from rnnforecast.models.filling import POLICIES
 from rnnforecast.runtime import panel_dtype
 
 PREDICTION_BATCH, PREDICTION_VALUES = 1024, 2**16
-# Equal observations, and no other, that make a window constant.
-ALIKE = 3
 
 
 @dataclass(frozen=True)
@@ -104,10 +102,11 @@ class Forecaster:
                 batch = windows.gather(places)
                 forecast = self.network.quantiles(batch.values, batch.mask, batch.inputs).double()
                 forecast = continued(forecast, batch, self.config.model)
+                if batch.course is not None:
+                    forecast = forecast + batch.course[..., None]
                 empty = ~batch.mask.any(1)
                 forecast = forecast.masked_fill(empty[:, None, None], torch.nan)
                 forecasts[places.numpy()] = forecast.cpu().numpy()
-        forecasts += Courses(self.config.yearly, panel).ahead(index, shape[1])[..., None]
         if self.config.model.log:
             last = panel.values[panel.offsets[index.series] + index.cutoffs - 1]
             from_logarithms(forecasts, last)
@@ -134,14 +133,6 @@ def from_logarithms(forecasts: FloatArray, last: FloatArray) -> None:
         forecasts *= base
 
 
-def constants(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Which windows have observed one value alone, 3 times or more [batch], and that value."""
-    highest = batch.values.masked_fill(~batch.mask, -torch.inf).amax(1)
-    lowest = batch.values.masked_fill(~batch.mask, torch.inf).amin(1)
-    seen = batch.mask.sum(1) >= min(ALIKE, batch.mask.shape[1])
-    return seen & (lowest == highest), highest
-
-
 def continued(forecast: Tensor, batch: Batch, spec: ModelSpec) -> Tensor:
     """The forecasts [batch, step, quantile], where constant windows go on as they do.
 
@@ -150,7 +141,7 @@ def continued(forecast: Tensor, batch: Batch, spec: ModelSpec) -> Tensor:
     something is known ahead, which may tell when a constant ends, every one must have lasted.
     """
     leaving = 1 - spec.typical.lasting
-    constant, value = constants(batch)
+    constant, value = constants(batch.values, batch.mask)
     if not constant.any() or (spec.inputs.future and leaving > 0):
         return forecast
     level = torch.tensor(spec.quantile_levels, dtype=forecast.dtype, device=forecast.device)
@@ -197,19 +188,20 @@ def gather_windows(
 ) -> WindowGatherer:
     """The windows of `index` on the device, as logarithms where the model works on these.
 
-    A value without a logarithm counts as missing. They are less the courses of the year.
+    A value without a logarithm counts as missing. The courses of the year are taken out.
     """
     if config.model.log:
         positive = np.where(panel.values > 0, panel.values, np.nan)
         panel = replace(panel, values=np.log(positive))
-    if config.yearly:
-        panel = Courses(config.yearly, panel).taken_out()
+    horizon = config.windows.horizon
+    course = laid_out(config.yearly, panel, horizon) if config.yearly else None
     return WindowGatherer(
         panel,
         index,
         lookback=config.windows.lookback,
-        horizon=config.windows.horizon,
+        horizon=horizon,
         device=device,
         dtype=panel_dtype(device),
         fill=POLICIES.get(config.data.missing),
+        course=course,
     )

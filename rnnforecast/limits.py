@@ -30,6 +30,7 @@ from rnnforecast.data.writing import check_names, interval_names
 from rnnforecast.data.yearly import has_days
 from rnnforecast.data.zones import check_zone, known_zones
 from rnnforecast.errors import ConfigError
+from rnnforecast.models.distributions import find_head
 from rnnforecast.models.registry import find_model
 
 # More than any series has or any user asks for.
@@ -52,6 +53,8 @@ UNITS = {"step": 1, "microsecond": 1, "business-day": 2 * DAY, "month": 31 * DAY
 OFFSET = re.compile(r"([+-]\d\d:?\d\d)?")
 COUNTRY = re.compile(r"[A-Z]{2,3}")
 DEEPEST_RECORD = 6
+# The exponential of a larger one is no number.
+LARGEST_LOGARITHM = 709
 
 T = TypeVar("T")
 
@@ -145,8 +148,11 @@ def _check_courses(config: RunConfig) -> None:
     ids = [course.id for course in config.yearly]
     if len(set(ids)) < len(ids):
         raise ValueError("a series has two courses of the year")
+    if config.yearly and find_head(config.model.head).counts:
+        raise ValueError("counts, which are whole, have a course of the year")
     largest = max((abs(each) for one in config.yearly for each in one.coefficients), default=0.0)
-    _limit(largest <= LARGEST_VALUE, "a course of the year that is too large to square")
+    most = LARGEST_LOGARITHM if config.model.log else LARGEST_VALUE
+    _limit(largest <= most, f"a course of the year of {largest:g}")
 
 
 def check_encodings(encodings: Sequence[Encoding]) -> None:
@@ -163,9 +169,9 @@ def check_clock(config: RunConfig, frequency: Frequency) -> None:
         step = parse_step(data.resample, integer=frequency.unit == "step")
         if (step.unit, step.count) != (frequency.unit, frequency.count):
             raise ValueError("resample is of other steps than the series")
-    expected = calendar_encodings(frequency) if data.calendar or data.holidays else ()
     if config.yearly and not has_days(frequency):
         raise ValueError("a course of the year of steps that are no days")
+    expected = calendar_encodings(frequency) if data.calendar or data.holidays else ()
     if data.holidays is not None:
         if not COUNTRY.fullmatch(data.holidays):
             raise ValueError("holidays are of no country")

@@ -778,3 +778,22 @@ def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_
     save_artifact(replace(artifact, forecaster=forecaster, panel=panel), tmp_path)
     with pytest.raises(ArtifactError, match="a course of the year of steps that are no days"):
         load_artifact(tmp_path, CPU)
+
+
+@pytest.mark.parametrize(
+    ("changed", "size", "message"),
+    [
+        ({"log": True}, 1e3, "a course of the year of 1000"),
+        ({"head": "negative-binomial"}, 1.0, "counts, which are whole"),
+    ],
+)
+def test_load_artifact_raises_when_a_course_of_the_year_does_not_go_with_the_model(
+    changed: dict[str, Any], size: float, message: str, tmp_path: Path
+) -> None:
+    artifact = make_artifact(**changed)
+    courses = (YearlyCourse(id="007", coefficients=(size,) * 4),)
+    config = replace(artifact.forecaster.config, yearly=courses)
+    forecaster = replace(artifact.forecaster, config=config)
+    save_artifact(replace(artifact, forecaster=forecaster), tmp_path)
+    with pytest.raises(ArtifactError, match=message):
+        load_artifact(tmp_path, CPU)

@@ -14,7 +14,7 @@ from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.time_units import DAY
 from rnnforecast.data.windows import Batch, WindowIndex
-from rnnforecast.data.yearly import Courses
+from rnnforecast.data.yearly import laid_out
 from rnnforecast.errors import DataError, TrainingError
 from rnnforecast.estimation.fitting import fit_forecaster
 from rnnforecast.evaluation.intervals import widen
@@ -45,14 +45,26 @@ def test_predict_at_forecasts_what_a_course_of_the_year_leaves_and_puts_it_back(
     plain = forecaster(log=log)
     seasonal = replace(plain, config=replace(plain.config, yearly=found))
     index = WindowIndex(series=np.array([0, 1, 0]), cutoffs=np.array([6, 5, 4]))
-    whole = replace(panel, values=np.log(panel.values)) if log else panel
-    courses = Courses(found, whole)
-    left = courses.taken_out()
-    left = replace(left, values=np.exp(left.values)) if log else left
-    before, ahead = plain.predict_at(left, index), courses.ahead(index, 2)[..., None]
-    expected = before * np.exp(ahead) if log else before + ahead
-    assert np.abs(ahead[[0, 2]]).min() > 0.1 and not ahead[1].any()
+    course = laid_out(found, panel, 2).values[:8]
+    change = np.exp if log else np.asarray
+    without = np.append(course[:6], np.zeros(5))
+    values = panel.values / np.exp(without) if log else panel.values - without
+    before = plain.predict_at(replace(panel, values=values), index)
+    ahead = change(np.array([course[6:8], [0, 0], course[4:6]]))[..., None]
+    expected = before * ahead if log else before + ahead
+    assert np.abs(course).min() > 0.1
     np.testing.assert_allclose(seasonal.predict_at(panel, index), expected, rtol=1e-6)
+
+
+def test_predict_goes_on_with_constants_when_the_series_has_a_course_of_the_year() -> None:
+    frequency = Frequency(unit="microsecond", count=DAY)
+    panel = replace(make_panel([3, 9, 0, 0, 0, 0], [0, 0, 0, 1]), frequency=frequency)
+    plain = of_typical(1.0, log=False)
+    courses = tuple(YearlyCourse(id=f"s{i}", coefficients=(1, 2, 3, 4)) for i in range(2))
+    seasonal = replace(plain, config=replace(plain.config, yearly=courses))
+    closed, open_ = seasonal.predict(panel)
+    assert not closed.any()
+    assert (open_ != plain.predict(panel)[1]).all()
 
 
 def test_predict_raises_with_series_when_a_forecast_is_infinite() -> None:

@@ -126,8 +126,8 @@ class FitOptions:
         bool | None,
         typer.Option(
             "--yearly/--no-yearly",
-            help="Take out the course of the year, of steps of a day or less.",
-            show_default="of series that go through it alike again",
+            help="Take the course of the year out of what is read and put it back on forecasts.",
+            show_default="where days or hours of two years go through it alike again",
             rich_help_panel=NETWORK,
         ),
     ] = None

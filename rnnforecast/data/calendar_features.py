@@ -29,7 +29,7 @@ HOLIDAY = "holiday-"
 
 
 def of_year(local: IntArray) -> FloatArray:
-    """What share of its year has gone by, in days, at local times [time]."""
+    """What share of the days of its year lies before that of each local time [time]."""
     first = month_number(local) // 12 * 12
     begin, end = month_start(first), month_start(first + 12)
     return np.asarray((local // DAY - begin) / (end - begin))

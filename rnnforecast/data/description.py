@@ -11,6 +11,7 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.profiling import CLASSES, Profile, mann_kendall
 from rnnforecast.data.reading import Rows, Table
 from rnnforecast.data.source import Source, find_separator
+from rnnforecast.data.yearly import find_courses, has_days
 from rnnforecast.errors import DataError
 
 Fact = tuple[str, str | int | float]
@@ -69,6 +70,7 @@ def describe_series(table: Table, profile: Profile) -> list[Fact]:
         ("frequency", str(panel.frequency)),
         ("clock", panel.frequency.offset or "none told"),
         ("season", _seasons(profile.seasons)),
+        *_yearly(table, profile),
         ("observed values", observed),
         ("missing share", _share(int(profile.missing.sum()), len(values))),
         ("zeros share", _share(int(profile.zeros.sum()), observed)),
@@ -78,6 +80,14 @@ def describe_series(table: Table, profile: Profile) -> list[Fact]:
         ("trend", _trend(panel, profile.seasons[0])),
     ]
     return [*facts, *_demand(profile)]
+
+
+def _yearly(table: Table, profile: Profile) -> list[Fact]:
+    """How many series go through the year alike again, where steps are short enough to ask."""
+    if not has_days(table.panel.frequency):
+        return []
+    found = find_courses(table.panel, log=bool(profile.lowest.min() > 0))
+    return [("course of the year", f"in {len(found)} series" if found else "none")]
 
 
 def _demand(profile: Profile) -> list[Fact]:

@@ -17,6 +17,8 @@ from torch import Tensor
 from rnnforecast.arrays import FloatArray, IntArray, steps_of
 from rnnforecast.data.panel import Features, Panel
 
+# Equal observations, and no other, that make a window constant.
+ALIKE = 3
 # From values and mask before the cutoff [batch, lookback] to both with gaps filled.
 Fill = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -44,6 +46,8 @@ class Batch(NamedTuple):
         target: Observations from the cutoff on [batch, horizon].
         target_mask: Which of them were observed [batch, horizon].
         inputs: Covariates, where the panel has any.
+        course: What was taken out of the target, to be put back on forecasts, where anything was
+            [batch, horizon].
     """
 
     values: Tensor
@@ -51,12 +55,14 @@ class Batch(NamedTuple):
     target: Tensor
     target_mask: Tensor
     inputs: Inputs | None = None
+    course: Tensor | None = None
 
     def where(self, kept: Tensor) -> Batch:
         """The windows where `kept` [batch] is True."""
         values, mask, target, target_mask = (part[kept] for part in self[:4])
         inputs = self.inputs and Inputs(*(part[kept] for part in self.inputs))
-        return Batch(values, mask, target, target_mask, inputs)
+        course = None if self.course is None else self.course[kept]
+        return Batch(values, mask, target, target_mask, inputs, course)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +110,34 @@ def actual_values(panel: Panel, index: WindowIndex, horizon: int) -> FloatArray:
     return np.where(inside, panel.values[places], np.nan)
 
 
+class Course(NamedTuple):
+    """What is taken out of each series, from its first value on and as far as is forecast.
+
+    Attributes:
+        values: In units of the series [row].
+        offsets: Those of series `i` are `values[offsets[i]:offsets[i + 1]]` [series + 1].
+    """
+
+    values: FloatArray
+    offsets: IntArray
+
+
+def constants(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Which windows have observed one value alone, 3 times or more, and that value [batch].
+
+    Takes values and mask [batch, lookback].
+    """
+    highest = values.masked_fill(~mask, -torch.inf).amax(1)
+    lowest = values.masked_fill(~mask, torch.inf).amin(1)
+    seen = mask.sum(1) >= min(ALIKE, mask.shape[1])
+    return seen & (lowest == highest), highest
+
+
 class WindowGatherer:
-    """Gathers batches of windows from a panel that lies on the training device."""
+    """Gathers batches of windows from a panel that lies on the training device.
+
+    What is to be taken out of series is, but of windows that are constant: they go on as they are.
+    """
 
     def __init__(
         self,
@@ -117,6 +149,7 @@ class WindowGatherer:
         device: torch.device,
         dtype: torch.dtype,
         fill: Fill | None = None,
+        course: Course | None = None,
     ) -> None:
         values = torch.from_numpy(panel.values)
         self.observed = (~values.isnan()).to(device)
@@ -130,6 +163,7 @@ class WindowGatherer:
         self.fill = fill
         features = panel.features
         self.covariates = None if features is None else _Covariates(features, lookback, device)
+        self.courses = None if course is None else _Courses(course, device, dtype)
 
     def __len__(self) -> int:
         return len(self.cutoffs)
@@ -142,7 +176,13 @@ class WindowGatherer:
         inside = (position >= 0) & (position < self.lengths[series, None])
         place = torch.where(inside, self.starts[series, None] + position, 0)
         mask = inside & self.observed[place]
-        values = torch.where(mask, self.values[place], 0)
+        values, course = torch.where(mask, self.values[place], 0), None
+        if self.courses is not None:
+            course = self.courses.gather(series, position)
+            constant, _ = constants(values[:, : self.lookback], mask[:, : self.lookback])
+            course = course.masked_fill(constant[:, None], 0)
+            values = torch.where(mask, values - course, 0)
+            course = course[:, self.lookback :]
         seen = values[:, : self.lookback], mask[:, : self.lookback]
         return Batch(
             *(seen if self.fill is None else self.fill(*seen)),
@@ -151,7 +191,23 @@ class WindowGatherer:
             None
             if self.covariates is None
             else self.covariates.gather(series, position, inside, place),
+            course,
         )
+
+
+class _Courses:
+    """What is taken out of series, on the training device."""
+
+    def __init__(self, course: Course, device: torch.device, dtype: torch.dtype) -> None:
+        self.values = torch.from_numpy(course.values).to(device, dtype)
+        self.starts = torch.from_numpy(course.offsets[:-1]).to(device)
+        self.lengths = torch.from_numpy(np.diff(course.offsets)).to(device)
+
+    def gather(self, series: Tensor, position: Tensor) -> Tensor:
+        """That of windows of `series` [batch] at steps `position` [batch, step]; 0 before them."""
+        known = (position >= 0) & (position < self.lengths[series, None])
+        place = torch.where(known, self.starts[series, None] + position, 0)
+        return self.values[place] * known
 
 
 class _Covariates:

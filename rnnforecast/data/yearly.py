@@ -9,26 +9,27 @@ Hyndman & Athanasopoulos 2021, section 12.1) whose errors the network forecasts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from rnnforecast.arrays import FloatArray, IntArray
+from rnnforecast.arrays import FloatArray, IntArray, ends_of
 from rnnforecast.columns import YEARLY_ORDERS, YearlyCourse
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.calendar_features import of_year
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.time_units import DAY, WEEK
-from rnnforecast.data.windows import WindowIndex
+from rnnforecast.data.time_units import DAY
+from rnnforecast.data.windows import Course
 
 # Days that a series must last, and the share of them that must be observed.
-LEAST_DAYS, LEAST_OBSERVED = 640, 0.5
-# The share of a series that a course is fitted to, a year at least, to be judged by what follows.
+LEAST_DAYS, LEAST_OBSERVED = 731, 0.5
+# The share of a series that a course is fitted to, more than a year, to be judged by what follows;
+# and days of one that has a course because it is asked for.
 FITTED_SHARE, LEAST_FORCED = 0.6, 365
 # It is judged by the change of the mean of so many days after so many: a year is slow, and a change
-# from day to day mostly chance. It is believed where at most this share of the changes is left.
-LEVEL_DAYS, CHANGE_DAYS, BELIEVED = 28, 91, 0.6
+# from day to day mostly chance. It is believed where at most this share of the changes is left, and
+# one that was believed is no longer where more than the second one is.
+LEVEL_DAYS, CHANGE_DAYS, BELIEVED, DISBELIEVED = 28, 91, 0.6, 0.8
 # How many roundings of the largest value are no change.
 ROUNDINGS = 64
 # Where it is believed of a lower share of the series that last long enough, it is chance; so many
@@ -57,7 +58,7 @@ class Fit(NamedTuple):
     """A line and a course that were fitted to days.
 
     Attributes:
-        slope: Of the line, a day.
+        slope: Of the line, in units of the series a day.
         coefficients: Of the course [2 * order].
     """
 
@@ -65,83 +66,72 @@ class Fit(NamedTuple):
     coefficients: FloatArray
 
 
-class Courses:
-    """The courses of the series of a panel, of which some have none.
+def laid_out(courses: Sequence[YearlyCourse], panel: Panel, horizon: int) -> Course:
+    """The courses of series to `horizon` steps after their last values, 0 of one without any."""
+    places = {name: place for place, name in enumerate(panel.ids)}
+    found = {places[each.id]: each.coefficients for each in courses if each.id in places}
+    offsets = ends_of(panel.lengths + horizon)
+    values = np.zeros(int(offsets[-1]))
+    if found:
+        series = np.array(sorted(found))
+        first, last = (
+            _days_at(panel, series, positions)
+            for positions in (np.zeros_like(series), panel.lengths[series] + horizon)
+        )
+        begin = int(first.min())
+        waves = _waves(np.arange(begin, int(last.max()) + 1))
+        for index in series.tolist():
+            positions = np.arange(offsets[index + 1] - offsets[index])
+            days = _days_at(panel, np.full_like(positions, index), positions)
+            values[offsets[index] : offsets[index + 1]] = waves[days - begin] @ found[index]
+    return Course(values, offsets)
 
-    Args:
-        found: Of series by their ids, which may be others.
-        panel: The series.
-    """
 
-    def __init__(self, found: Sequence[YearlyCourse], panel: Panel) -> None:
-        places = {name: place for place, name in enumerate(panel.ids)} if found else {}
-        self.panel = panel
-        self.coefficients = np.zeros((len(panel), 2 * YEARLY_ORDERS))
-        for course in found:
-            if course.id in places:
-                self.coefficients[places[course.id]] = course.coefficients
-
-    def ahead(self, index: WindowIndex, horizon: int) -> FloatArray:
-        """What they are at the steps after the cutoffs of windows [window, step]."""
-        found = np.zeros((len(index), horizon))
-        rows = np.flatnonzero(self.coefficients[index.series].any(axis=1))
-        if len(rows):
-            positions = index.cutoffs[rows, None] + np.arange(horizon)
-            series = np.broadcast_to(index.series[rows, None], positions.shape)
-            found[rows] = self._at(series, positions)
-        return found
-
-    def taken_out(self) -> Panel:
-        """The panel without them."""
-        values = self.panel.values.copy()
-        for index in np.flatnonzero(self.coefficients.any(axis=1)).tolist():
-            start, stop = self.panel.offsets[index : index + 2]
-            positions = np.arange(stop - start)
-            values[start:stop] -= self._at(np.full_like(positions, index), positions)
-        return replace(self.panel, values=values)
-
-    def _at(self, series: IntArray, positions: IntArray) -> FloatArray:
-        """What the courses of `series` are at `positions`, of equal shapes and not empty."""
-        days = self.panel.frequency.local(self.panel.times(series, positions)) // DAY
-        first = int(days.min())
-        waves = _waves(np.arange(first, int(days.max()) + 1))
-        found: FloatArray = (waves[days - first] * self.coefficients[series]).sum(-1)
-        return found
+def _days_at(panel: Panel, series: IntArray, positions: IntArray) -> IntArray:
+    """The days, counted from 1970, of steps of series; equal shapes."""
+    days: IntArray = panel.frequency.local(panel.times(series, positions)) // DAY
+    return days
 
 
 def has_days(frequency: Frequency) -> bool:
     """Whether steps are days or shorter, of which a season of a year would be too many."""
-    short = frequency.unit == "microsecond" and frequency.count < WEEK
-    return short or frequency.unit == "business-day"
+    if frequency.unit == "business-day":
+        return frequency.count == 1
+    return frequency.unit == "microsecond" and frequency.count <= DAY
+
+
+def days_of(panel: Panel) -> IntArray:
+    """From the first to the last value of each series, in days [series]."""
+    ends = panel.times(np.arange(len(panel)), np.maximum(panel.lengths - 1, 0))
+    days: IntArray = (ends - panel.starts) // DAY + 1
+    return days
 
 
 def find_courses(
-    panel: Panel, *, log: bool = False, always: bool = False
+    panel: Panel, *, log: bool = False, always: bool = False, left: float = BELIEVED
 ) -> tuple[YearlyCourse, ...]:
     """The courses of the series that go through the year alike again.
 
-    Of a series that last long enough, a course fitted to its older part must tell the newer one.
+    A course fitted to the older part of a series must tell the newer one. Where any series is too
+    short to be asked none has one: a network that has learned from what courses leave would not
+    know what the year does to the others.
 
     Args:
-        panel: What may be seen.
+        panel: Nothing of it lies after a cutoff that is scored.
         log: Whether courses are those of logarithms.
-        always: Whether every series that lasts a year has one, as the user knows.
+        always: Whether every series that lasts a year and was mostly observed has one, as the user
+            knows.
+        left: What share of the changes a course may leave.
     """
     if not has_days(panel.frequency):
         return ()
-    ends = panel.times(np.arange(len(panel)), np.maximum(panel.lengths - 1, 0))
-    spans = (ends - panel.starts) // DAY + 1
-    long = np.flatnonzero(spans >= (LEAST_FORCED if always else LEAST_DAYS))
     if always:
-        return tuple(_course(panel, index, log) for index in long.tolist())
-    if len(long) > SAMPLED_SERIES:
-        sample = np.sort(np.random.default_rng(0).choice(long, SAMPLED_SERIES, replace=False))
-        if _share(panel, sample, log) <= MINORITY:
-            return ()
-    shown = [index for index in long.tolist() if _is_shown(daily(panel, index, log))]
-    if len(shown) <= MINORITY * len(long):
+        chosen = _observed(panel, np.flatnonzero(days_of(panel) >= LEAST_FORCED), log)
+    elif days_of(panel).min() < LEAST_DAYS:
         return ()
-    return tuple(_course(panel, index, log) for index in shown)
+    else:
+        chosen = _shown(panel, log, left)
+    return tuple(course for index in chosen if (course := _course(panel, index, log)) is not None)
 
 
 def daily(panel: Panel, index: int, log: bool) -> Daily:
@@ -174,27 +164,55 @@ def left_of_changes(series: Daily, until: int) -> float:
     )
     actual = actual - fit.slope * CHANGE_DAYS
     told = np.abs(actual[~np.isnan(actual)])
-    nothing = ROUNDINGS * np.finfo(float).eps * np.nanmax(np.abs(series.values))
-    if not len(told) or told.mean() <= nothing:
+    if not len(told) or told.mean() <= _rounding(series.values):
         return np.nan
     return float(np.nansum(np.abs(actual - explained)) / told.sum())
 
 
-def _share(panel: Panel, chosen: IntArray, log: bool) -> float:
-    return float(np.mean([_is_shown(daily(panel, index, log)) for index in chosen.tolist()]))
+def _observed(panel: Panel, series: IntArray, log: bool) -> list[int]:
+    """Those of some series that were observed on enough of their days."""
+    return [
+        index
+        for index in series.tolist()
+        if _known_share(daily(panel, index, log).values) >= LEAST_OBSERVED
+    ]
 
 
-def _is_shown(series: Daily) -> bool:
-    count = len(series.values)
-    until = max(int(FITTED_SHARE * count), LEAST_FORCED)
-    known = ~np.isnan(series.values)
-    if min(known[:until].mean(), known[until:].mean()) < LEAST_OBSERVED:
+def _shown(panel: Panel, log: bool, left: float) -> list[int]:
+    """The series that go through the year alike again, none where these are too few to believe."""
+    every = np.arange(len(panel))
+    sample = every
+    if len(panel) > SAMPLED_SERIES:
+        sample = np.sort(np.random.default_rng(0).choice(every, SAMPLED_SERIES, replace=False))
+    for chosen in (sample, every):
+        shown = [i for i in chosen.tolist() if _is_shown(daily(panel, i, log), left)]
+        if len(shown) <= MINORITY * len(chosen):
+            return []
+    return shown
+
+
+def _is_shown(series: Daily, left: float) -> bool:
+    until = int(FITTED_SHARE * len(series.values))
+    parts = series.values[:until], series.values[until:]
+    if min(map(_known_share, parts)) < LEAST_OBSERVED:
         return False
-    return left_of_changes(series, until) <= BELIEVED
+    return left_of_changes(series, until) <= left
+
+
+def _known_share(values: FloatArray) -> float:
+    return float(np.mean(~np.isnan(values)))
+
+
+def _rounding(values: FloatArray) -> float:
+    """Of values [day], what is no more than roundings leave."""
+    return float(ROUNDINGS * np.finfo(float).eps * np.nanmax(np.abs(values)))
 
 
 def _changes(values: FloatArray, known: FloatArray, until: int) -> FloatArray:
-    """The change of the mean of known days after a quarter of a year, into days from `until` on."""
+    """The change of the mean of known days after a quarter of a year, into days from `until` on.
+
+    Takes values and whether they are known [day], returns [change], NaN where no day is known.
+    """
     sums, counts = (np.cumsum(np.concatenate([[0.0], each])) for each in (values, known))
     sums, counts = (each[LEVEL_DAYS:] - each[:-LEVEL_DAYS] for each in (sums, counts))
     level: FloatArray = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
@@ -202,9 +220,13 @@ def _changes(values: FloatArray, known: FloatArray, until: int) -> FloatArray:
     return level[first:] - level[first - CHANGE_DAYS : len(level) - CHANGE_DAYS]
 
 
-def _course(panel: Panel, index: int, log: bool) -> YearlyCourse:
-    coefficients = tuple(_fitted(daily(panel, index, log)).coefficients.tolist())
-    return YearlyCourse(id=panel.ids[index], coefficients=coefficients)
+def _course(panel: Panel, index: int, log: bool) -> YearlyCourse | None:
+    """That of a series; None of one that does not move."""
+    series = daily(panel, index, log)
+    coefficients = _fitted(series).coefficients
+    if np.abs(coefficients).max() <= _rounding(series.values):
+        return None
+    return YearlyCourse(id=panel.ids[index], coefficients=tuple(coefficients.tolist()))
 
 
 def _fitted(series: Daily) -> Fit:

@@ -13,9 +13,9 @@ from torch import Tensor
 from rnnforecast.arrays import IntArray
 from rnnforecast.config import RunConfig
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex
+from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, constants
 from rnnforecast.estimation.windows import affordable_windows, training_windows
-from rnnforecast.forecaster import constants, gather_windows, prediction_batch
+from rnnforecast.forecaster import gather_windows, prediction_batch
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.linear_start import Sample, first_alike
 from rnnforecast.models.network import ForecastNetwork
@@ -153,7 +153,8 @@ def _start_errors(
         with torch.no_grad():
             start = network.started(batch.values, batch.mask)
             scale[places] = network.scale(batch.values, batch.mask)[:, 0].cpu().double()
-        counts = batch.target_mask & (batch.mask.any(1) & ~constants(batch)[0])[:, None]
+        constant, _ = constants(batch.values, batch.mask)
+        counts = batch.target_mask & (batch.mask.any(1) & ~constant)[:, None]
         distance = (start[..., start.shape[2] // 2] - batch.target).abs()
         errors[places] = torch.where(counts, distance, torch.nan).cpu().double()
     told, series = ~errors.isnan().all(1), torch.from_numpy(index.series)

@@ -33,7 +33,7 @@ from rnnforecast.workflows.fitting import (
 )
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
-from rnnforecast.workflows.newest import unseen_course, unseen_season
+from rnnforecast.workflows.newest import other_courses, unseen_season
 from rnnforecast.workflows.news import News, Stored
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
@@ -98,10 +98,8 @@ def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | N
             f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
             "model works on logarithms"
         )
-    with naming(table):
-        known = panel_before(table.panel, held_out_origins(table.panel, settings.horizon))
-    if not stored.refused and (shown := _unseen(stored, table.panel, known)):
-        return f"the series show a {shown}, which {stored.forecaster.name} has not"
+    if not stored.refused and (reason := _unlike(stored, table)):
+        return reason
     if stored.scored is None:
         return "the network that was scored is no start for one of other values or seasons"
     if retrain_after is not None and stored.updates >= retrain_after:
@@ -109,13 +107,15 @@ def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | N
     return None
 
 
-def _unseen(stored: Stored, panel: Panel, known: Panel) -> str | None:
-    """What a panel, or what is known of it before the held-out values, shows and a model lacks."""
+def _unlike(stored: Stored, table: Table) -> str | None:
+    """What seasons or courses of the year a table shows by now, unlike those of a model."""
     config, settings = stored.forecaster.config, stored.settings
-    season = unseen_season(config, panel if settings.refit else known, settings)
+    with naming(table):
+        known = panel_before(table.panel, held_out_origins(table.panel, settings.horizon))
+    season = unseen_season(config, table.panel if settings.refit else known, settings)
     if season is not None:
-        return f"season of {season} steps"
-    return "course of the year" if unseen_course(config, known, settings) else None
+        return f"the series show a season of {season} steps, which {stored.forecaster.name} has not"
+    return other_courses(config, stored.panel.ids, known, settings)
 
 
 def drifted(limit: float, case: Case) -> str | None:

@@ -72,6 +72,13 @@ def forecast(
             f"{some_series(table.panel, short)} shorter than half of what the model keeps of them, "
             "and forecast by what is there alone; pass their whole history"
         )
+    met = set(artifact.panel.ids)
+    new = np.flatnonzero([name not in met for name in table.panel.ids])
+    if len(new) and config.yearly and not as_template:
+        reporter.warning(
+            f"{some_series(table.panel, new)} new to the model, which takes a course of the year "
+            "out of others: what the year does to these is not forecast; train again with them"
+        )
     with naming(table):
         yield from _tables(artifact.forecaster, table.panel, alias, as_template, reporter)
 

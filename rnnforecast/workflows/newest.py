@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
-from rnnforecast.data.yearly import find_courses
+from rnnforecast.data.yearly import DISBELIEVED, LEAST_DAYS, days_of, find_courses
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.errors import ConfigError
 from rnnforecast.forecaster import without_logarithm
@@ -61,15 +62,32 @@ def unseen_season(config: RunConfig, panel: Panel, settings: Settings) -> int | 
     return season
 
 
-def unseen_course(config: RunConfig, panel: Panel, settings: Settings) -> bool:
-    """Whether a panel shows a course of the year, where a configuration by fewer values has none.
+def other_courses(
+    config: RunConfig, met: Sequence[str], panel: Panel, settings: Settings
+) -> str | None:
+    """Why a panel calls for other courses of the year than a model of some series has, if it does.
 
-    Not where one is asked for or not wanted, nor of counts, which stay whole.
+    Not where they are asked for or not wanted, nor of counts, which stay whole. A file of the
+    newest rows alone tells nothing of courses that were found.
+
+    Args:
+        config: That of the model.
+        met: The series that it was trained on.
+        panel: What may be seen.
+        settings: What was asked for.
     """
-    counts = find_head(config.model.head).counts
-    if config.yearly or counts or settings.yearly is not None:
-        return False
-    return bool(find_courses(panel, log=config.model.log))
+    if find_head(config.model.head).counts or settings.yearly is not None:
+        return None
+    if not config.yearly:
+        found = find_courses(panel, log=config.model.log)
+        return "the series show a course of the year, which the model has not" if found else None
+    short = days_of(panel) < LEAST_DAYS
+    new = [name for name, is_short in zip(panel.ids, short, strict=True) if is_short]
+    if new := [name for name in new if name not in set(met)]:
+        return f"series '{new[0]}' is too new for a course of the year, which the model has"
+    if short.any() or find_courses(panel, log=config.model.log, left=DISBELIEVED):
+        return None
+    return "the series no longer show the course of the year that the model has"
 
 
 def can_be_asked(season: int, known: Panel) -> bool:

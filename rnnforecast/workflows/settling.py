@@ -30,7 +30,7 @@ def _with_courses(config: RunConfig, panel: Panel, settings: Settings) -> RunCon
     found = find_courses(panel, log=config.model.log, always=bool(settings.yearly))
     if settings.yearly and not found:
         raise ConfigError(
-            f"yearly must be left out where no series has {LEAST_FORCED} days, in steps of a day "
-            "or less, before what is held out"
+            f"no series has {LEAST_FORCED} days, most of them observed, in steps of a day or less, "
+            "before what is held out; drop --yearly"
         )
     return replace(config, yearly=found)

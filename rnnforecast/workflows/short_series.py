@@ -13,9 +13,9 @@ from rnnforecast.arrays import BoolArray
 from rnnforecast.backtest import Origins
 from rnnforecast.config import RunConfig, Typical, WindowSpec
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.windows import Batch, WindowIndex, windows_between
+from rnnforecast.data.windows import Batch, WindowIndex, constants, windows_between
 from rnnforecast.estimation.windows import affordable_windows, training_windows
-from rnnforecast.forecaster import constants, gather_windows, prediction_batch
+from rnnforecast.forecaster import gather_windows, prediction_batch
 from rnnforecast.models.normalisation import ENOUGH, window_scale
 from rnnforecast.workflows.reporting import Reporter, some_series
 
@@ -79,7 +79,7 @@ def _lasting(batches: Iterable[Batch]) -> float:
     """The share of values after constant windows that were the same; one more is taken to be."""
     counted, lasted = 1, 1
     for batch in batches:
-        constant, value = constants(batch)
+        constant, value = constants(batch.values, batch.mask)
         known = batch.target_mask[constant]
         same = known & (batch.target[constant] == value[constant, None])
         counted, lasted = counted + int(known.sum()), lasted + int(same.sum())

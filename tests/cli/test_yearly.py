@@ -12,7 +12,7 @@ import pytest
 from tests.cli.command import TINY, run_here
 
 HORIZON = 60
-COURSE = "the year's course in 1 series"
+COURSE = "the course of the year taken out of 1 series"
 
 
 def days(count: int) -> pd.DataFrame:
@@ -53,10 +53,24 @@ def test_forecast_goes_on_through_the_year_when_the_file_has_newer_days(tmp_path
     assert "yearly courses,1" in run_here(tmp_path, "show", "m").stdout
 
 
+def test_forecast_warns_of_a_series_that_is_new_when_others_have_a_course(tmp_path: Path) -> None:
+    table = days(1000)
+    error_of(tmp_path, table)
+    table.assign(unique_id="new").to_csv(tmp_path / "new.csv", index=False)
+    run = run_here(tmp_path, "forecast", "m", "new.csv")
+    assert run.code == 0, run.stderr
+    warned = "('new') is new to the model, which takes a course of the year out of others"
+    assert warned in run.stderr
+
+
 @pytest.mark.parametrize(
     ("count", "head", "message"),
     [
-        (300, "quantile", "yearly must be left out where no series has 365 days"),
+        (
+            300,
+            "quantile",
+            "no series has 365 days, most of them observed, in steps of a day",
+        ),
         (1000, "negative-binomial", "which are whole; drop --yearly"),
     ],
 )

@@ -15,8 +15,7 @@ from rnnforecast.columns import YearlyCourse
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY, HOUR, WEEK
-from rnnforecast.data.windows import WindowIndex
-from rnnforecast.data.yearly import Courses, Daily, daily, find_courses, left_of_changes
+from rnnforecast.data.yearly import Daily, daily, find_courses, laid_out, left_of_changes
 
 DAILY = Frequency(unit="microsecond", count=DAY)
 HOURLY = Frequency(unit="microsecond", count=HOUR)
@@ -61,8 +60,8 @@ def noise(count: int, seed: int = 0) -> FloatArray:
     ("frequency", "values"),
     [
         pytest.param(DAILY, course(1000), id="days"),
-        pytest.param(HOURLY, course(24 * 700, timedelta(hours=1)), id="hours"),
-        pytest.param(BUSINESS, business_course(500), id="business days"),
+        pytest.param(HOURLY, course(24 * 800, timedelta(hours=1)), id="hours"),
+        pytest.param(BUSINESS, business_course(600), id="business days"),
     ],
 )
 def test_find_courses_finds_what_was_put_in_when_there_is_nothing_else(
@@ -98,11 +97,20 @@ def test_find_courses_is_the_same_when_values_are_on_another_scale() -> None:
 @pytest.mark.parametrize(
     ("values", "frequency"),
     [
-        pytest.param(course(630), DAILY, id="too short"),
+        pytest.param(course(730), DAILY, id="too short"),
         pytest.param(noise(1500), DAILY, id="noise"),
         pytest.param(np.cumsum(noise(2000)), DAILY, id="a random walk"),
         pytest.param(np.arange(1500.0), DAILY, id="a line"),
-        pytest.param(np.full(1500, 7.0), DAILY, id="a constant"),
+        *(
+            pytest.param(np.full(1500, value), DAILY, id=f"a constant {value:g}")
+            for value in (7.3, 0.1, 0.0, 1e9 + 0.1)
+        ),
+        pytest.param(1e6 + 12345.678 * np.arange(1500), DAILY, id="a steep line"),
+        pytest.param(
+            course(320, timedelta(days=2)),
+            Frequency(unit="microsecond", count=2 * DAY),
+            id="two days",
+        ),
         pytest.param(course(1500), Frequency(unit="step"), id="integer steps"),
         pytest.param(
             course(300, timedelta(days=7)), Frequency(unit="microsecond", count=WEEK), id="weeks"
@@ -116,10 +124,49 @@ def test_find_courses_finds_none_when_there_is_none_to_believe(
     assert find_courses(panel_of(values, frequency=frequency)) == ()
 
 
-def test_find_courses_finds_none_when_next_to_nothing_was_observed() -> None:
+@pytest.mark.parametrize("part", [slice(1, 999), slice(1, 590), slice(605, 999)])
+@pytest.mark.parametrize("always", [False, True])
+def test_find_courses_finds_none_when_next_to_nothing_was_observed(
+    part: slice, always: bool
+) -> None:
     values = course(1000)
-    values[1:-1][np.arange(998) % 3 > 0] = np.nan
-    assert find_courses(panel_of(values)) == ()
+    values[part][np.arange(len(values[part])) % 5 > 0] = np.nan
+    found = find_courses(panel_of(values), always=always)
+    assert len(found) == (always and np.isnan(values).mean() < 0.5)
+
+
+@pytest.mark.parametrize("value", [7.3, 0.1, 0.0, 1e9 + 0.1])
+def test_find_courses_gives_none_to_a_constant_when_it_is_asked_to(value: float) -> None:
+    assert find_courses(panel_of(np.full(900, value)), always=True) == ()
+
+
+@pytest.mark.parametrize(("yearly", "found"), [(5, False), (40, True)])
+def test_find_courses_looks_at_all_series_when_a_sample_of_many_shows_some(
+    yearly: int, found: bool
+) -> None:
+    others = [noise(750, seed) for seed in range(100 - yearly)]
+    panel = panel_of(*[course(750) + noise(750, seed) for seed in range(yearly)], *others)
+    names = [each.id for each in find_courses(panel)]
+    assert names[:yearly] == [f"s{place}" for place in range(yearly)] * found
+
+
+@pytest.mark.parametrize(("size", "found"), [(4, 1), (5, 0)])
+def test_find_courses_believes_a_course_by_what_it_leaves_of_changes(
+    size: float, found: int
+) -> None:
+    """Slow weather, of a size that hides the year or does not."""
+    slow = np.convolve(noise(1400, 3), np.ones(60) / 60**0.5, "valid")[:1300]
+    values = course(1300) + size * slow
+    left = left_of_changes(Daily(0, values), 780)
+    assert (left < 0.6) == bool(found) and abs(left - 0.6) < 0.1
+    assert len(find_courses(panel_of(values))) == found
+
+
+def test_find_courses_passes_values_without_a_logarithm_over() -> None:
+    values = np.exp(0.1 * course(900))
+    values[::10] = 0.0
+    (found,) = find_courses(panel_of(values), log=True)
+    assert found.coefficients == pytest.approx([each / 10 for each in COEFFICIENTS], abs=1e-9)
 
 
 @pytest.mark.parametrize(("yearly", "found"), [(2, 0), (5, 5)])
@@ -128,6 +175,12 @@ def test_find_courses_needs_some_of_many_series_to_show_one(yearly: int, found: 
     panel = panel_of(*[course(1500) + noise(1500, seed) for seed in range(yearly)], *walks)
     shown = [each.id for each in find_courses(panel)]
     assert [name for name in shown if int(name[1:]) < yearly] == [f"s{i}" for i in range(found)]
+
+
+def test_find_courses_finds_none_when_a_series_is_too_short_to_be_asked() -> None:
+    long = course(900) + noise(900)
+    assert len(find_courses(panel_of(long, long))) == 2
+    assert find_courses(panel_of(long, long, course(60))) == ()
 
 
 def test_find_courses_gives_one_to_every_series_of_a_year_when_it_is_asked_to() -> None:
@@ -175,35 +228,33 @@ def test_left_of_changes_equals_a_loop_when_days_are_missing(until: int) -> None
     horizon=st.integers(1, 400),
     frequency=st.sampled_from([DAILY, HOURLY, replace(HOURLY, offset="+02:00")]),
 )
-def test_courses_put_back_what_they_take_out(
+def test_laid_out_is_the_course_of_each_day_to_the_end_of_a_horizon(
     first: int, length: int, horizon: int, frequency: Frequency
 ) -> None:
-    """What is left of a series with its course goes on as without one."""
     begin = datetime(1970, 1, 1) + timedelta(days=first)
     step = timedelta(microseconds=frequency.count)
-    whole = np.array([course_at(begin + place * step) for place in range(length + horizon)])
-    alone = noise(length)
-    panel = panel_of(whole[:length] + alone, alone, frequency=frequency, first=first)
-    courses = Courses([YearlyCourse(id="s0", coefficients=COEFFICIENTS)], panel)
-    left = courses.taken_out()
-    np.testing.assert_allclose(left.series(0), alone, atol=1e-9)
-    assert left.series(1).tobytes() == alone.tobytes()
-    index = WindowIndex(series=np.array([1, 0]), cutoffs=np.array([length, length]))
-    ahead = courses.ahead(index, horizon)
-    assert not ahead[0].any()
-    np.testing.assert_allclose(ahead[1], whole[length:], atol=1e-9)
+    expected = [course_at(begin + place * step) for place in range(length + horizon)]
+    panel = panel_of(noise(3), noise(length), frequency=frequency, first=first)
+    courses = [YearlyCourse(id=name, coefficients=COEFFICIENTS) for name in ("gone", "s1")]
+    found = laid_out(courses, panel, horizon)
+    assert found.offsets.tolist() == [0, 3 + horizon, 3 + length + 2 * horizon]
+    assert not found.values[: 3 + horizon].any()
+    np.testing.assert_allclose(found.values[3 + horizon :], expected, atol=1e-9)
 
 
-def test_courses_are_of_the_days_that_the_clock_shows_when_times_are_of_a_zone() -> None:
-    zoned = replace(HOURLY, offset="Europe/Paris")
-    panel = panel_of(np.zeros(4), frequency=zoned)
+def test_laid_out_goes_by_business_days_when_steps_do() -> None:
+    panel = panel_of(noise(30), frequency=BUSINESS)
+    found = laid_out([YearlyCourse(id="s0", coefficients=COEFFICIENTS)], panel, 20)
+    np.testing.assert_allclose(found.values, business_course(50))
+
+
+def test_laid_out_goes_by_the_days_that_the_clock_shows_when_times_are_of_a_zone() -> None:
+    panel = panel_of(np.zeros(4), frequency=replace(HOURLY, offset="Europe/Paris"))
     panel = replace(panel, starts=np.array([21 * HOUR]))
-    courses = Courses([YearlyCourse(id="s0", coefficients=COEFFICIENTS)], panel)
-    days = course(2)
-    np.testing.assert_allclose(-courses.taken_out().values, days[[0, 0, 1, 1]])
+    found = laid_out([YearlyCourse(id="s0", coefficients=COEFFICIENTS)], panel, 1)
+    np.testing.assert_allclose(found.values, course(2)[[0, 0, 1, 1, 1]])
 
 
-def test_courses_leave_series_that_are_not_theirs() -> None:
-    panel = panel_of(noise(9), noise(9))
-    courses = Courses([YearlyCourse(id="other", coefficients=COEFFICIENTS)], panel)
-    assert courses.taken_out().values.tobytes() == panel.values.tobytes()
+def test_laid_out_is_nothing_when_no_course_is_of_these_series() -> None:
+    courses = [YearlyCourse(id="other", coefficients=COEFFICIENTS)]
+    assert not laid_out(courses, panel_of(noise(9), noise(9)), 2).values.any()

@@ -23,7 +23,7 @@ from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.errors import ConfigError
 from rnnforecast.workflows.continuing import outdated
 from rnnforecast.workflows.forecast import read_as_trained
-from rnnforecast.workflows.newest import suited_to
+from rnnforecast.workflows.newest import other_courses, suited_to
 from rnnforecast.workflows.news import read_record
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.settling import settled
@@ -80,8 +80,8 @@ def test_settled_heeds_what_is_asked_of_courses(
 @pytest.mark.parametrize(
     ("panel", "asked", "message"),
     [
-        (daily(values(300)), {}, "^yearly must be left out where no series has 365 days"),
-        (make_panel(values(800).tolist()), {}, "^yearly must be left out"),
+        (daily(values(300)), {}, "^no series has 365 days, most of them observed"),
+        (make_panel(values(800).tolist()), {}, "; drop --yearly$"),
         (daily(values(800)), {"head": "negative-binomial"}, "which are whole; drop --yearly"),
     ],
 )
@@ -153,10 +153,16 @@ def test_train_stores_the_course_by_which_its_forecasts_go_on(tmp_path: Path) ->
     assert asdict(course)["id"] == found.panel.ids[0]
 
 
+def reason_of(artifact: Artifact, place: Path, **changed: Any) -> str | None:
+    """Why an update by the days in a file would train from scratch."""
+    table = read_as_trained(open_source(str(place / "days.csv")), artifact)
+    return outdated(replace(read_record(artifact), **changed), table, None)
+
+
 @pytest.mark.parametrize(
     ("asked", "refused", "reason"),
     [
-        ({}, False, "the series show a course of the year, which gru has not"),
+        ({}, False, "the series show a course of the year, which the model has not"),
         ({}, True, None),
         ({"yearly": False}, False, None),
     ],
@@ -167,6 +173,29 @@ def test_update_trains_from_scratch_when_the_series_show_a_course_by_now(
     artifact = trained(tmp_path, 400, **asked)
     assert artifact.forecaster.config.yearly == ()
     write(tmp_path, values(900))
-    table = read_as_trained(open_source(str(tmp_path / "days.csv")), artifact)
-    stored = replace(read_record(artifact), refused=refused)
-    assert outdated(stored, table, None) == reason
+    assert reason_of(artifact, tmp_path, refused=refused) == reason
+
+
+def test_update_trains_from_scratch_when_the_series_no_longer_go_through_the_year(
+    tmp_path: Path,
+) -> None:
+    artifact = trained(tmp_path, 900)
+    other = np.append(values(900), 60 + 30 * np.sin(np.arange(900) / 40))
+    write(tmp_path, values(950))
+    assert reason_of(artifact, tmp_path) is None
+    write(tmp_path, other)
+    expected = "the series no longer show the course of the year that the model has"
+    assert reason_of(artifact, tmp_path) == expected
+    assert reason_of(artifact, tmp_path, refused=True) is None
+    write(tmp_path, other[-300:])
+    assert reason_of(artifact, tmp_path) is None
+
+
+def test_other_courses_name_a_series_that_is_too_new_for_one() -> None:
+    panel = daily(values(900), values(100))
+    config, settings = configured(panel)
+    config = replace(config, yearly=find_courses(daily(values(900))))
+    new = "series 's1' is too new for a course of the year, which the model has"
+    assert other_courses(config, ["s0"], panel, settings) == new
+    assert other_courses(config, ["s0", "s1"], panel, settings) is None
+    assert other_courses(config, ["s0"], panel, replace(settings, yearly=True)) is None
