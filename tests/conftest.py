@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from hypothesis import settings
 
 # Of the commands that tests run beside each other, each on all cores would wait for the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +16,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Long tests have a short form, which is the default."""
     parser.addoption("--full", action="store_true", help="run long tests at their full length")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties that name no number of examples are tried by fewer than are usual."""
+    if not config.getoption("--full"):
+        settings.register_profile("short", max_examples=50)
+        settings.load_profile("short")
 
 
 @pytest.fixture(scope="session")

@@ -143,7 +143,7 @@ ASKED = {
     "seed": st.integers(0, 2**63 - 1),
 }
 # What is heeded by what it leads to.
-INDIRECT = {"horizon", "refit", "preset", "members"}
+INDIRECT = {"horizon", "refit", "preset", "members", "yearly"}
 
 
 @limits(max_examples=200, deadline=None)
