@@ -32,8 +32,7 @@ FITTED_SHARE, LEAST_FORCED = 0.6, 365
 LEVEL_DAYS, CHANGE_DAYS, BELIEVED, DISBELIEVED = 28, 91, 0.6, 0.8
 # How many roundings of the largest value are no change.
 ROUNDINGS = 64
-# Where it is believed of a lower share of the series that last long enough, it is chance; so many
-# series tell.
+# Where it is believed of no more than this share of the series, it is chance; so many series tell.
 MINORITY, SAMPLED_SERIES = 1 / 6, 60
 
 
@@ -180,12 +179,12 @@ def _observed(panel: Panel, series: IntArray, log: bool) -> list[int]:
 
 def _shown(panel: Panel, log: bool, left: float) -> list[int]:
     """The series that go through the year alike again, none where these are too few to believe."""
-    every = np.arange(len(panel))
-    sample = every
+    parts = [np.arange(len(panel))]
     if len(panel) > SAMPLED_SERIES:
-        sample = np.sort(np.random.default_rng(0).choice(every, SAMPLED_SERIES, replace=False))
-    for chosen in (sample, every):
-        shown = [i for i in chosen.tolist() if _is_shown(daily(panel, i, log), left)]
+        sample = np.random.default_rng(0).choice(len(panel), SAMPLED_SERIES, replace=False)
+        parts.insert(0, sample)
+    for chosen in parts:
+        shown = [index for index in chosen.tolist() if _is_shown(daily(panel, index, log), left)]
         if len(shown) <= MINORITY * len(chosen):
             return []
     return shown

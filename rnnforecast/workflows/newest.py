@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
@@ -81,11 +83,11 @@ def other_courses(
     if not config.yearly:
         found = find_courses(panel, log=config.model.log)
         return "the series show a course of the year, which the model has not" if found else None
-    short = days_of(panel) < LEAST_DAYS
-    new = [name for name, is_short in zip(panel.ids, short, strict=True) if is_short]
-    if new := [name for name in new if name not in set(met)]:
-        return f"series '{new[0]}' is too new for a course of the year, which the model has"
-    if short.any() or find_courses(panel, log=config.model.log, left=DISBELIEVED):
+    short, before = np.flatnonzero(days_of(panel) < LEAST_DAYS), set(met)
+    new = next((panel.ids[place] for place in short if panel.ids[place] not in before), None)
+    if new is not None:
+        return f"series '{new}' is too new for a course of the year, which the model has"
+    if len(short) or find_courses(panel, log=config.model.log, left=DISBELIEVED):
         return None
     return "the series no longer show the course of the year that the model has"
 
