@@ -152,7 +152,7 @@ class Encoding:
 
 @dataclass(frozen=True, kw_only=True)
 class YearlyCourse:
-    """How a series goes through the year, as fitted to training rows: a Fourier series.
+    """The yearly seasonality of a series, as fitted to training rows: a Fourier series.
 
     Attributes:
         id: That of the series.

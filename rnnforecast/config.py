@@ -225,7 +225,7 @@ class RunConfig:
 
     Attributes:
         encodings: Those of the covariates, in the order that they are read.
-        yearly: The courses of the year that are taken out of series.
+        yearly: The yearly seasonality of series, which is taken out of them.
     """
 
     data: DataConfig

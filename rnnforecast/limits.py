@@ -147,12 +147,12 @@ def _check_courses(config: RunConfig) -> None:
     """Raise ValueError or ConfigError where courses of the year are not of different series."""
     ids = [course.id for course in config.yearly]
     if len(set(ids)) < len(ids):
-        raise ValueError("a series has two courses of the year")
+        raise ValueError("a series has two yearly seasonalities")
     if config.yearly and find_head(config.model.head).counts:
-        raise ValueError("counts, which are whole, have a course of the year")
+        raise ValueError("counts, which are whole, have yearly seasonality")
     largest = max((abs(each) for one in config.yearly for each in one.coefficients), default=0.0)
     most = LARGEST_LOGARITHM if config.model.log else LARGEST_VALUE
-    _limit(largest <= most, f"a course of the year of {largest:g}")
+    _limit(largest <= most, f"yearly seasonality of {largest:g}")
 
 
 def check_encodings(encodings: Sequence[Encoding]) -> None:
@@ -170,7 +170,7 @@ def check_clock(config: RunConfig, frequency: Frequency) -> None:
         if (step.unit, step.count) != (frequency.unit, frequency.count):
             raise ValueError("resample is of other steps than the series")
     if config.yearly and not has_days(frequency):
-        raise ValueError("a course of the year of steps that are no days")
+        raise ValueError("yearly seasonality of steps that are no days")
     expected = calendar_encodings(frequency) if data.calendar or data.holidays else ()
     if data.holidays is not None:
         if not COUNTRY.fullmatch(data.holidays):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
-from rnnforecast.config import TrainConfig
+import pandas as pd
+import torch
+
+from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.columns import DataConfig
+from rnnforecast.config import Settings, TrainConfig
+from rnnforecast.workflows.reporting import Mute
+from rnnforecast.workflows.train import TrainRequest, train
 
 
 def short_training(**changes: Any) -> TrainConfig:
@@ -21,3 +29,17 @@ def short_training(**changes: Any) -> TrainConfig:
         "seed": 0,
     }
     return TrainConfig(**{**usual, **changes})
+
+
+def trained_on(table: pd.DataFrame, place: Path, **asked: Any) -> Artifact:
+    """The model in `place`/model after a short training a week ahead on `place`/days.csv."""
+    table.to_csv(place / "days.csv", index=False)
+    short = {"horizon": 7, "preset": "fast", "hidden_size": 4, "epochs": 2}
+    request = TrainRequest(
+        path=str(place / "days.csv"),
+        directory=place / "model",
+        data=DataConfig(),
+        settings=Settings(**short | asked),
+    )
+    train(request, Mute())
+    return load_artifact(place / "model", torch.device("cpu"))

@@ -776,14 +776,14 @@ def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_
     panel = replace(artifact.panel, frequency=Frequency(unit="month"))
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster, panel=panel), tmp_path)
-    with pytest.raises(ArtifactError, match="a course of the year of steps that are no days"):
+    with pytest.raises(ArtifactError, match="yearly seasonality of steps that are no days"):
         load_artifact(tmp_path, CPU)
 
 
 @pytest.mark.parametrize(
     ("changed", "size", "message"),
     [
-        ({"log": True}, 1e3, "a course of the year of 1000"),
+        ({"log": True}, 1e3, "yearly seasonality of 1000"),
         ({"head": "negative-binomial"}, 1.0, "counts, which are whole"),
     ],
 )

@@ -126,7 +126,7 @@ class FitOptions:
         bool | None,
         typer.Option(
             "--yearly/--no-yearly",
-            help="Take the course of the year out of what is read and put it back on forecasts.",
+            help="Take yearly seasonality out of what is read and put it back on forecasts.",
             show_default="where days or hours of two years go through it alike again",
             rich_help_panel=NETWORK,
         ),

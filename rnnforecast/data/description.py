@@ -87,7 +87,7 @@ def _yearly(table: Table, profile: Profile) -> list[Fact]:
     if not has_days(table.panel.frequency):
         return []
     found = find_courses(table.panel, log=bool(profile.lowest.min() > 0))
-    return [("course of the year", f"in {len(found)} series" if found else "none")]
+    return [("yearly seasonality", f"in {len(found)} series" if found else "none")]
 
 
 def _demand(profile: Profile) -> list[Fact]:

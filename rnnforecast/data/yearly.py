@@ -1,4 +1,4 @@
-"""The course of the year in series of days and of parts of them.
+"""Yearly seasonality of days and of parts of them: the course that a series takes through the year.
 
 A window of days seldom spans a year, so that nothing in it tells what the next month of the year
 brings. Where a series goes through the year alike again, that course is taken out of it before
@@ -101,7 +101,7 @@ def has_days(frequency: Frequency) -> bool:
 
 def days_of(panel: Panel) -> IntArray:
     """From the first to the last value of each series, in days [series]."""
-    ends = panel.times(np.arange(len(panel)), np.maximum(panel.lengths - 1, 0))
+    ends = panel.times(np.arange(len(panel)), panel.lengths - 1)
     days: IntArray = (ends - panel.starts) // DAY + 1
     return days
 

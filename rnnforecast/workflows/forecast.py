@@ -76,7 +76,7 @@ def forecast(
     new = np.flatnonzero([name not in met for name in table.panel.ids])
     if len(new) and config.yearly and not as_template:
         reporter.warning(
-            f"{some_series(table.panel, new)} new to the model, which takes a course of the year "
+            f"{some_series(table.panel, new)} new to the model, which takes yearly seasonality "
             "out of others: what the year does to these is not forecast; train again with them"
         )
     with naming(table):

@@ -82,14 +82,14 @@ def other_courses(
         return None
     if not config.yearly:
         found = find_courses(panel, log=config.model.log)
-        return "the series show a course of the year, which the model has not" if found else None
+        return "the series show yearly seasonality, which the model has not" if found else None
     short, before = np.flatnonzero(days_of(panel) < LEAST_DAYS), set(met)
     new = next((panel.ids[place] for place in short if panel.ids[place] not in before), None)
     if new is not None:
-        return f"series '{new}' is too new for a course of the year, which the model has"
+        return f"series '{new}' is too new for yearly seasonality, which the model has"
     if len(short) or find_courses(panel, log=config.model.log, left=DISBELIEVED):
         return None
-    return "the series no longer show the course of the year that the model has"
+    return "the series no longer show the yearly seasonality that the model has"
 
 
 def can_be_asked(season: int, known: Panel) -> bool:

@@ -60,7 +60,7 @@ def test_check_describes_series_when_the_file_is_sound(tmp_path: Path) -> None:
         "last time": "2020-04-02",
         "frequency": "day",
         "season": "7 steps",
-        "course of the year": "none",
+        "yearly seasonality": "none",
         "missing share": 0,
         "zeros share": 0,
         "trend": "rising in 2, falling in 0 of 2 series",

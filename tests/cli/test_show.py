@@ -39,7 +39,7 @@ def test_show_tells_what_the_model_is_when_it_was_trained(trained: Path) -> None
         "schema": "11",
         "horizon": "3",
         "seasons": "12",
-        "yearly courses": "0",
+        "yearly seasonality": "none",
         "levels": "80",
         "log": "yes",
         "head": "quantile",

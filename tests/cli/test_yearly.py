@@ -12,7 +12,7 @@ import pytest
 from tests.cli.command import TINY, run_here
 
 HORIZON = 60
-COURSE = "the course of the year taken out of 1 series"
+COURSE = "yearly seasonality taken out of 1 series"
 
 
 def days(count: int) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def test_forecast_goes_on_through_the_year_when_the_file_has_newer_days(tmp_path
     found = pd.read_csv(StringIO(run.stdout))
     assert found["ds"].tolist() == table["ds"][-HORIZON:].tolist()
     assert np.abs(found["gru"] - table["y"][-HORIZON:].to_numpy()).mean() < 2
-    assert "yearly courses,1" in run_here(tmp_path, "show", "m").stdout
+    assert "yearly seasonality,in 1 series" in run_here(tmp_path, "show", "m").stdout
 
 
 def test_forecast_warns_of_a_series_that_is_new_when_others_have_a_course(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_forecast_warns_of_a_series_that_is_new_when_others_have_a_course(tmp_pa
     table.assign(unique_id="new").to_csv(tmp_path / "new.csv", index=False)
     run = run_here(tmp_path, "forecast", "m", "new.csv")
     assert run.code == 0, run.stderr
-    warned = "('new') is new to the model, which takes a course of the year out of others"
+    warned = "('new') is new to the model, which takes yearly seasonality out of others"
     assert warned in run.stderr
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.artifact import load_artifact
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import ModelSpec, RunConfig, Settings, WindowSpec
 from rnnforecast.data.calendar import Frequency
@@ -29,10 +29,9 @@ from rnnforecast.workflows.newest import (
 from rnnforecast.workflows.news import read_record
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.short_series import with_typical
-from rnnforecast.workflows.train import TrainRequest, train
 from rnnforecast.workflows.update import UpdateRequest, update
 from tests.panels import make_panel
-from tests.short_training import short_training
+from tests.short_training import short_training, trained_on
 
 HORIZON = 2
 CONFIG = RunConfig(
@@ -145,25 +144,11 @@ def days(count: int) -> pd.DataFrame:
     return pd.DataFrame({"ds": times, "y": 50 + 10.0 * np.isin(steps % 7, (5, 6)) + 0.1 * steps})
 
 
-def trained(place: Path, count: int, **asked: Any) -> Artifact:
-    """The model of a directory after a training on so many days."""
-    days(count).to_csv(place / "days.csv", index=False)
-    short = {"horizon": 7, "preset": "fast", "hidden_size": 4, "epochs": 3}
-    request = TrainRequest(
-        path=str(place / "days.csv"),
-        directory=place / "model",
-        data=DataConfig(),
-        settings=Settings(**short | asked),
-    )
-    train(request, Mute())
-    return load_artifact(place / "model", torch.device("cpu"))
-
-
 def test_train_keeps_a_model_of_the_season_that_only_all_values_show(tmp_path: Path) -> None:
-    found = trained(tmp_path, 18)
+    found = trained_on(days(18), tmp_path)
     assert found.forecaster.config.windows.seasons == (7,)
     assert found.scored is None  # its weights are for other windows
-    plain = trained(tmp_path, 18, refit=False)
+    plain = trained_on(days(18), tmp_path, refit=False)
     assert plain.forecaster.config.windows.seasons == (1,)
     assert plain.scored is not None and plain.scored.network is plain.forecaster.network
 
@@ -172,7 +157,7 @@ def test_train_keeps_a_model_of_the_season_that_only_all_values_show(tmp_path: P
 def test_update_trains_from_scratch_when_the_series_show_a_season_by_now(
     refit: bool, count: int, tmp_path: Path
 ) -> None:
-    assert trained(tmp_path, 12, refit=refit).forecaster.config.windows.seasons == (1,)
+    assert trained_on(days(12), tmp_path, refit=refit).forecaster.config.windows.seasons == (1,)
     heard: list[str] = []
     reporter = Mute()
     reporter.note = heard.append  # type: ignore[method-assign]
@@ -195,7 +180,7 @@ def test_update_trains_from_scratch_when_the_series_show_a_season_by_now(
 def test_update_does_not_train_from_scratch_for_a_season_when_it_was_refused_before(
     tmp_path: Path,
 ) -> None:
-    artifact = trained(tmp_path, 12)
+    artifact = trained_on(days(12), tmp_path)
     days(18).to_csv(tmp_path / "days.csv", index=False)
     table = read_as_trained(open_source(str(tmp_path / "days.csv")), artifact)
     stored = read_record(artifact)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.artifact import Artifact
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.calendar import Frequency
@@ -28,8 +27,9 @@ from rnnforecast.workflows.news import read_record
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.settling import settled
 from rnnforecast.workflows.short_series import with_typical
-from rnnforecast.workflows.train import TrainRequest, resolve_request, train
+from rnnforecast.workflows.train import TrainRequest, resolve_request
 from tests.panels import make_panel
+from tests.short_training import trained_on
 
 HORIZON = 7
 
@@ -103,23 +103,9 @@ def test_suited_to_finds_courses_anew_when_logarithms_are_dropped() -> None:
     assert abs(logarithmic.yearly[0].coefficients[1]) < 1 < abs(found.yearly[0].coefficients[1])
 
 
-def trained(place: Path, count: int, **asked: Any) -> Artifact:
-    """The model of a directory after a training on so many days."""
-    write(place, values(count))
-    short = {"horizon": HORIZON, "preset": "fast", "hidden_size": 4, "epochs": 2}
-    request = TrainRequest(
-        path=str(place / "days.csv"),
-        directory=place / "model",
-        data=DataConfig(),
-        settings=Settings(**short | asked),
-    )
-    train(request, Mute())
-    return load_artifact(place / "model", torch.device("cpu"))
-
-
-def write(place: Path, y: np.ndarray) -> None:
+def days(y: np.ndarray) -> pd.DataFrame:
     times = pd.date_range("2020-03-01", periods=len(y)).strftime("%Y-%m-%d")
-    pd.DataFrame({"ds": times, "y": y}).to_csv(place / "days.csv", index=False)
+    return pd.DataFrame({"ds": times, "y": y})
 
 
 def test_courses_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
@@ -129,7 +115,7 @@ def test_courses_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
         whole[-HORIZON:] *= factor
         place = tmp_path / f"{factor:g}"
         place.mkdir()
-        write(place, whole)
+        days(whole).to_csv(place / "days.csv", index=False)
         request = TrainRequest(
             path=str(place / "days.csv"),
             directory=place / "model",
@@ -141,7 +127,7 @@ def test_courses_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
 
 
 def test_train_stores_the_course_by_which_its_forecasts_go_on(tmp_path: Path) -> None:
-    found = trained(tmp_path, 900)
+    found = trained_on(days(values(900)), tmp_path)
     config = found.forecaster.config
     (course,) = config.yearly
     assert found.scored is not None and found.scored.config.yearly == config.yearly
@@ -150,7 +136,7 @@ def test_train_stores_the_course_by_which_its_forecasts_go_on(tmp_path: Path) ->
     np.testing.assert_allclose(forecasts["gru"], again)
     plain = replace(found.forecaster, config=replace(config, yearly=()))
     assert np.abs(plain.predict(found.panel)[0, :, 2] - again).max() > 0.5
-    assert asdict(course)["id"] == found.panel.ids[0]
+    assert course.id == found.panel.ids[0]
 
 
 def reason_of(artifact: Artifact, place: Path, **changed: Any) -> str | None:
@@ -162,7 +148,7 @@ def reason_of(artifact: Artifact, place: Path, **changed: Any) -> str | None:
 @pytest.mark.parametrize(
     ("asked", "refused", "reason"),
     [
-        ({}, False, "the series show a course of the year, which the model has not"),
+        ({}, False, "the series show yearly seasonality, which the model has not"),
         ({}, True, None),
         ({"yearly": False}, False, None),
     ],
@@ -170,24 +156,24 @@ def reason_of(artifact: Artifact, place: Path, **changed: Any) -> str | None:
 def test_update_trains_from_scratch_when_the_series_show_a_course_by_now(
     asked: dict[str, Any], refused: bool, reason: str | None, tmp_path: Path
 ) -> None:
-    artifact = trained(tmp_path, 400, **asked)
+    artifact = trained_on(days(values(400)), tmp_path, **asked)
     assert artifact.forecaster.config.yearly == ()
-    write(tmp_path, values(900))
+    days(values(900)).to_csv(tmp_path / "days.csv", index=False)
     assert reason_of(artifact, tmp_path, refused=refused) == reason
 
 
 def test_update_trains_from_scratch_when_the_series_no_longer_go_through_the_year(
     tmp_path: Path,
 ) -> None:
-    artifact = trained(tmp_path, 900)
+    artifact = trained_on(days(values(900)), tmp_path)
     other = np.append(values(900), 60 + 30 * np.sin(np.arange(900) / 40))
-    write(tmp_path, values(950))
+    days(values(950)).to_csv(tmp_path / "days.csv", index=False)
     assert reason_of(artifact, tmp_path) is None
-    write(tmp_path, other)
-    expected = "the series no longer show the course of the year that the model has"
+    days(other).to_csv(tmp_path / "days.csv", index=False)
+    expected = "the series no longer show the yearly seasonality that the model has"
     assert reason_of(artifact, tmp_path) == expected
     assert reason_of(artifact, tmp_path, refused=True) is None
-    write(tmp_path, other[-300:])
+    days(other[-300:]).to_csv(tmp_path / "days.csv", index=False)
     assert reason_of(artifact, tmp_path) is None
 
 
@@ -195,7 +181,7 @@ def test_other_courses_name_a_series_that_is_too_new_for_one() -> None:
     panel = daily(values(900), values(100))
     config, settings = configured(panel)
     config = replace(config, yearly=find_courses(daily(values(900))))
-    new = "series 's1' is too new for a course of the year, which the model has"
+    new = "series 's1' is too new for yearly seasonality, which the model has"
     assert other_courses(config, ["s0"], panel, settings) == new
     assert other_courses(config, ["s0", "s1"], panel, settings) is None
     assert other_courses(config, ["s0"], panel, replace(settings, yearly=True)) is None
