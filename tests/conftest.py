@@ -25,6 +25,14 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("short")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked as more of the same waits for --full."""
+    if not config.getoption("--full"):
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="more of the same: --full runs it"))
+
+
 @pytest.fixture(scope="session")
 def trials(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """How many trials a long test makes: the first number, or with --full the second."""

@@ -538,7 +538,7 @@ def test_load_artifact_aligns_weights_when_header_is_of_any_length(tmp_path: Pat
         assert all(weight.data_ptr() % 64 == 0 for weight in weights)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True)
 @given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_load_artifact_says_damaged_when_a_bit_is_flipped(
     share: float, bit: int, content: bytes, tmp_path_factory: pytest.TempPathFactory

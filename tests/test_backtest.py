@@ -95,7 +95,7 @@ def test_held_out_origins_raise_with_a_remedy_when_no_series_is_long_enough(
         held_out_origins(ramps(*lengths), horizon, windows, step)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=5),
     horizon=st.integers(1, 30),
@@ -154,7 +154,7 @@ def test_training_ends_are_none_when_no_series_leaves_anything(
     assert training_ends(np.array(lengths), horizon) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 60), min_size=1, max_size=5),
     horizon=st.integers(1, 10),
@@ -196,7 +196,7 @@ def any_origins(draw: st.DrawFn) -> Origins:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(origins=any_origins())
 def test_origins_count_every_series_and_cutoff_once_when_taken_in_blocks(origins: Origins) -> None:
     blocks = list(origins.blocks(0, origins.count))
@@ -211,7 +211,7 @@ def test_origins_count_every_series_and_cutoff_once_when_taken_in_blocks(origins
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(origins=any_origins(), data=st.data())
 def test_origins_give_the_cutoffs_of_a_rank_when_blocks_begin_and_end_at_any(
     origins: Origins, data: st.DataObject

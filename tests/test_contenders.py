@@ -210,7 +210,7 @@ def forecast(
     return np.concatenate(parts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(case=rolled(), size=st.integers(1, 40), log=st.booleans())
 def test_calibrated_forecasts_are_bit_equal_when_blocks_are_of_any_size(
     case: tuple[Panel, Origins, int], size: int, log: bool
@@ -220,7 +220,7 @@ def test_calibrated_forecasts_are_bit_equal_when_blocks_are_of_any_size(
     assert forecast(panel, origins, horizon, size, log=log).tobytes() == expected.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(case=rolled(), size=st.integers(1, 40), data=st.data())
 def test_calibrated_forecasts_are_bit_equal_when_what_follows_a_cutoff_is_changed(
     case: tuple[Panel, Origins, int], size: int, data: st.DataObject

@@ -65,7 +65,7 @@ def some_facts(**changed: object) -> Facts:
     return Facts(**{**base, **changed})  # type: ignore[arg-type]
 
 
-@limits(max_examples=300, deadline=None)
+@limits(deadline=None)
 @given(known=facts(), horizon=horizons)
 def test_resolve_stays_within_the_caps_when_nothing_else_is_asked(
     known: Facts, horizon: int
@@ -82,7 +82,7 @@ def test_resolve_stays_within_the_caps_when_nothing_else_is_asked(
     assert config.model.hidden_size in (32, 64, 128)
 
 
-@limits(max_examples=300, deadline=None)
+@limits(deadline=None)
 @given(known=facts(), horizon=horizons)
 @example(known=some_facts(typical_length=222), horizon=24)
 @example(known=some_facts(seasons=(26,), typical_length=362), horizon=4)
@@ -93,7 +93,7 @@ def test_resolve_takes_whole_segments_when_nothing_else_is_asked(
     assert config.windows.lookback % config.model.segment_length == 0
 
 
-@limits(max_examples=200, deadline=None)
+@limits(deadline=None)
 @given(known=facts(), horizon=horizons, segment=st.integers(1, 200))
 def test_resolve_takes_whole_segments_when_their_length_is_asked(
     known: Facts, horizon: int, segment: int
@@ -103,7 +103,7 @@ def test_resolve_takes_whole_segments_when_their_length_is_asked(
     assert config.windows.lookback % segment == 0
 
 
-@limits(max_examples=300, deadline=None)
+@limits(deadline=None)
 @given(known=facts())
 def test_resolve_trains_within_the_bounds_of_steps_when_nothing_else_is_asked(
     known: Facts,
@@ -146,7 +146,7 @@ ASKED = {
 INDIRECT = {"horizon", "refit", "preset", "members", "yearly"}
 
 
-@limits(max_examples=200, deadline=None)
+@limits(deadline=None)
 @given(known=facts(), horizon=horizons, data=st.data())
 def test_resolve_takes_the_users_value_when_one_is_given(
     known: Facts, horizon: int, data: st.DataObject
@@ -237,7 +237,7 @@ def test_resolve_halves_and_doubles_the_lookback_when_members_are_three(
     assert config.windows.lookback == lookbacks[0]
 
 
-@limits(max_examples=300, deadline=None)
+@limits(deadline=None)
 @given(known=facts(), horizon=horizons, members=st.integers(2, 12), data=st.data())
 def test_resolve_gives_members_usable_lookbacks_when_nothing_else_is_asked(
     known: Facts, horizon: int, members: int, data: st.DataObject

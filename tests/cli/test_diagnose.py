@@ -18,6 +18,7 @@ from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.registry import MODELS
 from tests.cli.command import SAMPLES, rnnforecast, run_here
+from tests.every_model import in_turn
 from tests.model_files import make_artifact, save_artifact
 
 PASSENGERS = SAMPLES / "passengers.csv"
@@ -151,7 +152,7 @@ def test_diagnose_ends_as_failed_training_does_when_the_network_has_diverged(
     assert len(run.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("model", RECURRENT)
+@pytest.mark.parametrize("model", in_turn(RECURRENT))
 def test_diagnose_finds_gradients_in_every_layer_when_the_model_is_any(
     model: str, tmp_path: Path
 ) -> None:

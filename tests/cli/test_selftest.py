@@ -6,7 +6,6 @@ import csv
 import io
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,9 @@ import pytest
 from rnnforecast.evaluation.baselines import BASELINES, REFERENCES
 from rnnforecast.models.registry import MODELS
 from tests.cli.command import rnnforecast
+from tests.every_model import with_every_part
 
 ROOT = Path(__file__).parents[2]
-# Of a model, what is no part of its network; layers are as many as any.
-WORDS = {"name", "summary", "reference", "num_layers"}
-
-
-def with_every_part() -> list[str]:
-    """Models that have each part of any between them, each the first to have one."""
-    chosen: list[str] = []
-    met: set[tuple[str, object]] = set()
-    for name, entry in MODELS.items():
-        parts = {(key, part) for key, part in asdict(entry).items() if key not in WORDS}
-        if parts - met:
-            chosen.append(name)
-            met |= parts
-    return chosen
 
 
 def test_selftest_passes_every_model_and_baseline_when_none_looks_ahead(
@@ -37,7 +23,7 @@ def test_selftest_passes_every_model_and_baseline_when_none_looks_ahead(
 ) -> None:
     """With --full every model, without as many as have every part between them."""
     full = request.config.getoption("--full")
-    models = list(MODELS) if full else with_every_part()
+    models = list(MODELS) if full else with_every_part(MODELS)
     words = [] if full else ["--models", ",".join(models)]
     done = rnnforecast("selftest", "--quiet", *words)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))

@@ -246,7 +246,7 @@ ROWS = st.tuples(
 
 
 @given(st.data(), st.sampled_from(["mean", "sum", "last"]))
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 def test_table_is_the_same_to_the_bit_when_rows_of_steps_are_shuffled(
     data: st.DataObject, how: str
 ) -> None:

@@ -77,7 +77,7 @@ def ranges(draw: st.DrawFn, freqs: list[str]) -> tuple[str, str, pd.DatetimeInde
 
 
 @given(ranges(CLOCK + CALENDAR))
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 def test_forecast_index_equals_date_range_when_zone_and_frequency_are_any(
     case: tuple[str, str, pd.DatetimeIndex],
 ) -> None:
@@ -106,7 +106,7 @@ def test_year_begins_at_its_first_moment_when_clocks_are_set_forward_at_midnight
 
 
 @given(ranges(CLOCK))
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 def test_localise_inverts_the_clock_when_rows_are_in_order(
     case: tuple[str, str, pd.DatetimeIndex],
 ) -> None:

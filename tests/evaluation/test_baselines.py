@@ -122,7 +122,7 @@ LOOPS: dict[str, Callable[[np.ndarray, int, int], Step]] = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(whole=histories(), horizon=st.integers(1, 15), season=st.integers(1, 24))
 @pytest.mark.parametrize("name", BASELINES)
 def test_baseline_equals_a_loop_over_cutoffs_when_series_have_gaps(
@@ -142,7 +142,7 @@ def test_baseline_equals_a_loop_over_cutoffs_when_series_have_gaps(
     np.testing.assert_array_equal(whole, before)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(whole=histories(), season=st.integers(1, 24))
 @pytest.mark.parametrize("name", EVERY)
 def test_baseline_is_finite_when_anything_was_observed(

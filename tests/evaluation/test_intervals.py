@@ -65,7 +65,7 @@ def naive_conformity(actual: float, row: np.ndarray, interval: int, *, log: bool
 
 
 @pytest.mark.parametrize("log", [False, True])
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(data=st.data())
 def test_conformity_equals_a_loop_when_half_widths_are_zero_or_values_are_missing(
     log: bool, data: st.DataObject
@@ -139,7 +139,7 @@ def random_scores(seed: int, windows: int, steps: int, missing: float) -> np.nda
 WEIGHTS = (0.25, 0.5, 1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     windows=st.integers(140, 180),
@@ -160,7 +160,7 @@ def test_split_factors_equal_a_weighted_order_statistic_when_each_step_has_enoug
         assert factors[step, interval] == pytest.approx(expected, rel=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     windows=st.integers(1, LEAST_SCORES - 1),
@@ -235,7 +235,7 @@ def test_split_factors_leave_the_scores_as_they_were() -> None:
     np.testing.assert_array_equal(scores, before)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     windows=st.integers(80, 250),
@@ -269,7 +269,7 @@ def test_widen_holds_the_nominal_share_of_the_scored_outcomes_when_factors_are_n
 
 
 @pytest.mark.parametrize("log", [False, True])
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_widen_keeps_the_order_and_the_median_to_the_bit_when_factors_are_any(
     log: bool, seed: int
@@ -299,7 +299,7 @@ def test_widen_takes_the_factors_of_each_step_when_these_differ() -> None:
     np.testing.assert_array_equal(widened, [[[-2, -1, 0, 1, 2], [-4, -3, 0, 3, 4]]])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_widen_is_that_of_logarithms_when_half_widths_are(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -330,7 +330,7 @@ def test_bounds_are_counted_from_the_innermost_when_levels_ascend() -> None:
     assert (median.tolist(), lower.tolist(), upper.tolist()) == ([[3]], [[[2, 0]]], [[[5, 7]]])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(case=scored_windows())
 def test_outside_equals_a_loop_when_values_lie_on_bounds_or_are_missing(
     case: tuple[np.ndarray, np.ndarray],
@@ -409,7 +409,7 @@ def naive_adaptive_factors(beyond: np.ndarray, start: np.ndarray, stride: int) -
     return np.array(factors)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(case=outcomes())
 def test_adaptive_factors_equal_a_loop_that_keeps_all_when_strides_are_any(
     case: tuple[np.ndarray, int],
@@ -423,7 +423,7 @@ def test_adaptive_factors_equal_a_loop_that_keeps_all_when_strides_are_any(
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(case=outcomes(), now=st.integers(0, 19))
 def test_adaptive_factors_are_bit_equal_when_what_is_not_yet_known_is_changed(
     case: tuple[np.ndarray, int], now: int
@@ -439,7 +439,7 @@ def test_adaptive_factors_are_bit_equal_when_what_is_not_yet_known_is_changed(
     assert first.tobytes() == second.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(case=outcomes(), split=st.integers(0, 3))
 def test_adaptive_factors_are_bit_equal_when_windows_of_a_cutoff_come_in_parts(
     case: tuple[np.ndarray, int], split: int

@@ -254,14 +254,14 @@ def loop(name: str, example: Example, window: int) -> float:
 
 
 @pytest.mark.parametrize("name", METRICS)
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(example=examples(missing=True))
 def test_metric_equals_plain_loop_when_values_are_missing(name: str, example: Example) -> None:
     windows = range(len(example.windows.actual))
     assert_equals(name, example, [loop(name, example, window) for window in windows])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(example=examples(missing=True))
 def test_terms_are_missing_at_the_same_places_when_a_metric_has_several(example: Example) -> None:
     for metric in METRICS.values():
@@ -429,7 +429,7 @@ def series(draw: st.DrawFn) -> np.ndarray:
     return np.array(draw(st.lists(values, min_size=0, max_size=30)), dtype=float)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(values=series(), season=st.integers(1, 8), order=st.sampled_from((1, 2)))
 def test_seasonal_scales_equal_a_plain_loop_before_each_cutoff_when_values_are_missing(
     values: np.ndarray, season: int, order: int
@@ -442,7 +442,7 @@ def test_seasonal_scales_equal_a_plain_loop_before_each_cutoff_when_values_are_m
     np.testing.assert_array_equal(scales, alone)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(
     values=series(),
     season=st.integers(1, 8),

@@ -67,7 +67,7 @@ def scored(windows: Windows) -> np.ndarray:
     return ~np.isnan(windows.actual) & ~np.isnan(windows.quantiles[..., 1])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(windows=any_windows(), size=st.integers(1, 5), seed=st.integers(0, 99))
 def test_window_scores_are_the_same_when_added_in_one_block_or_in_many(
     windows: Windows, size: int, seed: int
@@ -80,7 +80,7 @@ def test_window_scores_are_the_same_when_added_in_one_block_or_in_many(
     assert_same(whole, parts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(windows=any_windows(), size=st.integers(1, 5))
 def test_step_scores_are_the_same_when_added_in_one_block_or_in_many(
     windows: Windows, size: int
@@ -93,7 +93,7 @@ def test_step_scores_are_the_same_when_added_in_one_block_or_in_many(
     assert_same(whole, parts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(windows=any_windows(), seed=st.integers(0, 99))
 def test_window_scores_equal_a_loop_over_windows_when_groups_are_any(
     windows: Windows, seed: int
@@ -118,7 +118,7 @@ def test_window_scores_equal_a_loop_over_windows_when_groups_are_any(
         assert scores.observed()[place] == np.count_nonzero(scored(windows)[group == place])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(windows=any_windows())
 def test_step_scores_equal_a_loop_over_cells_when_windows_are_any(windows: Windows) -> None:
     count, steps = windows.actual.shape

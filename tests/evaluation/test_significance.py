@@ -89,7 +89,7 @@ def loop(differentials: list[float], overlap: int) -> tuple[float, float]:
     return corrected, 2 * float(stats.t.sf(abs(corrected), n - 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(3, 40),

@@ -98,7 +98,7 @@ sizes = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(sizes, st.integers(0, 99))
 def test_simple_maps_are_simple_forecasters_when_values_are_any(
     size: tuple[int, int, list[int]], seed: int
@@ -111,7 +111,7 @@ def test_simple_maps_are_simple_forecasters_when_values_are_any(
     np.testing.assert_allclose(maps @ values, expected, rtol=1e-5, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(sizes)
 def test_simple_maps_keep_the_level_when_values_are_constant(
     size: tuple[int, int, list[int]],

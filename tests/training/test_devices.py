@@ -30,6 +30,7 @@ from rnnforecast.training.batches import ShuffledBatches
 from rnnforecast.training.checkpoint import pack_training, restore_training
 from rnnforecast.training.loop import FitResult, Watch, take_steps, train_step
 from rnnforecast.training.state import Descent, Training, begin_descent, begin_training
+from tests.every_model import in_turn
 from tests.panels import make_panel
 from tests.short_training import short_training
 
@@ -120,25 +121,35 @@ def refusing_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(
-    ("name", "head", "inputs"),
-    [
-        *((name, None, ALONE) for name in MODELS),
-        *(("gru", head, ALONE) for head in HEADS),
-        ("bigru", None, InputSizes(past=2, future=3, static=1)),
-    ],
-    ids=str,
-)
-def test_training_step_waits_for_nothing_when_all_is_on_a_device(
-    name: str, head: str | None, inputs: InputSizes, request: pytest.FixtureRequest
-) -> None:
-    config = run_config(name, head=head, inputs=inputs)
-    descent, batches = begun(panel(inputs), config, META)
+def take_steps_on_a_device(config: RunConfig, request: pytest.FixtureRequest) -> None:
+    """Steps that fail where they wait, which a beginning may."""
+    descent, batches = begun(panel(config.model.inputs), config, META)
     request.getfixturevalue("refusing_numbers")
     for _ in range(2):  # the order of windows is drawn anew in the second
         batches.taken = len(batches.order)
         result = train_step(descent, next(batches), 0.5)
     assert {part.device for part in result} == {META}
+
+
+@pytest.mark.parametrize("name", in_turn(MODELS))
+def test_training_step_waits_for_nothing_when_all_is_on_a_device(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    take_steps_on_a_device(run_config(name), request)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_training_step_waits_for_nothing_when_the_head_is_any(
+    head: str, request: pytest.FixtureRequest
+) -> None:
+    take_steps_on_a_device(run_config("gru", head=head), request)
+
+
+def test_training_step_waits_for_nothing_when_there_are_covariates(
+    request: pytest.FixtureRequest,
+) -> None:
+    inputs = InputSizes(past=2, future=3, static=1)
+    take_steps_on_a_device(run_config("bigru", inputs=inputs), request)
 
 
 def test_reading_and_bringing_numbers_is_refused_when_all_is_on_a_device(
