@@ -27,7 +27,7 @@ from processes import markdown, run
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY
-from rnnforecast.data.yearly import find_courses
+from rnnforecast.data.yearly_search import find_courses
 
 # The columns that become series, and the rows of the test part.
 FILES = {

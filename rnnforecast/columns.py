@@ -164,10 +164,38 @@ class YearlyCourse:
     coefficients: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        count = len(self.coefficients)
-        require(count == 2 * YEARLY_ORDERS, "coefficients", f"{2 * YEARLY_ORDERS} numbers", count)
-        finite = all(map(math.isfinite, self.coefficients))
-        require(finite, "coefficients", "finite", self.coefficients)
+        _require_coefficients("coefficients", self.coefficients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yearly:
+    """The yearly seasonality of the series of a panel; false where none has any.
+
+    Attributes:
+        own: Of each series that has any.
+        shared: Coefficients of a series that was not met, in shares of its mean absolute value, or
+            those of its logarithms; none where series do not go through the year alike.
+    """
+
+    own: tuple[YearlyCourse, ...] = ()
+    shared: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(bool(self.own) or not self.shared, "shared", "empty where own is", self.shared)
+        if self.shared:
+            _require_coefficients("shared", self.shared)
+
+    def __bool__(self) -> bool:
+        return bool(self.own)
+
+
+NO_YEARLY = Yearly()
+
+
+def _require_coefficients(name: str, coefficients: tuple[float, ...]) -> None:
+    count = len(coefficients)
+    require(count == 2 * YEARLY_ORDERS, name, f"{2 * YEARLY_ORDERS} numbers", count)
+    require(all(map(math.isfinite, coefficients)), name, "finite", coefficients)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnforecast.columns import (
+    NO_YEARLY,
     DataConfig,
     Encoding,
     InputSizes,
-    YearlyCourse,
+    Yearly,
     require,
     require_one_of,
 )
@@ -233,7 +234,7 @@ class RunConfig:
     model: ModelSpec
     training: TrainConfig
     encodings: tuple[Encoding, ...] = ()
-    yearly: tuple[YearlyCourse, ...] = ()
+    yearly: Yearly = NO_YEARLY
 
     def __post_init__(self) -> None:
         longest = max(self.model.lookbacks, default=self.windows.lookback)

@@ -194,7 +194,7 @@ def gather_windows(
         positive = np.where(panel.values > 0, panel.values, np.nan)
         panel = replace(panel, values=np.log(positive))
     horizon = config.windows.horizon
-    course = laid_out(config.yearly, panel, horizon) if config.yearly else None
+    course = laid_out(config.yearly.own, panel, horizon) if config.yearly else None
     return WindowGatherer(
         panel,
         index,

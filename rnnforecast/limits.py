@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
+from itertools import chain
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
 
-from rnnforecast.columns import DataConfig, Encoding, YearlyCourse, sizes_of
+from rnnforecast.columns import DataConfig, Encoding, Yearly, sizes_of
 from rnnforecast.config import LARGEST, ModelSpec, RunConfig, TrainConfig, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.calendar_features import HOLIDAY, calendar_encodings
@@ -101,7 +102,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
         model=built(ModelSpec, values["model"]),
         training=built(TrainConfig, values["training"]),
         encodings=tuple(built(Encoding, encoding) for encoding in values["encodings"]),
-        yearly=tuple(built(YearlyCourse, course) for course in values["yearly"]),
+        yearly=built(Yearly, values["yearly"]),
     )
     windows, model, training = config.windows, config.model, config.training
     sizes = (
@@ -145,12 +146,14 @@ def _check_encodings(config: RunConfig) -> None:
 
 def _check_courses(config: RunConfig) -> None:
     """Raise ValueError or ConfigError where courses of the year are not of different series."""
-    ids = [course.id for course in config.yearly]
+    yearly = config.yearly
+    ids = [course.id for course in yearly.own]
     if len(set(ids)) < len(ids):
         raise ValueError("a series has two yearly seasonalities")
-    if config.yearly and find_head(config.model.head).counts:
+    if yearly and find_head(config.model.head).counts:
         raise ValueError("counts, which are whole, have yearly seasonality")
-    largest = max((abs(each) for one in config.yearly for each in one.coefficients), default=0.0)
+    numbers = (yearly.shared, *(course.coefficients for course in yearly.own))
+    largest = max((abs(each) for each in chain.from_iterable(numbers)), default=0.0)
     most = LARGEST_LOGARITHM if config.model.log else LARGEST_VALUE
     _limit(largest <= most, f"yearly seasonality of {largest:g}")
 

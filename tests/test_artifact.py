@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from rnnforecast.artifact import MODEL_FILE, load_artifact, pack_artifact
-from rnnforecast.columns import YearlyCourse
+from rnnforecast.columns import Yearly, YearlyCourse
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
@@ -157,7 +157,7 @@ def test_model_file_loads_with_safetensors_alone_when_saved(tmp_path: Path) -> N
         assert torch.equal(tensors[f"network.{name}"], value)
     with safe_open(tmp_path / MODEL_FILE, framework="np") as file:
         header = json.loads(file.metadata()[KEY])
-    assert header["schema_version"] == 11
+    assert header["schema_version"] == 12
     assert header["ids"] == list(artifact.panel.ids)
     assert set(header["versions"]) >= {"rnnforecast", "torch"}
 
@@ -761,7 +761,8 @@ def test_load_artifact_reads_anew_when_a_run_replaces_the_file_meanwhile(
 def test_artifact_keeps_courses_of_the_year_when_it_is_packed(tmp_path: Path) -> None:
     courses = (YearlyCourse(id="007", coefficients=(0.1, -2.5, 1 / 3, 1e9)),)
     artifact = make_artifact()
-    config = replace(artifact.forecaster.config, yearly=courses)
+    yearly = Yearly(own=courses, shared=(0.5, -1 / 3, 0.0, 1e-9))
+    config = replace(artifact.forecaster.config, yearly=yearly)
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster), tmp_path)
     assert load_artifact(tmp_path, CPU).forecaster.config == config
@@ -772,7 +773,7 @@ def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_
 ) -> None:
     artifact = make_artifact()
     courses = (YearlyCourse(id="007", coefficients=(1.0,) * 4),)
-    config = replace(artifact.forecaster.config, yearly=courses)
+    config = replace(artifact.forecaster.config, yearly=Yearly(own=courses))
     panel = replace(artifact.panel, frequency=Frequency(unit="month"))
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster, panel=panel), tmp_path)
@@ -781,18 +782,20 @@ def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_
 
 
 @pytest.mark.parametrize(
-    ("changed", "size", "message"),
+    ("changed", "own", "shared", "message"),
     [
-        ({"log": True}, 1e3, "yearly seasonality of 1000"),
-        ({"head": "negative-binomial"}, 1.0, "counts, which are whole"),
+        ({"log": True}, 1e3, 0.0, "yearly seasonality of 1000"),
+        ({"log": True}, 1.0, 1e3, "yearly seasonality of 1000"),
+        ({"head": "negative-binomial"}, 1.0, 0.0, "counts, which are whole"),
     ],
 )
 def test_load_artifact_raises_when_a_course_of_the_year_does_not_go_with_the_model(
-    changed: dict[str, Any], size: float, message: str, tmp_path: Path
+    changed: dict[str, Any], own: float, shared: float, message: str, tmp_path: Path
 ) -> None:
     artifact = make_artifact(**changed)
-    courses = (YearlyCourse(id="007", coefficients=(size,) * 4),)
-    config = replace(artifact.forecaster.config, yearly=courses)
+    courses = (YearlyCourse(id="007", coefficients=(own,) * 4),)
+    yearly = Yearly(own=courses, shared=(shared,) * 4)
+    config = replace(artifact.forecaster.config, yearly=yearly)
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster), tmp_path)
     with pytest.raises(ArtifactError, match=message):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnforecast.columns import DataConfig, InputSizes, YearlyCourse
+from rnnforecast.columns import DataConfig, InputSizes, Yearly, YearlyCourse
 from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.time_units import DAY
@@ -43,7 +43,7 @@ def test_predict_at_forecasts_what_a_course_of_the_year_leaves_and_puts_it_back(
     found = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
     torch.manual_seed(0)
     plain = forecaster(log=log)
-    seasonal = replace(plain, config=replace(plain.config, yearly=found))
+    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(own=found)))
     index = WindowIndex(series=np.array([0, 1, 0]), cutoffs=np.array([6, 5, 4]))
     course = laid_out(found, panel, 2).values[:8]
     change = np.exp if log else np.asarray
@@ -61,7 +61,7 @@ def test_predict_goes_on_with_constants_when_the_series_has_a_course_of_the_year
     panel = replace(make_panel([3, 9, 0, 0, 0, 0], [0, 0, 0, 1]), frequency=frequency)
     plain = of_typical(1.0, log=False)
     courses = tuple(YearlyCourse(id=f"s{i}", coefficients=(1, 2, 3, 4)) for i in range(2))
-    seasonal = replace(plain, config=replace(plain.config, yearly=courses))
+    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(own=courses)))
     closed, open_ = seasonal.predict(panel)
     assert not closed.any()
     assert (open_ != plain.predict(panel)[1]).all()

@@ -11,7 +11,8 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.profiling import CLASSES, Profile, mann_kendall
 from rnnforecast.data.reading import Rows, Table
 from rnnforecast.data.source import Source, find_separator
-from rnnforecast.data.yearly import find_courses, has_days
+from rnnforecast.data.yearly import has_days
+from rnnforecast.data.yearly_search import find_courses
 from rnnforecast.errors import DataError
 
 Fact = tuple[str, str | int | float]
@@ -87,7 +88,7 @@ def _yearly(table: Table, profile: Profile) -> list[Fact]:
     if not has_days(table.panel.frequency):
         return []
     found = find_courses(table.panel, log=bool(profile.lowest.min() > 0))
-    return [("yearly seasonality", f"in {len(found)} series" if found else "none")]
+    return [("yearly seasonality", f"in {len(found.own)} series" if found else "none")]
 
 
 def _demand(profile: Profile) -> list[Fact]:

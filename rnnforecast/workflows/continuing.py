@@ -33,7 +33,7 @@ from rnnforecast.workflows.fitting import (
 )
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
-from rnnforecast.workflows.newest import other_courses, unseen_season
+from rnnforecast.workflows.newest import acquainted, other_courses, unseen_season
 from rnnforecast.workflows.news import News, Stored
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
@@ -110,12 +110,24 @@ def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | N
 def _unlike(stored: Stored, table: Table) -> str | None:
     """What seasons or courses of the year a table shows by now, unlike those of a model."""
     config, settings = stored.forecaster.config, stored.settings
-    with naming(table):
-        known = panel_before(table.panel, held_out_origins(table.panel, settings.horizon))
+    known = _known(table, settings.horizon)
     season = unseen_season(config, table.panel if settings.refit else known, settings)
     if season is not None:
         return f"the series show a season of {season} steps, which {stored.forecaster.name} has not"
     return other_courses(config, stored.panel.ids, known, settings)
+
+
+def with_news(stored: Stored, table: Table) -> Stored:
+    """The stored model with the yearly seasonality that series share, for those that are new."""
+    known, met = _known(table, stored.settings.horizon), stored.panel.ids
+    scored = None if stored.scored is None else acquainted(stored.scored, met, known)
+    return replace(stored, forecaster=acquainted(stored.forecaster, met, known), scored=scored)
+
+
+def _known(table: Table, horizon: int) -> Panel:
+    """What lies before the values that are held out."""
+    with naming(table):
+        return panel_before(table.panel, held_out_origins(table.panel, horizon))
 
 
 def drifted(limit: float, case: Case) -> str | None:

@@ -30,6 +30,7 @@ from rnnforecast.workflows.covariates import (
 from rnnforecast.workflows.facts import record_data, record_model
 from rnnforecast.workflows.inputs import naming, warn_of_ignored
 from rnnforecast.workflows.machine import limit_threads_for
+from rnnforecast.workflows.newest import acquainted
 from rnnforecast.workflows.outputs import end_forecasts
 from rnnforecast.workflows.reporting import Reporter, some_series
 
@@ -74,13 +75,14 @@ def forecast(
         )
     met = set(artifact.panel.ids)
     new = np.flatnonzero([name not in met for name in table.panel.ids])
-    if len(new) and config.yearly and not as_template:
+    if len(new) and config.yearly and not config.yearly.shared and not as_template:
         reporter.warning(
             f"{some_series(table.panel, new)} new to the model, which takes yearly seasonality "
             "out of others: what the year does to these is not forecast; train again with them"
         )
+    forecaster = acquainted(artifact.forecaster, artifact.panel.ids, table.panel)
     with naming(table):
-        yield from _tables(artifact.forecaster, table.panel, alias, as_template, reporter)
+        yield from _tables(forecaster, table.panel, alias, as_template, reporter)
 
 
 def _tables(

@@ -10,10 +10,16 @@ import numpy as np
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
-from rnnforecast.data.yearly import DISBELIEVED, LEAST_DAYS, days_of, find_courses
+from rnnforecast.data.yearly import days_of
+from rnnforecast.data.yearly_search import (
+    DISBELIEVED,
+    LEAST_DAYS,
+    find_courses,
+    with_shared,
+)
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.errors import ConfigError
-from rnnforecast.forecaster import without_logarithm
+from rnnforecast.forecaster import Forecaster, without_logarithm
 from rnnforecast.models.distributions import find_head
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.settling import settled
@@ -84,12 +90,21 @@ def other_courses(
         found = find_courses(panel, log=config.model.log)
         return "the series show yearly seasonality, which the model has not" if found else None
     short, before = np.flatnonzero(days_of(panel) < LEAST_DAYS), set(met)
-    new = next((panel.ids[place] for place in short if panel.ids[place] not in before), None)
-    if new is not None:
-        return f"series '{new}' is too new for yearly seasonality, which the model has"
-    if len(short) or find_courses(panel, log=config.model.log, left=DISBELIEVED):
+    new = [panel.ids[place] for place in short if panel.ids[place] not in before]
+    if new and not config.yearly.shared:
+        return f"series '{new[0]}' is too new for yearly seasonality, which the model has"
+    tells = len(short) < len(panel) if config.yearly.shared else not len(short)
+    if not tells or find_courses(panel, log=config.model.log, left=DISBELIEVED):
         return None
     return "the series no longer show the yearly seasonality that the model has"
+
+
+def acquainted(forecaster: Forecaster, met: Sequence[str], panel: Panel) -> Forecaster:
+    """The forecaster with the yearly seasonality that series share, for those it has not met."""
+    config, before = forecaster.config, set(met)
+    new = np.flatnonzero([name not in before for name in panel.ids])
+    yearly = with_shared(config.yearly, panel, new, config.model.log)
+    return replace(forecaster, config=replace(config, yearly=yearly))
 
 
 def can_be_asked(season: int, known: Panel) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rnnforecast.columns import NO_YEARLY
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.yearly import LEAST_FORCED, find_courses
+from rnnforecast.data.yearly_search import LEAST_FORCED, find_courses
 from rnnforecast.errors import ConfigError
 from rnnforecast.models.distributions import find_head
 from rnnforecast.workflows.short_series import with_typical
@@ -26,7 +27,7 @@ def _with_courses(config: RunConfig, panel: Panel, settings: Settings) -> RunCon
     if counts and settings.yearly:
         raise ConfigError(f"head {config.model.head} is of counts, which are whole; drop --yearly")
     if counts or settings.yearly is False:
-        return replace(config, yearly=())
+        return replace(config, yearly=NO_YEARLY)
     found = find_courses(panel, log=config.model.log, always=bool(settings.yearly))
     if settings.yearly and not found:
         raise ConfigError(

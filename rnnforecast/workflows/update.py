@@ -33,6 +33,7 @@ from rnnforecast.workflows.continuing import (
     finish,
     go_on,
     outdated,
+    with_news,
 )
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables, with_sides
 from rnnforecast.workflows.facts import record_data, record_fit, record_metrics
@@ -159,6 +160,7 @@ def _open_case(
     reporter: Reporter,
 ) -> Case:
     """Settle whether to start from the stored weights, and by which configuration."""
+    stored = with_news(stored, table)
     reason = outdated(stored, table, request.retrain_after)
     if reason is None:
         kept = stored.forecaster.config

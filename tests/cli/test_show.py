@@ -36,7 +36,7 @@ def test_show_tells_what_the_model_is_when_it_was_trained(trained: Path) -> None
     told = shown(trained)
     expected = {
         "model": "gru",
-        "schema": "11",
+        "schema": "12",
         "horizon": "3",
         "seasons": "12",
         "yearly seasonality": "none",

@@ -84,3 +84,24 @@ def test_train_says_what_to_do_when_the_year_cannot_be_taken_out(
     run = run_here(tmp_path, "train", "days.csv", *flags)
     assert run.code == 2
     assert message in run.stderr
+
+
+def test_forecast_gives_new_series_the_year_that_all_share(tmp_path: Path) -> None:
+    """To one that was new in training, and to one that is new afterwards."""
+    table = days(1000).assign(y=lambda table: 30 + table["y"])
+    shops = [table.assign(unique_id=name) for name in ("a", "b", "c")]
+    new = table[-100:].assign(unique_id="d", y=10 * table["y"])
+    train_on = pd.concat([*(shop[:-HORIZON] for shop in shops), new[:-HORIZON]])
+    train_on.to_csv(tmp_path / "days.csv", index=False)
+    words = ("train", "days.csv", "--horizon", str(HORIZON), "--out", "m", *TINY)
+    run = run_here(tmp_path, *words)
+    assert run.code == 0, run.stderr
+    assert "yearly seasonality taken out of 4 series" in run.stderr
+    new[:-HORIZON].assign(unique_id="e").to_csv(tmp_path / "new.csv", index=False)
+    run = run_here(tmp_path, "forecast", "m", "new.csv")
+    assert (run.code, "new to the model" in run.stderr) == (0, False)
+    then = pd.read_csv(StringIO(run.stdout))
+    first = pd.read_csv(tmp_path / "m" / "forecasts.csv").query("unique_id == 'd'")
+    change = new["y"].iloc[-1] - new["y"].iloc[-HORIZON]
+    for found in (first["gru"], then["gru"]):
+        assert found.iloc[-1] - found.iloc[0] == pytest.approx(change, rel=0.5)

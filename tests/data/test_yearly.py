@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnforecast.arrays import FloatArray
-from rnnforecast.columns import YearlyCourse
+from rnnforecast.columns import NO_YEARLY, YearlyCourse
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY, HOUR, WEEK
-from rnnforecast.data.yearly import Daily, daily, find_courses, laid_out, left_of_changes
+from rnnforecast.data.yearly import Daily, daily, laid_out
+from rnnforecast.data.yearly_search import find_courses, left_of_changes, with_shared
 
 DAILY = Frequency(unit="microsecond", count=DAY)
 HOURLY = Frequency(unit="microsecond", count=HOUR)
@@ -67,9 +68,8 @@ def noise(count: int, seed: int = 0) -> FloatArray:
 def test_find_courses_finds_what_was_put_in_when_there_is_nothing_else(
     frequency: Frequency, values: FloatArray
 ) -> None:
-    (found,) = find_courses(
-        panel_of(50 + 0.01 * np.arange(len(values)) + values, frequency=frequency)
-    )
+    values = 50 + 0.01 * np.arange(len(values)) + values
+    (found,) = find_courses(panel_of(values, frequency=frequency)).own
     assert found.id == "s0"
     assert found.coefficients == pytest.approx(COEFFICIENTS, abs=0.02)
 
@@ -77,19 +77,19 @@ def test_find_courses_finds_what_was_put_in_when_there_is_nothing_else(
 def test_find_courses_comes_near_it_when_there_is_noise_and_days_are_missing() -> None:
     values = course(1100) + 3 * noise(1100)
     values[200:230] = np.nan
-    (found,) = find_courses(panel_of(values))
+    (found,) = find_courses(panel_of(values)).own
     assert found.coefficients == pytest.approx(COEFFICIENTS, abs=0.7)
 
 
 def test_find_courses_is_of_logarithms_when_these_are_asked_for() -> None:
     values = np.exp(0.1 * course(900))
-    (found,) = find_courses(panel_of(values), log=True)
+    (found,) = find_courses(panel_of(values), log=True).own
     assert found.coefficients == pytest.approx([each / 10 for each in COEFFICIENTS], abs=1e-9)
 
 
 def test_find_courses_is_the_same_when_values_are_on_another_scale() -> None:
     values = 100 + course(900) + noise(900)
-    (found,), (scaled,) = (find_courses(panel_of(unit * values)) for unit in (1.0, 1e9))
+    (found,), (scaled,) = (find_courses(panel_of(unit * values)).own for unit in (1.0, 1e9))
     expected = [1e9 * each for each in found.coefficients]
     assert scaled.coefficients == pytest.approx(expected, rel=1e-6)
 
@@ -121,7 +121,7 @@ def test_find_courses_is_the_same_when_values_are_on_another_scale() -> None:
 def test_find_courses_finds_none_when_there_is_none_to_believe(
     values: FloatArray, frequency: Frequency
 ) -> None:
-    assert find_courses(panel_of(values, frequency=frequency)) == ()
+    assert find_courses(panel_of(values, frequency=frequency)) == NO_YEARLY
 
 
 @pytest.mark.parametrize("part", [slice(1, 999), slice(1, 590), slice(605, 999)])
@@ -132,12 +132,12 @@ def test_find_courses_finds_none_when_next_to_nothing_was_observed(
     values = course(1000)
     values[part][np.arange(len(values[part])) % 5 > 0] = np.nan
     found = find_courses(panel_of(values), always=always)
-    assert len(found) == (always and np.isnan(values).mean() < 0.5)
+    assert len(found.own) == (always and np.isnan(values).mean() < 0.5)
 
 
 @pytest.mark.parametrize("value", [7.3, 0.1, 0.0, 1e9 + 0.1])
 def test_find_courses_gives_none_to_a_constant_when_it_is_asked_to(value: float) -> None:
-    assert find_courses(panel_of(np.full(900, value)), always=True) == ()
+    assert find_courses(panel_of(np.full(900, value)), always=True) == NO_YEARLY
 
 
 @pytest.mark.parametrize(("yearly", "found"), [(5, False), (40, True)])
@@ -146,7 +146,7 @@ def test_find_courses_looks_at_all_series_when_a_sample_of_many_shows_some(
 ) -> None:
     others = [noise(750, seed) for seed in range(100 - yearly)]
     panel = panel_of(*[course(750) + noise(750, seed) for seed in range(yearly)], *others)
-    names = [each.id for each in find_courses(panel)]
+    names = [each.id for each in find_courses(panel).own]
     assert names[:yearly] == [f"s{place}" for place in range(yearly)] * found
 
 
@@ -159,13 +159,13 @@ def test_find_courses_believes_a_course_by_what_it_leaves_of_changes(
     values = course(1300) + size * slow
     left = left_of_changes(Daily(0, values), 780)
     assert (left < 0.6) == bool(found) and abs(left - 0.6) < 0.1
-    assert len(find_courses(panel_of(values))) == found
+    assert len(find_courses(panel_of(values)).own) == found
 
 
 def test_find_courses_passes_values_without_a_logarithm_over() -> None:
     values = np.exp(0.1 * course(900))
     values[::10] = 0.0
-    (found,) = find_courses(panel_of(values), log=True)
+    (found,) = find_courses(panel_of(values), log=True).own
     assert found.coefficients == pytest.approx([each / 10 for each in COEFFICIENTS], abs=1e-9)
 
 
@@ -173,19 +173,130 @@ def test_find_courses_passes_values_without_a_logarithm_over() -> None:
 def test_find_courses_needs_some_of_many_series_to_show_one(yearly: int, found: int) -> None:
     walks = [np.cumsum(noise(1500, seed)) for seed in range(20 - yearly)]
     panel = panel_of(*[course(1500) + noise(1500, seed) for seed in range(yearly)], *walks)
-    shown = [each.id for each in find_courses(panel)]
+    shown = [each.id for each in find_courses(panel).own]
     assert [name for name in shown if int(name[1:]) < yearly] == [f"s{i}" for i in range(found)]
 
 
-def test_find_courses_finds_none_when_a_series_is_too_short_to_be_asked() -> None:
-    long = course(900) + noise(900)
-    assert len(find_courses(panel_of(long, long))) == 2
-    assert find_courses(panel_of(long, long, course(60))) == ()
+def alike(count: int, size: float, level: float = 1.0) -> list[FloatArray]:
+    """Three years of series that share a course, each of its own noise."""
+    return [level * (20 + course(1100) + size * noise(1100, seed)) for seed in range(count)]
 
 
-def test_find_courses_gives_one_to_every_series_of_a_year_when_it_is_asked_to() -> None:
-    panel = panel_of(course(364), course(365), noise(500))
-    assert [each.id for each in find_courses(panel, always=True)] == ["s1", "s2"]
+def slow(seed: int) -> FloatArray:
+    """Weather that hides a year."""
+    return 20 * np.convolve(noise(1159, seed), np.ones(60) / 60, "valid")
+
+
+def test_find_courses_gives_one_to_all_when_noise_hides_what_they_share() -> None:
+    panel = panel_of(*(20 + 0.4 * course(1100) + slow(seed) for seed in range(12)))
+    alone = [bool(find_courses(panel_of(panel.series(index)))) for index in range(12)]
+    assert sum(alone) <= 2
+    found = find_courses(panel)
+    expected = [0.4 * each for each in COEFFICIENTS]
+    assert [each.id for each in found.own] == list(panel.ids)
+    for each in found.own:
+        np.testing.assert_allclose(each.coefficients, expected, atol=0.7)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_find_courses_gives_a_new_series_what_the_others_share(log: bool) -> None:
+    """In shares of its level, or in logarithms as it is."""
+    level = 100.0
+    made = alike(5, 1.0), [level * (20 + course(60, first=1040))]
+    values = [np.exp(each / 20 / level**place) for place in (0, 1) for each in made[place]]
+    panel = panel_of(*(values if log else made[0] + made[1]))
+    panel = replace(panel, starts=np.array([0] * 5 + [1040 * DAY]))
+    found = find_courses(panel, log=log)
+    *_, new = found.own
+    mean = np.abs(made[1][0]).mean()
+    expected = np.array(COEFFICIENTS) * (1 / 20 if log else mean / 20)
+    assert len(found.own) == 6 and new.id == "s5"
+    np.testing.assert_allclose(new.coefficients, expected, atol=0.02 * abs(expected).max())
+    np.testing.assert_allclose(new.coefficients, np.array(found.shared) * (1 if log else mean))
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param([], id="one"),
+        pytest.param([course(1100, first=183), course(1100, first=91)], id="other phases"),
+    ],
+)
+def test_find_courses_finds_none_when_a_series_is_too_short_and_the_others_are_not_alike(
+    others: list[FloatArray],
+) -> None:
+    long = [each + noise(1100) for each in (course(1100), *others)]
+    found = find_courses(panel_of(*long))
+    assert (len(found.own), found.shared) == (len(long), ())
+    assert find_courses(panel_of(*long, course(60))) == NO_YEARLY
+
+
+def test_find_courses_finds_none_of_new_series_when_the_others_are_random_walks() -> None:
+    walks = [np.cumsum(noise(1500, seed)) for seed in range(8)]
+    assert find_courses(panel_of(*walks, np.cumsum(noise(60)))) == NO_YEARLY
+
+
+def test_find_courses_mixes_own_and_mean_as_serves_the_newer_part_best() -> None:
+    """As a loop over all shares of its own finds, each held against the mean of the others."""
+    shifts = (0, 10, 20)
+    series = [course(1100, first=shift) + 6 * noise(1100, shift) for shift in shifts]
+    panel = panel_of(*(50 + each - each.mean() for each in series))
+    until, days = 660, np.arange(1100)
+    waves = np.array(
+        [
+            [course_at(datetime(1970, 1, 1) + timedelta(days=int(day)), one) for one in np.eye(4)]
+            for day in days
+        ]
+    )
+
+    def fit(values: FloatArray) -> FloatArray:
+        count = len(values)
+        design = np.column_stack([np.ones(count), days[:count], waves[:count]])
+        return np.linalg.lstsq(design, values, rcond=None)[0]
+
+    def change(values: FloatArray, day: int) -> float:
+        return values[day : day + 28].mean() - values[day - 91 : day - 63].mean()
+
+    older = np.array([fit(panel.series(index)[:until]) for index in range(3)])
+    whole = np.array([fit(panel.series(index)) for index in range(3)])
+    left = []
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        total = 0.0
+        for index in range(3):
+            others = [other for other in range(3) if other != index]
+            mixed = share * older[index, 2:] + (1 - share) * older[others, 2:].mean(axis=0)
+            for day in range(until, 1100 - 27):
+                told = change(panel.series(index), day) - 91 * older[index, 1]
+                total += abs(told - change(waves @ mixed, day))
+        left.append(total)
+    share = int(np.argmin(left)) / 4
+    assert 0 < share < 1
+    found = [each.coefficients for each in find_courses(panel).own]
+    levels = np.array([panel.series(index).mean() for index in range(3)])[:, None]
+    own = whole[:, 2:] / levels
+    np.testing.assert_allclose(found, levels * (share * own + (1 - share) * own.mean(axis=0)))
+
+
+def test_find_courses_is_the_same_when_a_series_is_a_constant() -> None:
+    panel, more = (panel_of(*alike(3, 5.0), *constant) for constant in ([], [np.full(1100, 7.0)]))
+    assert find_courses(more).own[:3] == find_courses(panel).own
+
+
+def test_find_courses_gives_one_to_every_series_when_it_is_asked_to() -> None:
+    """Its own to one that lasts a year, to others the mean."""
+    panel = panel_of(9 + course(364), 9 + course(365), noise(500), np.full(9, np.nan))
+    found = find_courses(panel, always=True)
+    assert [each.id for each in found.own] == ["s0", "s1", "s2"]
+    np.testing.assert_allclose(found.own[1].coefficients, COEFFICIENTS, atol=1e-6)
+
+
+def test_with_shared_gives_new_series_what_the_others_share() -> None:
+    found = find_courses(panel_of(*alike(3, 1.0)))
+    panel = panel_of(np.full(5, 3.0), np.array([-1.0, np.nan, 5.0]))
+    more = with_shared(found, panel, np.array([1]), log=False)
+    assert more.own[:3] == found.own and more.own[3].id == "s1"
+    np.testing.assert_allclose(more.own[3].coefficients, 3 * np.array(found.shared))
+    assert with_shared(NO_YEARLY, panel, np.array([1]), log=False) == NO_YEARLY
 
 
 def test_daily_is_the_mean_of_what_was_observed_of_each_day() -> None:

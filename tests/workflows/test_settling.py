@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from rnnforecast.artifact import Artifact
-from rnnforecast.columns import DataConfig
+from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.columns import NO_YEARLY, DataConfig
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.source import open_source
 from rnnforecast.data.time_units import DAY
-from rnnforecast.data.yearly import find_courses
+from rnnforecast.data.yearly_search import find_courses
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.errors import ConfigError
 from rnnforecast.workflows.continuing import outdated
@@ -28,17 +29,18 @@ from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.settling import settled
 from rnnforecast.workflows.short_series import with_typical
 from rnnforecast.workflows.train import TrainRequest, resolve_request
+from rnnforecast.workflows.update import UpdateRequest, update
 from tests.panels import make_panel
 from tests.short_training import trained_on
 
 HORIZON = 7
 
 
-def values(count: int, level: float = 60) -> np.ndarray:
+def values(count: int, seed: int = 0) -> np.ndarray:
     """Days that are high in the middle of the year."""
     days = np.arange(count)
-    noise = np.random.default_rng(0).normal(size=count)
-    return level - 20 * np.cos(2 * np.pi * days / 365.25) + noise
+    noise = np.random.default_rng(seed).normal(size=count)
+    return 60 - 20 * np.cos(2 * np.pi * days / 365.25) + noise
 
 
 def daily(*series: np.ndarray) -> Panel:
@@ -55,7 +57,7 @@ def test_settled_takes_courses_out_before_it_tells_what_is_typical() -> None:
     panel = daily(values(800))
     config, settings = configured(panel)
     found = settled(config, panel, settings)
-    assert found.yearly == find_courses(panel, log=config.model.log) != ()
+    assert found.yearly == find_courses(panel, log=config.model.log) != NO_YEARLY
     assert found == with_typical(replace(config, yearly=found.yearly), panel)
     assert found.model.typical.spread < 0.8 * with_typical(config, panel).model.typical.spread
 
@@ -74,7 +76,7 @@ def test_settled_heeds_what_is_asked_of_courses(
 ) -> None:
     panel = daily(values(count).round())
     config, settings = configured(panel, **asked)
-    assert len(settled(config, panel, settings).yearly) == number
+    assert len(settled(config, panel, settings).yearly.own) == number
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,11 @@ def test_suited_to_finds_courses_anew_when_logarithms_are_dropped() -> None:
     after = daily(np.append(values(800), 0.0))
     found = suited_to(logarithmic, after, settings, Mute())
     assert logarithmic.model.log and not found.model.log
-    assert abs(logarithmic.yearly[0].coefficients[1]) < 1 < abs(found.yearly[0].coefficients[1])
+    assert (
+        abs(logarithmic.yearly.own[0].coefficients[1])
+        < 1
+        < abs(found.yearly.own[0].coefficients[1])
+    )
 
 
 def days(y: np.ndarray) -> pd.DataFrame:
@@ -129,12 +135,12 @@ def test_courses_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
 def test_train_stores_the_course_by_which_its_forecasts_go_on(tmp_path: Path) -> None:
     found = trained_on(days(values(900)), tmp_path)
     config = found.forecaster.config
-    (course,) = config.yearly
+    (course,) = config.yearly.own
     assert found.scored is not None and found.scored.config.yearly == config.yearly
     forecasts = pd.read_csv(tmp_path / "model" / "forecasts.csv")
     again = found.forecaster.predict(found.panel)[0, :, 2]
     np.testing.assert_allclose(forecasts["gru"], again)
-    plain = replace(found.forecaster, config=replace(config, yearly=()))
+    plain = replace(found.forecaster, config=replace(config, yearly=NO_YEARLY))
     assert np.abs(plain.predict(found.panel)[0, :, 2] - again).max() > 0.5
     assert course.id == found.panel.ids[0]
 
@@ -157,7 +163,7 @@ def test_update_trains_from_scratch_when_the_series_show_a_course_by_now(
     asked: dict[str, Any], refused: bool, reason: str | None, tmp_path: Path
 ) -> None:
     artifact = trained_on(days(values(400)), tmp_path, **asked)
-    assert artifact.forecaster.config.yearly == ()
+    assert artifact.forecaster.config.yearly == NO_YEARLY
     days(values(900)).to_csv(tmp_path / "days.csv", index=False)
     assert reason_of(artifact, tmp_path, refused=refused) == reason
 
@@ -185,3 +191,44 @@ def test_other_courses_name_a_series_that_is_too_new_for_one() -> None:
     assert other_courses(config, ["s0"], panel, settings) == new
     assert other_courses(config, ["s0", "s1"], panel, settings) is None
     assert other_courses(config, ["s0"], panel, replace(settings, yearly=True)) is None
+
+
+def shops(*lengths: int) -> pd.DataFrame:
+    """Days of shops that go through the year alike and end on the same day."""
+    longest = max(lengths)
+    tables = [
+        days(size * values(longest, seed))[longest - length :].assign(unique_id=f"s{seed}")
+        for seed, (length, size) in enumerate(zip(lengths, (1.0, 3.0, 10.0, 0.5), strict=False))
+    ]
+    return pd.concat(tables)
+
+
+def test_update_goes_on_when_a_new_series_shares_the_course_of_the_others(tmp_path: Path) -> None:
+    table = shops(900, 900, 900, 100)
+    met = table[table["unique_id"] != "s3"]
+    artifact = trained_on(met, tmp_path)
+    before = artifact.forecaster.config.yearly
+    assert len(before.own) == 3 and before.shared
+    table.to_csv(tmp_path / "days.csv", index=False)
+    assert reason_of(artifact, tmp_path) is None
+    request = UpdateRequest(directory=tmp_path / "model", path=str(tmp_path / "days.csv"))
+    update(request, Mute())
+    after = load_artifact(tmp_path / "model", torch.device("cpu")).forecaster.config.yearly
+    level = table.loc[table["unique_id"] == "s3", "y"][:-HORIZON].mean()
+    assert after.own[:3] == before.own and after.own[3].id == "s3"
+    expected = np.array(before.shared) * (1 if artifact.forecaster.config.model.log else level)
+    np.testing.assert_allclose(after.own[3].coefficients, expected, rtol=1e-6)
+
+
+def test_update_trains_from_scratch_when_series_no_longer_share_a_course(tmp_path: Path) -> None:
+    table = shops(900, 900, 900, 100)
+    artifact = trained_on(table, tmp_path)
+    other = [
+        days(np.append(values(900), 60 + 30 * np.sin(np.arange(900) / 40))).assign(unique_id=name)
+        for name in ("s0", "s1", "s2", "s3")
+    ]
+    pd.concat(other).to_csv(tmp_path / "days.csv", index=False)
+    expected = "the series no longer show the yearly seasonality that the model has"
+    assert reason_of(artifact, tmp_path) == expected
+    pd.concat(each[-300:] for each in other).to_csv(tmp_path / "days.csv", index=False)
+    assert reason_of(artifact, tmp_path) is None
