@@ -210,13 +210,14 @@ def forecast(directory: Path) -> None:
     from rnnforecast.data.source import open_source
     from rnnforecast.data.windows import WindowIndex
     from rnnforecast.workflows.covariates import SideTables
-    from rnnforecast.workflows.forecast import read_and_encode
+    from rnnforecast.workflows.forecast import encoded, read_to_forecast
     from rnnforecast.workflows.reporting import Mute
 
     task = Task.load(directory)
     artifact = load_artifact(directory / "model", torch.device("cpu"))
     source = open_source(str(directory / "all.csv"))
-    panel = read_and_encode(source, artifact, SideTables(), Mute()).panel
+    table = read_to_forecast(source, artifact, SideTables(), Mute())
+    panel = encoded(table, artifact.forecaster.config).panel
     if not np.array_equal(panel.offsets, task.offsets):
         raise ValueError("the series were read otherwise than they were written")
     forecaster = artifact.forecaster

@@ -47,6 +47,8 @@ class Shops:
         noise: Its deviation, in logarithms.
         memory: What is left of the noise a day later.
         counts: Whether days are counts of which many are 0.
+        closed: Whether nothing is ever sold on Sundays.
+        odd: Shops among the old ones that go through the year the other way, without noise.
     """
 
     old: int
@@ -56,6 +58,8 @@ class Shops:
     noise: float = 0.15
     memory: float = 0.7
     counts: bool = False
+    closed: bool = False
+    odd: int = 0
 
 
 KINDS = {
@@ -66,6 +70,8 @@ KINDS = {
     "new shops, half shared": Shops(old=8, new=4, shared=0.5),
     "new shops, none shared": Shops(old=8, new=4, shared=0.0),
     "new shops, counts": Shops(old=8, new=4, counts=True),
+    "new shops, closed on Sundays": Shops(old=8, new=4, closed=True),
+    "new shops, one the other way": Shops(old=8, new=4, odd=1),
     "no year": Shops(old=8, new=4, size=0.0, noise=0.4, memory=0.995),
 }
 
@@ -109,6 +115,8 @@ def made_up(shops: Shops, seed: int) -> pd.DataFrame:
     for place in range(shops.old + shops.new):
         own = shops.shared * everybody + (1 - shops.shared) * shape(days, rng)
         noise = autocorrelated(len(days), shops.memory, rng) * np.sqrt(1 - shops.memory**2)
+        if place < shops.odd:
+            own, noise = -own, 0 * noise
         level, drift = rng.normal(4, 1), rng.normal(0, 0.1)
         values = np.exp(
             level
@@ -119,6 +127,8 @@ def made_up(shops: Shops, seed: int) -> pd.DataFrame:
         )
         if shops.counts:
             values = rng.poisson(values / 20).astype(float)
+        if shops.closed:
+            values[days.day_of_week == 6] = 0
         first = 0 if place < shops.old else DAYS - int(rng.integers(70, 600))
         table = pd.DataFrame({"ds": days, "y": values.round(3), "unique_id": f"shop {place}"})
         tables.append(table[first:].assign(age="new" if first else "old"))

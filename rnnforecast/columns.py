@@ -14,6 +14,9 @@ Missing = Literal["mask", "error", "interpolate", "ffill", "zero"]
 Aggregate = Literal["mean", "sum", "last"]
 Dialect = Literal["nixtla", "prophet", "autogluon"]
 Role = Literal["static", "past", "future"]
+YearlyScale = Literal["units", "shares", "logarithms"]
+"""What yearly seasonality is in: units of the series, added; shares of its level, by which that is
+multiplied, so that 0 stays 0; or its logarithms, added."""
 # Sines and cosines, of a year and of a half, that make up its course.
 YEARLY_ORDERS = 2
 # Encodings of internet names, whose decoders take the square of a text's length.
@@ -156,8 +159,7 @@ class YearlyCourse:
 
     Attributes:
         id: That of the series.
-        coefficients: Of the sine and the cosine of each order, in units of the series, or of its
-            logarithms where the model works on these.
+        coefficients: Of the sine and the cosine of each order, on the model's `YearlyScale`.
     """
 
     id: str
@@ -173,14 +175,17 @@ class Yearly:
 
     Attributes:
         own: Of each series that has any.
-        shared: Coefficients of a series that was not met, in shares of its mean absolute value, or
-            those of its logarithms; none where series do not go through the year alike.
+        shared: Coefficients of a series that was not met, in shares of its level where the scale
+            is its units; none where series do not go through the year alike, unless all were to
+            have a course.
     """
 
     own: tuple[YearlyCourse, ...] = ()
     shared: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        twice = [name for name, count in Counter(each.id for each in self.own).items() if count > 1]
+        require(not twice, "yearly", "of different series", twice[:1])
         require(bool(self.own) or not self.shared, "shared", "empty where own is", self.shared)
         if self.shared:
             _require_coefficients("shared", self.shared)

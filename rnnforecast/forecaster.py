@@ -103,7 +103,7 @@ class Forecaster:
                 forecast = self.network.quantiles(batch.values, batch.mask, batch.inputs).double()
                 forecast = continued(forecast, batch, self.config.model)
                 if batch.course is not None:
-                    forecast = forecast + batch.course[..., None]
+                    forecast = _put_back(forecast, batch.course[..., None], self.config.model)
                 empty = ~batch.mask.any(1)
                 forecast = forecast.masked_fill(empty[:, None, None], torch.nan)
                 forecasts[places.numpy()] = forecast.cpu().numpy()
@@ -118,6 +118,11 @@ class Forecaster:
                 "train again with a lower --learning-rate"
             )
         return np.maximum(forecasts, self.least, out=forecasts)
+
+
+def _put_back(forecast: Tensor, course: Tensor, model: ModelSpec) -> Tensor:
+    """The forecast [batch, step, quantile] with what had been taken out [batch, step, 1]."""
+    return forecast * course if model.yearly_scale == "shares" else forecast + course
 
 
 def from_logarithms(forecasts: FloatArray, last: FloatArray) -> None:
@@ -194,7 +199,8 @@ def gather_windows(
         positive = np.where(panel.values > 0, panel.values, np.nan)
         panel = replace(panel, values=np.log(positive))
     horizon = config.windows.horizon
-    course = laid_out(config.yearly.own, panel, horizon) if config.yearly else None
+    scale = config.model.yearly_scale
+    course = laid_out(config.yearly.own, panel, horizon, scale) if config.yearly else None
     return WindowGatherer(
         panel,
         index,

@@ -145,11 +145,8 @@ def _check_encodings(config: RunConfig) -> None:
 
 
 def _check_courses(config: RunConfig) -> None:
-    """Raise ValueError or ConfigError where courses of the year are not of different series."""
+    """Raise ValueError or ConfigError where courses of the year do not go with the model."""
     yearly = config.yearly
-    ids = [course.id for course in yearly.own]
-    if len(set(ids)) < len(ids):
-        raise ValueError("a series has two yearly seasonalities")
     if yearly and find_head(config.model.head).counts:
         raise ValueError("counts, which are whole, have yearly seasonality")
     numbers = (yearly.shared, *(course.coefficients for course in yearly.own))

@@ -19,10 +19,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Properties that name no number of examples are tried by fewer than are usual."""
-    if not config.getoption("--full"):
-        settings.register_profile("short", max_examples=50)
-        settings.load_profile("short")
+    """How many examples try properties that name no number."""
+    examples = 300 if config.getoption("--full") else 50
+    settings.register_profile("of this run", max_examples=examples)
+    settings.load_profile("of this run")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

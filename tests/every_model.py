@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from rnnforecast.models.registry import MODELS
 
@@ -28,7 +28,7 @@ def with_every_part(names: Iterable[str]) -> list[str]:
     return chosen
 
 
-def in_turn(names: Iterable[str]) -> list[str | ParameterSet]:
+def in_turn(names: Iterable[str]) -> list[Any]:
     """To parametrize by: models, of which those that add no part wait for --full."""
     names = list(names)
     enough = set(with_every_part(names))

@@ -333,11 +333,13 @@ CHANGES = {
             (("config", "windows", "seasons"), ["2"]),
             (("config", "windows", "unknown"), 1),
             (("config", "yearly"), None),
-            (("config", "yearly"), [{"id": "007"}]),
-            (("config", "yearly"), [{"id": 7, "coefficients": [1.0] * 4}]),
-            (("config", "yearly"), [{"id": "007", "coefficients": [1.0] * 3}]),
-            (("config", "yearly"), [{"id": "007", "coefficients": [1.0, 1.0, 1.0, 1e300]}]),
-            (("config", "yearly"), [{"id": "007", "coefficients": [1.0] * 4}] * 2),
+            (("config", "yearly"), [{"id": "007", "coefficients": [1.0] * 4}]),
+            (("config", "yearly", "own"), [{"id": "007"}]),
+            (("config", "yearly", "own"), [{"id": 7, "coefficients": [1.0] * 4}]),
+            (("config", "yearly", "own"), [{"id": "007", "coefficients": [1.0] * 3}]),
+            (("config", "yearly", "own"), [{"id": "007", "coefficients": [1.0, 1.0, 1.0, 1e300]}]),
+            (("config", "yearly", "own"), [{"id": "007", "coefficients": [1.0] * 4}] * 2),
+            (("config", "yearly", "shared"), [1.0] * 4),
             (("config", "model", "model"), "transformer"),
             (("config", "model", "model"), None),
             (("config", "model", "model"), ["gru"]),
@@ -766,6 +768,23 @@ def test_artifact_keeps_courses_of_the_year_when_it_is_packed(tmp_path: Path) ->
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster), tmp_path)
     assert load_artifact(tmp_path, CPU).forecaster.config == config
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "message"),
+    [
+        (("a", "a"), (), "of different series, got \\['a'\\]"),
+        ((), (1.0,) * 4, "shared must be empty where own is"),
+        (("a",), (1.0,) * 3, "shared must be 4 numbers"),
+        (("a",), (1.0, 1.0, 1.0, math.inf), "shared must be finite"),
+    ],
+)
+def test_yearly_raises_when_courses_are_not_of_different_series(
+    own: tuple[str, ...], shared: tuple[float, ...], message: str
+) -> None:
+    courses = tuple(YearlyCourse(id=name, coefficients=(1.0,) * 4) for name in own)
+    with pytest.raises(ConfigError, match=message):
+        Yearly(own=courses, shared=shared)
 
 
 def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_days(

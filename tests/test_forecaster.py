@@ -26,11 +26,11 @@ from tests.panels import make_panel
 from tests.short_training import short_training
 
 
-def forecaster(*, log: bool) -> Forecaster:
+def forecaster(*, log: bool, nonnegative: bool = False) -> Forecaster:
     config = RunConfig(
         data=DataConfig(time_column="ds", target_columns=("y",)),
         windows=WindowSpec(lookback=4, horizon=2),
-        model=ModelSpec(model="gru", hidden_size=3, log=log),
+        model=ModelSpec(model="gru", hidden_size=3, log=log, nonnegative=nonnegative),
         training=short_training(),
     )
     return Forecaster(config, Ensemble(config.model, config.windows))
@@ -53,6 +53,21 @@ def test_predict_at_forecasts_what_a_course_of_the_year_leaves_and_puts_it_back(
     ahead = change(np.array([course[6:8], [0, 0], course[4:6]]))[..., None]
     expected = before * ahead if log else before + ahead
     assert np.abs(course).min() > 0.1
+    np.testing.assert_allclose(seasonal.predict_at(panel, index), expected, rtol=1e-6)
+
+
+def test_predict_at_divides_by_a_course_in_shares_and_multiplies_by_it() -> None:
+    frequency = Frequency(unit="microsecond", count=DAY)
+    panel = replace(make_panel([3, 5, 0, 6, 5, 7, 4], [9, 8, 9, 7]), frequency=frequency)
+    plain = forecaster(log=False, nonnegative=True)
+    own = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
+    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(own=own)))
+    index = WindowIndex(series=np.array([0, 1]), cutoffs=np.array([7, 4]))
+    factor = laid_out(own, panel, 2, "shares").values[:9]
+    left = np.append(panel.values[:7] / factor[:7], panel.values[7:])
+    ahead = np.array([factor[7:], [1, 1]])[..., None]
+    expected = plain.predict_at(replace(panel, values=left), index) * ahead
+    assert np.abs(factor - 1).min() > 0.1
     np.testing.assert_allclose(seasonal.predict_at(panel, index), expected, rtol=1e-6)
 
 

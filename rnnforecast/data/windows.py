@@ -46,8 +46,8 @@ class Batch(NamedTuple):
         target: Observations from the cutoff on [batch, horizon].
         target_mask: Which of them were observed [batch, horizon].
         inputs: Covariates, where the panel has any.
-        course: What was taken out of the target, to be put back on forecasts, where anything was
-            [batch, horizon].
+        course: What was taken out of the target, or what it was divided by, to be put back on
+            forecasts, where there was anything [batch, horizon].
     """
 
     values: Tensor
@@ -114,12 +114,14 @@ class Course(NamedTuple):
     """What is taken out of each series, from its first value on and as far as is forecast.
 
     Attributes:
-        values: In units of the series [row].
+        values: In units of the series, or what it is divided by [row].
         offsets: Those of series `i` are `values[offsets[i]:offsets[i + 1]]` [series + 1].
+        divides: Whether the series is divided by it.
     """
 
     values: FloatArray
     offsets: IntArray
+    divides: bool = False
 
 
 def constants(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,9 +182,9 @@ class WindowGatherer:
         if self.courses is not None:
             course = self.courses.gather(series, position)
             constant, _ = constants(values[:, : self.lookback], mask[:, : self.lookback])
-            course = course.masked_fill(constant[:, None], 0)
-            values = torch.where(mask, values - course, 0)
-            course = course[:, self.lookback :]
+            course = course.masked_fill(constant[:, None], self.courses.neutral)
+            left = values / course if self.courses.divides else values - course
+            values, course = torch.where(mask, left, 0), course[:, self.lookback :]
         seen = values[:, : self.lookback], mask[:, : self.lookback]
         return Batch(
             *(seen if self.fill is None else self.fill(*seen)),
@@ -199,15 +201,17 @@ class _Courses:
     """What is taken out of series, on the training device."""
 
     def __init__(self, course: Course, device: torch.device, dtype: torch.dtype) -> None:
+        self.divides = course.divides
+        self.neutral = 1.0 if course.divides else 0.0
         self.values = torch.from_numpy(course.values).to(device, dtype)
         self.starts = torch.from_numpy(course.offsets[:-1]).to(device)
         self.lengths = torch.from_numpy(np.diff(course.offsets)).to(device)
 
     def gather(self, series: Tensor, position: Tensor) -> Tensor:
-        """That of windows of `series` [batch] at steps `position` [batch, step]; 0 before them."""
+        """That of windows of `series` [batch] at steps `position` [batch, step]; none before."""
         known = (position >= 0) & (position < self.lengths[series, None])
         place = torch.where(known, self.starts[series, None] + position, 0)
-        return self.values[place] * known
+        return torch.where(known, self.values[place], self.neutral)
 
 
 class _Covariates:

@@ -14,13 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray, ends_of
-from rnnforecast.columns import YEARLY_ORDERS, YearlyCourse
+from rnnforecast.columns import YEARLY_ORDERS, YearlyCourse, YearlyScale
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.calendar_features import of_year
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY
 from rnnforecast.data.windows import Course
 
+# The least that the level of a season is taken to be, in shares of that of a year: what is divided
+# by less is mostly noise.
+LEAST_SHARE = 0.25
 # How many roundings of the largest value are no change.
 ROUNDINGS = 64
 
@@ -41,6 +44,11 @@ class Daily(NamedTuple):
         """Counted from 1970 [day]."""
         return self.first + np.arange(len(self.values))
 
+    def level(self) -> float:
+        """The mean absolute value of what was observed; 0 where nothing was."""
+        known = self.values[~np.isnan(self.values)]
+        return float(np.abs(known).mean()) if len(known) else 0.0
+
     def known_share(self) -> float:
         """Of the days, those on which something was observed."""
         return float(np.mean(~np.isnan(self.values)))
@@ -58,8 +66,10 @@ class Fit(NamedTuple):
     coefficients: FloatArray
 
 
-def laid_out(courses: Sequence[YearlyCourse], panel: Panel, horizon: int) -> Course:
-    """The courses of series to `horizon` steps after their last values, 0 of one without any."""
+def laid_out(
+    courses: Sequence[YearlyCourse], panel: Panel, horizon: int, scale: YearlyScale = "units"
+) -> Course:
+    """The courses of series to `horizon` steps after their last values, none of one without any."""
     places = {name: place for place, name in enumerate(panel.ids)}
     found = {places[each.id]: each.coefficients for each in courses if each.id in places}
     offsets = ends_of(panel.lengths + horizon)
@@ -76,6 +86,8 @@ def laid_out(courses: Sequence[YearlyCourse], panel: Panel, horizon: int) -> Cou
             positions = np.arange(offsets[index + 1] - offsets[index])
             days = _days_at(panel, np.full_like(positions, index), positions)
             values[offsets[index] : offsets[index + 1]] = waves[days - begin] @ found[index]
+    if scale == "shares":
+        return Course(np.maximum(1 + values, LEAST_SHARE), offsets, divides=True)
     return Course(values, offsets)
 
 
@@ -99,10 +111,10 @@ def days_of(panel: Panel) -> IntArray:
     return days
 
 
-def daily(panel: Panel, index: int, log: bool) -> Daily:
-    """A series by days, as logarithms where these are asked for."""
+def daily(panel: Panel, index: int, scale: YearlyScale) -> Daily:
+    """A series by days, as its logarithms or in shares of its level where courses are."""
     values = panel.series(index)
-    if log:
+    if scale == "logarithms":
         values = np.log(np.where(values > 0, values, np.nan))
     positions = np.arange(len(values))
     times = panel.times(np.full_like(positions, index), positions)
@@ -113,7 +125,10 @@ def daily(panel: Panel, index: int, log: bool) -> Daily:
     sums = np.bincount(place, values[observed], minlength=size)
     counts = np.bincount(place, minlength=size)
     means = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
-    return Daily(int(days[0]), means)
+    found = Daily(int(days[0]), means)
+    if scale == "shares" and (level := found.level()):
+        return Daily(found.first, means / level)
+    return found
 
 
 def rounding_of(values: FloatArray) -> float:

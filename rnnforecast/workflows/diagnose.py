@@ -28,7 +28,7 @@ from rnnforecast.models.registry import MODELS, find_model
 from rnnforecast.models.replay import LayerTrace, trace_attention, trace_layers
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables
 from rnnforecast.workflows.facts import record_model
-from rnnforecast.workflows.forecast import Opening, read_and_encode
+from rnnforecast.workflows.forecast import Opening, encoded, read_to_forecast
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.machine import limit_threads_for
 from rnnforecast.workflows.reporting import Reporter
@@ -81,7 +81,8 @@ def diagnose(
         if artifact.panel.lengths.max() < 2:
             raise DataError("the model keeps 1 value of each series; pass DATA")
         return _diagnosis(artifact, artifact.panel, reporter, by_lag, attention)
-    table = read_and_encode(source, artifact, sides, reporter)
+    read = read_to_forecast(source, artifact, sides, reporter)
+    table = encoded(read, artifact.forecaster.config)
     with naming(table):
         return _diagnosis(artifact, table.panel, reporter, by_lag, attention)
 

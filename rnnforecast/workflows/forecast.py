@@ -11,6 +11,7 @@ import pandas as pd
 
 from rnnforecast.arrays import IntArray
 from rnnforecast.artifact import Artifact, load_artifact
+from rnnforecast.config import RunConfig
 from rnnforecast.data.ahead import template
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, parse_table
@@ -66,7 +67,9 @@ def forecast(
         panel = with_future(artifact.panel, sides, config, reporter)
         yield from _tables(artifact.forecaster, panel, alias, as_template, reporter)
         return
-    table = read_and_encode(source, artifact, sides, reporter, config.windows.lookback)
+    table = read_to_forecast(source, artifact, sides, reporter)
+    forecaster = acquainted(artifact.forecaster, artifact.panel.ids, table.panel)
+    table = encoded(replace(table, panel=table.panel.tail(config.windows.lookback)), config)
     short = lacking_history(table.panel, artifact.panel)
     if len(short) and not as_template:
         reporter.warning(
@@ -80,7 +83,6 @@ def forecast(
             f"{some_series(table.panel, new)} new to the model, which takes yearly seasonality "
             "out of others: what the year does to these is not forecast; train again with them"
         )
-    forecaster = acquainted(artifact.forecaster, artifact.panel.ids, table.panel)
     with naming(table):
         yield from _tables(forecaster, table.panel, alias, as_template, reporter)
 
@@ -108,25 +110,21 @@ def lacking_history(panel: Panel, kept: Panel) -> IntArray:
     return np.flatnonzero(panel.lengths < least)
 
 
-def read_and_encode(
-    source: Source,
-    artifact: Artifact,
-    sides: SideTables,
-    reporter: Reporter,
-    newest: int | None = None,
+def read_to_forecast(
+    source: Source, artifact: Artifact, sides: SideTables, reporter: Reporter
 ) -> Table:
-    """Read as the training data were, covariates encoded as then; tell of what is not used.
-
-    Of each series its `newest` values are kept, None: all.
-    """
+    """Read as the training data were, and tell of what is not used."""
     config = artifact.forecaster.config
     table = with_sides(read_as_trained(source, artifact), sides, reporter, config.encodings)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
     tell_of_categories(table.name, table.covariates, config.encodings, reporter)
     tell_of_far(table.name, table.covariates, table.panel, config.encodings, reporter)
-    if newest is not None:
-        table = replace(table, panel=table.panel.tail(newest))
+    return table
+
+
+def encoded(table: Table, config: RunConfig) -> Table:
+    """The table with its covariates encoded as those of the training data were."""
     with naming(table):
         return encode_table(table, config.encodings, config.windows.horizon)
 

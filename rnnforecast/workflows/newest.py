@@ -49,7 +49,9 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
         )
         plain = replace(config, model=replace(model, log=False, nonnegative=bounded))
         return settled(plain, panel, settings)
-    return replace(config, model=model)
+    changed = replace(config, model=model)
+    unlike = config.yearly and model != config.model
+    return settled(changed, panel, settings) if unlike else changed
 
 
 def unseen_season(config: RunConfig, panel: Panel, settings: Settings) -> int | None:
@@ -87,23 +89,22 @@ def other_courses(
     if find_head(config.model.head).counts or settings.yearly is not None:
         return None
     if not config.yearly:
-        found = find_courses(panel, log=config.model.log)
+        found = find_courses(panel, scale=config.model.yearly_scale)
         return "the series show yearly seasonality, which the model has not" if found else None
     short, before = np.flatnonzero(days_of(panel) < LEAST_DAYS), set(met)
     new = [panel.ids[place] for place in short if panel.ids[place] not in before]
     if new and not config.yearly.shared:
         return f"series '{new[0]}' is too new for yearly seasonality, which the model has"
     tells = len(short) < len(panel) if config.yearly.shared else not len(short)
-    if not tells or find_courses(panel, log=config.model.log, left=DISBELIEVED):
+    if not tells or find_courses(panel, scale=config.model.yearly_scale, belief=DISBELIEVED):
         return None
     return "the series no longer show the yearly seasonality that the model has"
 
 
 def acquainted(forecaster: Forecaster, met: Sequence[str], panel: Panel) -> Forecaster:
     """The forecaster with the yearly seasonality that series share, for those it has not met."""
-    config, before = forecaster.config, set(met)
-    new = np.flatnonzero([name not in before for name in panel.ids])
-    yearly = with_shared(config.yearly, panel, new, config.model.log)
+    config = forecaster.config
+    yearly = with_shared(config.yearly, panel, set(met), config.model.yearly_scale)
     return replace(forecaster, config=replace(config, yearly=yearly))
 
 

@@ -105,3 +105,17 @@ def test_forecast_gives_new_series_the_year_that_all_share(tmp_path: Path) -> No
     change = new["y"].iloc[-1] - new["y"].iloc[-HORIZON]
     for found in (first["gru"], then["gru"]):
         assert found.iloc[-1] - found.iloc[0] == pytest.approx(change, rel=0.5)
+
+
+def test_train_forecasts_nothing_of_a_weekday_on_which_nothing_is_ever_sold(
+    tmp_path: Path,
+) -> None:
+    table = days(1100)
+    closed = pd.to_datetime(table["ds"]).dt.day_of_week == 6
+    table["y"] = (5 * (table["y"] + 30)).round().mask(closed, 0)
+    table[:-HORIZON].to_csv(tmp_path / "days.csv", index=False)
+    run = run_here(tmp_path, "train", "days.csv", "--horizon", str(HORIZON), "--out", "m", *TINY)
+    assert run.code == 0 and COURSE in run.stderr, run.stderr
+    found = pd.read_csv(tmp_path / "m" / "forecasts.csv")["gru"].to_numpy()
+    then = table["y"][-HORIZON:].to_numpy()
+    assert found[then == 0].max() < 1 < found[then > 0].min()

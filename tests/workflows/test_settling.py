@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.source import open_source
 from rnnforecast.data.time_units import DAY
+from rnnforecast.data.yearly import waves_at
 from rnnforecast.data.yearly_search import find_courses
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.errors import ConfigError
-from rnnforecast.workflows.continuing import outdated
+from rnnforecast.workflows.continuing import outdated, with_news
 from rnnforecast.workflows.forecast import read_as_trained
 from rnnforecast.workflows.newest import other_courses, suited_to
 from rnnforecast.workflows.news import read_record
@@ -57,7 +59,7 @@ def test_settled_takes_courses_out_before_it_tells_what_is_typical() -> None:
     panel = daily(values(800))
     config, settings = configured(panel)
     found = settled(config, panel, settings)
-    assert found.yearly == find_courses(panel, log=config.model.log) != NO_YEARLY
+    assert found.yearly == find_courses(panel, scale=config.model.yearly_scale) != NO_YEARLY
     assert found == with_typical(replace(config, yearly=found.yearly), panel)
     assert found.model.typical.spread < 0.8 * with_typical(config, panel).model.typical.spread
 
@@ -102,11 +104,18 @@ def test_suited_to_finds_courses_anew_when_logarithms_are_dropped() -> None:
     after = daily(np.append(values(800), 0.0))
     found = suited_to(logarithmic, after, settings, Mute())
     assert logarithmic.model.log and not found.model.log
-    assert (
-        abs(logarithmic.yearly.own[0].coefficients[1])
-        < 1
-        < abs(found.yearly.own[0].coefficients[1])
-    )
+    assert logarithmic.yearly == find_courses(before, scale="logarithms")
+    assert found.yearly == find_courses(after, scale="shares") != logarithmic.yearly
+
+
+def test_suited_to_finds_courses_anew_when_the_bound_of_0_is_dropped() -> None:
+    before = daily(np.append(values(800), 0.0))
+    config, settings = configured(before)
+    bounded = settled(config, before, settings)
+    found = suited_to(bounded, daily(np.append(values(800), -1.0)), settings, Mute())
+    scales = [each.model.yearly_scale for each in (bounded, found)]
+    assert scales == ["shares", "units"]
+    assert abs(bounded.yearly.own[0].coefficients[1]) < 1 < abs(found.yearly.own[0].coefficients[1])
 
 
 def days(y: np.ndarray) -> pd.DataFrame:
@@ -193,11 +202,13 @@ def test_other_courses_name_a_series_that_is_too_new_for_one() -> None:
     assert other_courses(config, ["s0"], panel, replace(settings, yearly=True)) is None
 
 
-def shops(*lengths: int) -> pd.DataFrame:
+def shops(*lengths: int, below: float = 0) -> pd.DataFrame:
     """Days of shops that go through the year alike and end on the same day."""
     longest = max(lengths)
     tables = [
-        days(size * values(longest, seed))[longest - length :].assign(unique_id=f"s{seed}")
+        days(size * (values(longest, seed) - below))[longest - length :].assign(
+            unique_id=f"s{seed}"
+        )
         for seed, (length, size) in enumerate(zip(lengths, (1.0, 3.0, 10.0, 0.5), strict=False))
     ]
     return pd.concat(tables)
@@ -211,13 +222,50 @@ def test_update_goes_on_when_a_new_series_shares_the_course_of_the_others(tmp_pa
     assert len(before.own) == 3 and before.shared
     table.to_csv(tmp_path / "days.csv", index=False)
     assert reason_of(artifact, tmp_path) is None
-    request = UpdateRequest(directory=tmp_path / "model", path=str(tmp_path / "days.csv"))
+    request = UpdateRequest(
+        directory=tmp_path / "model", path=str(tmp_path / "days.csv"), drift=math.inf, guard=False
+    )
     update(request, Mute())
-    after = load_artifact(tmp_path / "model", torch.device("cpu")).forecaster.config.yearly
-    level = table.loc[table["unique_id"] == "s3", "y"][:-HORIZON].mean()
-    assert after.own[:3] == before.own and after.own[3].id == "s3"
-    expected = np.array(before.shared) * (1 if artifact.forecaster.config.model.log else level)
-    np.testing.assert_allclose(after.own[3].coefficients, expected, rtol=1e-6)
+    after = load_artifact(tmp_path / "model", torch.device("cpu"))
+    yearly = after.forecaster.config.yearly
+    assert yearly.own[:3] == before.own and yearly.own[3].id == "s3"
+    assert after.forecaster.config.model.log and yearly.own[3].coefficients == before.shared
+    assert after.scored is not None and after.scored.config.yearly == yearly
+    # A series that went and comes back has one course, the one that it had.
+    met.to_csv(tmp_path / "days.csv", index=False)
+    newer = pd.concat(
+        [table[table["unique_id"] != "s3"], shops(901, 901, 901).groupby("unique_id").tail(1)]
+    )
+    for rows in (newer[newer["unique_id"] != "s0"], newer):
+        rows.to_csv(tmp_path / "days.csv", index=False)
+        update(replace(request, allow_loss=True), Mute())
+    again = load_artifact(tmp_path / "model", torch.device("cpu"))
+    assert again.forecaster.config.yearly == yearly
+
+
+@pytest.mark.parametrize("future", [1.0, 1e6])
+def test_news_have_a_course_by_what_lies_before_the_values_held_out(
+    future: float, tmp_path: Path
+) -> None:
+    table = shops(900, 900, 900, 100, below=55)
+    artifact = trained_on(table[table["unique_id"] != "s3"], tmp_path)
+    held_out = table.groupby("unique_id").cumcount(ascending=False) < HORIZON
+    known = table["y"].where(~held_out)
+    table["y"] = table["y"].mask(held_out, future * table["y"])
+    table.to_csv(tmp_path / "days.csv", index=False)
+    found = with_news(
+        read_record(artifact), read_as_trained(open_source(str(tmp_path / "days.csv")), artifact)
+    )
+    yearly = found.forecaster.config.yearly
+    assert artifact.forecaster.config.model.yearly_scale == "units"
+    last, shared = yearly.own[-1], np.array(yearly.shared)
+    assert last.id == "s3" and found.scored is not None
+    assert found.scored.config.yearly == yearly
+    values = known[table["unique_id"] == "s3"].dropna()
+    first = pd.Timestamp("2020-03-01") + pd.Timedelta(days=800)
+    days_known = (first - pd.Timestamp("1970-01-01")).days + np.arange(len(values))
+    level = values.abs().mean() / np.abs(1 + waves_at(days_known) @ shared).mean()
+    np.testing.assert_allclose(last.coefficients, level * shared)
 
 
 def test_update_trains_from_scratch_when_series_no_longer_share_a_course(tmp_path: Path) -> None:
