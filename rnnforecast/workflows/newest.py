@@ -10,10 +10,11 @@ import numpy as np
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.seasonality import find_seasons
-from rnnforecast.data.yearly import days_of
+from rnnforecast.data.yearly import days_of, has_days
 from rnnforecast.data.yearly_search import (
     DISBELIEVED,
     LEAST_DAYS,
+    LEAST_FORCED,
     find_courses,
     with_shared,
 )
@@ -121,6 +122,24 @@ def tell_of_season(season: int, known: Panel, settings: Settings, reporter: Repo
         f"all values show a season of {season} steps, what is not held out not clearly enough: "
         f"{used if settings.refit else 'no season is used'}{advice}"
     )
+
+
+def tell_of_year(
+    config: RunConfig, settings: Settings, panel: Panel, known: Panel, reporter: Reporter
+) -> None:
+    """Say so where all values show yearly seasonality, and what is not held out none, for long.
+
+    Not where it is asked for or not wanted, or could not be asked for.
+    """
+    settled_upon = config.yearly or settings.yearly is not None
+    if settled_upon or find_head(config.model.head).counts or not has_days(panel.frequency):
+        return
+    found = find_courses(panel, scale=config.model.yearly_scale)
+    if found and days_of(known).max() >= LEAST_FORCED:
+        reporter.note(
+            f"all values show yearly seasonality, in {len(found.own)} series, and what is not held "
+            "out does not, or not for long enough: none is taken out; pass --yearly"
+        )
 
 
 def with_seasons_of(config: RunConfig, panel: Panel, settings: Settings) -> RunConfig:

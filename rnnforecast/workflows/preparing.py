@@ -35,7 +35,7 @@ from rnnforecast.workflows.inputs import (
     tell_of_ends,
 )
 from rnnforecast.workflows.machine import ready_for_training, tell_of_kernels
-from rnnforecast.workflows.newest import tell_of_season, unseen_season
+from rnnforecast.workflows.newest import tell_of_season, tell_of_year, unseen_season
 from rnnforecast.workflows.outputs import check_forecast_names
 from rnnforecast.workflows.reporting import Reporter
 from rnnforecast.workflows.settling import settled
@@ -124,6 +124,8 @@ def prepare(
     unseen = None if kept is not None else unseen_season(config, panel, settings)
     if unseen is not None:
         tell_of_season(unseen, known, settings, reporter)
+    if kept is None:
+        tell_of_year(config, settings, panel, known, reporter)
     tell_of_short(panel, origins, config.windows, reporter)
     tell_of_unknown(panel, config, reporter)
     tell_of_kernels(config, device, reporter)

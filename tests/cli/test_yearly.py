@@ -119,3 +119,16 @@ def test_train_forecasts_nothing_of_a_weekday_on_which_nothing_is_ever_sold(
     found = pd.read_csv(tmp_path / "m" / "forecasts.csv")["gru"].to_numpy()
     then = table["y"][-HORIZON:].to_numpy()
     assert found[then == 0].max() < 1 < found[then > 0].min()
+
+
+@pytest.mark.parametrize(("flags", "told"), [((), True), (("--no-yearly",), False)])
+def test_train_says_so_when_the_year_is_hidden_by_what_is_held_out(
+    flags: tuple[str, ...], told: bool, tmp_path: Path
+) -> None:
+    days(1000).to_csv(tmp_path / "days.csv", index=False)
+    words = ("train", "days.csv", "--horizon", "300", "--dry-run", *TINY, *flags)
+    run = run_here(tmp_path, *words)
+    assert run.code == 0, run.stderr
+    assert ("none is taken out; pass --yearly" in run.stderr) == told
+    assert COURSE not in run.stderr
+    assert COURSE in run_here(tmp_path, *words[:5], *TINY, "--yearly").stderr
