@@ -201,7 +201,7 @@ def shares_a_year(series: list[np.ndarray]) -> bool:
         starts=np.full(len(series), 18_668 * DAY, dtype=np.int64),
         frequency=Frequency(unit="microsecond", count=DAY),
     )
-    return bool(find_courses(panel, scale="logarithms").shared)
+    return bool(find_courses(panel, log=True).shared)
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ class YearlyCourse:
 
     Attributes:
         id: That of the series.
-        coefficients: Of the sine and the cosine of each order, on the model's `YearlyScale`.
+        coefficients: Of the sine and the cosine of each order; all 0 of one that has none.
     """
 
     id: str
@@ -174,12 +174,14 @@ class Yearly:
     """The yearly seasonality of the series of a panel; false where none has any.
 
     Attributes:
-        own: Of each series that has any.
+        scale: What coefficients are in.
+        own: Of each series that has any, or was found to have none.
         shared: Coefficients of a series that was not met, in shares of its level where the scale
             is its units; none where series do not go through the year alike, unless all were to
             have a course.
     """
 
+    scale: YearlyScale = "units"
     own: tuple[YearlyCourse, ...] = ()
     shared: tuple[float, ...] = ()
 
@@ -191,7 +193,12 @@ class Yearly:
             _require_coefficients("shared", self.shared)
 
     def __bool__(self) -> bool:
-        return bool(self.own)
+        return self.count > 0
+
+    @property
+    def count(self) -> int:
+        """How many series have any."""
+        return sum(any(course.coefficients) for course in self.own)
 
 
 NO_YEARLY = Yearly()

@@ -17,7 +17,6 @@ from rnnforecast.columns import (
     Encoding,
     InputSizes,
     Yearly,
-    YearlyScale,
     require,
     require_one_of,
 )
@@ -163,11 +162,6 @@ class ModelSpec:
     def least(self) -> float:
         """The bound of all forecasts, by the data or by the user."""
         return 0.0 if self.nonnegative else -math.inf
-
-    @property
-    def yearly_scale(self) -> YearlyScale:
-        """What yearly seasonality is in: of sales and the like, shares of their level."""
-        return "logarithms" if self.log else "shares" if self.nonnegative else "units"
 
     @property
     def quantile_levels(self) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rnnforecast.arrays import FloatArray
+from rnnforecast.columns import Yearly
 from rnnforecast.config import ModelSpec, RunConfig, WindowSpec
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.windows import Batch, WindowGatherer, WindowIndex, constants
@@ -103,7 +104,7 @@ class Forecaster:
                 forecast = self.network.quantiles(batch.values, batch.mask, batch.inputs).double()
                 forecast = continued(forecast, batch, self.config.model)
                 if batch.course is not None:
-                    forecast = _put_back(forecast, batch.course[..., None], self.config.model)
+                    forecast = _put_back(forecast, batch.course[..., None], self.config.yearly)
                 empty = ~batch.mask.any(1)
                 forecast = forecast.masked_fill(empty[:, None, None], torch.nan)
                 forecasts[places.numpy()] = forecast.cpu().numpy()
@@ -120,9 +121,9 @@ class Forecaster:
         return np.maximum(forecasts, self.least, out=forecasts)
 
 
-def _put_back(forecast: Tensor, course: Tensor, model: ModelSpec) -> Tensor:
+def _put_back(forecast: Tensor, course: Tensor, yearly: Yearly) -> Tensor:
     """The forecast [batch, step, quantile] with what had been taken out [batch, step, 1]."""
-    return forecast * course if model.yearly_scale == "shares" else forecast + course
+    return forecast * course if yearly.scale == "shares" else forecast + course
 
 
 def from_logarithms(forecasts: FloatArray, last: FloatArray) -> None:
@@ -199,8 +200,7 @@ def gather_windows(
         positive = np.where(panel.values > 0, panel.values, np.nan)
         panel = replace(panel, values=np.log(positive))
     horizon = config.windows.horizon
-    scale = config.model.yearly_scale
-    course = laid_out(config.yearly.own, panel, horizon, scale) if config.yearly else None
+    course = laid_out(config.yearly, panel, horizon) if config.yearly else None
     return WindowGatherer(
         panel,
         index,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnforecast.columns import DataConfig, InputSizes, Yearly, YearlyCourse
+from rnnforecast.columns import DataConfig, InputSizes, Yearly, YearlyCourse, YearlyScale
 from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.time_units import DAY
@@ -40,12 +40,13 @@ def forecaster(*, log: bool, nonnegative: bool = False) -> Forecaster:
 def test_predict_at_forecasts_what_a_course_of_the_year_leaves_and_puts_it_back(log: bool) -> None:
     frequency = Frequency(unit="microsecond", count=DAY)
     panel = replace(make_panel([3, 5, 4, 6, 5, 7], [9, 8, 9, 7, 8]), frequency=frequency)
-    found = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
+    own = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
+    yearly = Yearly(own=own)
     torch.manual_seed(0)
     plain = forecaster(log=log)
-    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(own=found)))
+    seasonal = replace(plain, config=replace(plain.config, yearly=yearly))
     index = WindowIndex(series=np.array([0, 1, 0]), cutoffs=np.array([6, 5, 4]))
-    course = laid_out(found, panel, 2).values[:8]
+    course = laid_out(yearly, panel, 2).values[:8]
     change = np.exp if log else np.asarray
     without = np.append(course[:6], np.zeros(5))
     values = panel.values / np.exp(without) if log else panel.values - without
@@ -61,9 +62,10 @@ def test_predict_at_divides_by_a_course_in_shares_and_multiplies_by_it() -> None
     panel = replace(make_panel([3, 5, 0, 6, 5, 7, 4], [9, 8, 9, 7]), frequency=frequency)
     plain = forecaster(log=False, nonnegative=True)
     own = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
-    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(own=own)))
+    yearly = Yearly(scale="shares", own=own)
+    seasonal = replace(plain, config=replace(plain.config, yearly=yearly))
     index = WindowIndex(series=np.array([0, 1]), cutoffs=np.array([7, 4]))
-    factor = laid_out(own, panel, 2, "shares").values[:9]
+    factor = laid_out(yearly, panel, 2).values[:9]
     left = np.append(panel.values[:7] / factor[:7], panel.values[7:])
     ahead = np.array([factor[7:], [1, 1]])[..., None]
     expected = plain.predict_at(replace(panel, values=left), index) * ahead
@@ -71,12 +73,15 @@ def test_predict_at_divides_by_a_course_in_shares_and_multiplies_by_it() -> None
     np.testing.assert_allclose(seasonal.predict_at(panel, index), expected, rtol=1e-6)
 
 
-def test_predict_goes_on_with_constants_when_the_series_has_a_course_of_the_year() -> None:
+@pytest.mark.parametrize("scale", ["units", "shares"])
+def test_predict_goes_on_with_constants_when_the_series_has_a_course_of_the_year(
+    scale: YearlyScale,
+) -> None:
     frequency = Frequency(unit="microsecond", count=DAY)
     panel = replace(make_panel([3, 9, 0, 0, 0, 0], [0, 0, 0, 1]), frequency=frequency)
     plain = of_typical(1.0, log=False)
-    courses = tuple(YearlyCourse(id=f"s{i}", coefficients=(1, 2, 3, 4)) for i in range(2))
-    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(own=courses)))
+    courses = tuple(YearlyCourse(id=f"s{i}", coefficients=(0.1, 0.2, 0.3, 0.4)) for i in range(2))
+    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(scale=scale, own=courses)))
     closed, open_ = seasonal.predict(panel)
     assert not closed.any()
     assert (open_ != plain.predict(panel)[1]).all()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnnforecast.arrays import FloatArray
-from rnnforecast.columns import YearlyScale
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.profiling import CLASSES, Profile, mann_kendall
 from rnnforecast.data.reading import Rows, Table
@@ -88,10 +87,8 @@ def _yearly(table: Table, profile: Profile) -> list[Fact]:
     """How many series go through the year alike again, where steps are short enough to ask."""
     if not has_days(table.panel.frequency):
         return []
-    least = profile.lowest.min()
-    scale: YearlyScale = "logarithms" if least > 0 else "shares" if least == 0 else "units"
-    found = find_courses(table.panel, scale=scale)
-    return [("yearly seasonality", f"in {len(found.own)} series" if found else "none")]
+    found = find_courses(table.panel, log=bool(profile.lowest.min() > 0))
+    return [("yearly seasonality", f"in {found.count} series" if found else "none")]
 
 
 def _demand(profile: Profile) -> list[Fact]:

@@ -8,13 +8,12 @@ Hyndman & Athanasopoulos 2021, section 12.1) whose errors the network forecasts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray, ends_of
-from rnnforecast.columns import YEARLY_ORDERS, YearlyCourse, YearlyScale
+from rnnforecast.columns import YEARLY_ORDERS, Yearly, YearlyScale
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.calendar_features import of_year
 from rnnforecast.data.panel import Panel
@@ -66,12 +65,10 @@ class Fit(NamedTuple):
     coefficients: FloatArray
 
 
-def laid_out(
-    courses: Sequence[YearlyCourse], panel: Panel, horizon: int, scale: YearlyScale = "units"
-) -> Course:
+def laid_out(yearly: Yearly, panel: Panel, horizon: int) -> Course:
     """The courses of series to `horizon` steps after their last values, none of one without any."""
     places = {name: place for place, name in enumerate(panel.ids)}
-    found = {places[each.id]: each.coefficients for each in courses if each.id in places}
+    found = {places[each.id]: each.coefficients for each in yearly.own if each.id in places}
     offsets = ends_of(panel.lengths + horizon)
     values = np.zeros(int(offsets[-1]))
     if found:
@@ -86,7 +83,7 @@ def laid_out(
             positions = np.arange(offsets[index + 1] - offsets[index])
             days = _days_at(panel, np.full_like(positions, index), positions)
             values[offsets[index] : offsets[index + 1]] = waves[days - begin] @ found[index]
-    if scale == "shares":
+    if yearly.scale == "shares":
         return Course(np.maximum(1 + values, LEAST_SHARE), offsets, divides=True)
     return Course(values, offsets)
 

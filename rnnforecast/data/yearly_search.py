@@ -2,11 +2,12 @@
 
 Noise hides the course of one series where it does not hide that of many, and a series that is new
 has shown none. So where series go through the year alike, each has a mean of its own course and of
-everybody's.
+everybody's, which is their median.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ class Alike(NamedTuple):
 def find_courses(
     panel: Panel,
     *,
-    scale: YearlyScale = "units",
+    log: bool = False,
     always: bool = False,
     belief: Belief = BELIEVED,
 ) -> Yearly:
@@ -92,14 +93,14 @@ def find_courses(
 
     Args:
         panel: Nothing of it lies after a cutoff that is scored.
-        scale: What courses are in.
+        log: Whether courses are those of logarithms.
         always: Whether series have one though nothing shows it, as the user knows: their own where
-            they last a year and were mostly observed, the others the mean of these.
+            they last a year and were mostly observed, the others the median of these.
         belief: When a course is believed.
     """
     if not has_days(panel.frequency):
         return NO_YEARLY
-    days = days_of(panel)
+    days, scale = days_of(panel), _scale(panel, log)
     if always:
         return _shared(panel, np.flatnonzero(days >= LEAST_FORCED), None, scale, belief)
     long = np.flatnonzero(days >= LEAST_DAYS)
@@ -109,19 +110,28 @@ def find_courses(
     if len(long) < len(panel):
         return NO_YEARLY
     shown = _shown(panel, scale, belief)
+    if not shown:
+        return NO_YEARLY
     courses = {index: fitted(daily(panel, index, scale)).coefficients for index in shown}
-    return Yearly(own=_named(courses, panel))
+    return Yearly(scale=scale, own=_named(courses, panel))
 
 
-def with_shared(yearly: Yearly, panel: Panel, met: set[str], scale: YearlyScale) -> Yearly:
+def with_shared(yearly: Yearly, panel: Panel, met: set[str]) -> Yearly:
     """With the course that series share, where they do, for those of a panel that were not met."""
     if not yearly.shared:
         return yearly
     known = met | {course.id for course in yearly.own}
     new = [index for index, name in enumerate(panel.ids) if name not in known]
-    shared = np.array(yearly.shared)
+    scale, shared = yearly.scale, np.array(yearly.shared)
     courses = {index: _as_new(daily(panel, index, scale), shared, scale) for index in new}
-    return Yearly(own=(*yearly.own, *_named(courses, panel)), shared=yearly.shared)
+    return replace(yearly, own=(*yearly.own, *_named(courses, panel)))
+
+
+def _scale(panel: Panel, log: bool) -> YearlyScale:
+    """Of sales and the like, which are never negative, shares of their level."""
+    if log:
+        return "logarithms"
+    return "shares" if np.nanmin(panel.values) >= 0 else "units"
 
 
 def _shown(panel: Panel, scale: YearlyScale, belief: Belief) -> list[int]:
@@ -171,13 +181,14 @@ def _alike(panel: Panel, long: IntArray, scale: YearlyScale, belief: Belief) -> 
 def _shared(
     panel: Panel, fitted_to: IntArray, alike: Alike | None, scale: YearlyScale, belief: Belief
 ) -> Yearly:
-    """The courses of all series, some of which one is fitted to; the mean of these of the others.
+    """The courses of all series, some of which one is fitted to; the median of these of the others.
 
-    All of these have their own where `alike` is None.
+    Those that one is fitted to have their own where `alike` is None. Elsewhere those whose newer
+    part is told by what they would have go along; the others have their own, if it is believed.
     """
     own: dict[int, FloatArray] = {}
     apart: dict[int, FloatArray] = {}
-    days, levels = np.zeros(len(panel)), np.zeros(len(panel))
+    levels = np.zeros(len(panel))
     for index in fitted_to.tolist():
         series = daily(panel, index, scale)
         levels[index] = _level(series, scale)
@@ -187,12 +198,12 @@ def _shared(
         moves = np.abs(coefficients).max() > rounding_of(series.values)
         if moves and _goes_along(index, series, alike, scale):
             own[index] = coefficients / levels[index]
-            days[index] = np.count_nonzero(~np.isnan(series.values))
         else:
-            apart[index] = coefficients * (moves and _is_shown(series, belief))
+            shown = moves and _is_shown(series, belief)
+            apart[index] = coefficients if shown else np.zeros_like(coefficients)
     if not own:
         return NO_YEARLY
-    shared = np.average(list(own.values()), axis=0, weights=days[list(own)])
+    shared: FloatArray = np.median(list(own.values()), axis=0)
     weight = 1.0 if alike is None else alike.weight
     courses = apart | {
         index: levels[index] * (weight * each + (1 - weight) * shared)
@@ -201,7 +212,7 @@ def _shared(
     for index in range(len(panel)):
         if index not in courses:
             courses[index] = _as_new(daily(panel, index, scale), shared, scale)
-    return Yearly(own=_named(courses, panel), shared=tuple(shared.tolist()))
+    return Yearly(scale=scale, own=_named(courses, panel), shared=tuple(shared.tolist()))
 
 
 def _goes_along(index: int, series: Daily, alike: Alike | None, scale: YearlyScale) -> bool:
@@ -229,11 +240,10 @@ def _as_new(series: Daily, shared: FloatArray, scale: YearlyScale) -> FloatArray
 
 
 def _named(courses: dict[int, FloatArray], panel: Panel) -> tuple[YearlyCourse, ...]:
-    """Those that are not 0, with the names of their series."""
+    """With the names of their series."""
     return tuple(
         YearlyCourse(id=panel.ids[index], coefficients=tuple(courses[index].tolist()))
         for index in sorted(courses)
-        if courses[index].any()
     )
 
 

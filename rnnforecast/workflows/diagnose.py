@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from rnnforecast.workflows.facts import record_model
 from rnnforecast.workflows.forecast import Opening, encoded, read_to_forecast
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.machine import limit_threads_for
+from rnnforecast.workflows.newest import acquainted
 from rnnforecast.workflows.reporting import Reporter
 
 # Their mean gradient is steady, and a replay of them takes seconds.
@@ -83,6 +84,8 @@ def diagnose(
         return _diagnosis(artifact, artifact.panel, reporter, by_lag, attention)
     read = read_to_forecast(source, artifact, sides, reporter)
     table = encoded(read, artifact.forecaster.config)
+    forecaster = acquainted(artifact.forecaster, artifact.panel.ids, read.panel)
+    artifact = replace(artifact, forecaster=forecaster)
     with naming(table):
         return _diagnosis(artifact, table.panel, reporter, by_lag, attention)
 

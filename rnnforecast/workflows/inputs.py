@@ -123,7 +123,7 @@ def describe_config(config: RunConfig) -> str:
     else:
         season = "season " + " and ".join(str(length) for length in windows.seasons)
     if config.yearly:
-        season += f", yearly seasonality taken out of {len(config.yearly.own)} series"
+        season += f", yearly seasonality taken out of {config.yearly.count} series"
     reads = f"reads {windows.lookback} values"
     if find_model(model.model).cell:
         one_by_one = model.segment_length == 1

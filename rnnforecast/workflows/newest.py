@@ -14,7 +14,6 @@ from rnnforecast.data.yearly import days_of, has_days
 from rnnforecast.data.yearly_search import (
     DISBELIEVED,
     LEAST_DAYS,
-    LEAST_FORCED,
     find_courses,
     with_shared,
 )
@@ -50,9 +49,7 @@ def suited_to(config: RunConfig, panel: Panel, settings: Settings, reporter: Rep
         )
         plain = replace(config, model=replace(model, log=False, nonnegative=bounded))
         return settled(plain, panel, settings)
-    changed = replace(config, model=model)
-    unlike = config.yearly and model != config.model
-    return settled(changed, panel, settings) if unlike else changed
+    return replace(config, model=model)
 
 
 def unseen_season(config: RunConfig, panel: Panel, settings: Settings) -> int | None:
@@ -90,14 +87,15 @@ def other_courses(
     if find_head(config.model.head).counts or settings.yearly is not None:
         return None
     if not config.yearly:
-        found = find_courses(panel, scale=config.model.yearly_scale)
+        found = find_courses(panel, log=config.model.log)
         return "the series show yearly seasonality, which the model has not" if found else None
     short, before = np.flatnonzero(days_of(panel) < LEAST_DAYS), set(met)
     new = [panel.ids[place] for place in short if panel.ids[place] not in before]
     if new and not config.yearly.shared:
         return f"series '{new[0]}' is too new for yearly seasonality, which the model has"
-    tells = len(short) < len(panel) if config.yearly.shared else not len(short)
-    if not tells or find_courses(panel, scale=config.model.yearly_scale, belief=DISBELIEVED):
+    long = len(panel) - len(short)
+    tells = long > 1 if config.yearly.shared else long == len(panel)
+    if not tells or find_courses(panel, log=config.model.log, belief=DISBELIEVED):
         return None
     return "the series no longer show the yearly seasonality that the model has"
 
@@ -105,7 +103,7 @@ def other_courses(
 def acquainted(forecaster: Forecaster, met: Sequence[str], panel: Panel) -> Forecaster:
     """The forecaster with the yearly seasonality that series share, for those it has not met."""
     config = forecaster.config
-    yearly = with_shared(config.yearly, panel, set(met), config.model.yearly_scale)
+    yearly = with_shared(config.yearly, panel, set(met))
     return replace(forecaster, config=replace(config, yearly=yearly))
 
 
@@ -134,10 +132,10 @@ def tell_of_year(
     settled_upon = config.yearly or settings.yearly is not None
     if settled_upon or find_head(config.model.head).counts or not has_days(panel.frequency):
         return
-    found = find_courses(panel, scale=config.model.yearly_scale)
-    if found and days_of(known).max() >= LEAST_FORCED:
+    found = find_courses(panel, log=config.model.log)
+    if found and find_courses(known, log=config.model.log, always=True):
         reporter.note(
-            f"all values show yearly seasonality, in {len(found.own)} series, and what is not held "
+            f"all values show yearly seasonality, in {found.count} series, and what is not held "
             "out does not, or not for long enough: none is taken out; pass --yearly"
         )
 

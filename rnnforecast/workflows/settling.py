@@ -28,7 +28,7 @@ def _with_courses(config: RunConfig, panel: Panel, settings: Settings) -> RunCon
         raise ConfigError(f"head {config.model.head} is of counts, which are whole; drop --yearly")
     if counts or settings.yearly is False:
         return replace(config, yearly=NO_YEARLY)
-    found = find_courses(panel, scale=config.model.yearly_scale, always=bool(settings.yearly))
+    found = find_courses(panel, log=config.model.log, always=bool(settings.yearly))
     if settings.yearly and not found:
         raise ConfigError(
             f"no series has {LEAST_FORCED} days, most of them observed, in steps of a day or less, "

@@ -44,7 +44,7 @@ def _network(artifact: Artifact) -> list[tuple[str, Any]]:
         ("horizon", windows.horizon),
         ("lookback", windows.lookback),
         ("seasons", "none" if windows.seasons == (1,) else _listed(windows.seasons)),
-        ("yearly seasonality", f"in {len(config.yearly.own)} series" if config.yearly else "none"),
+        ("yearly seasonality", f"in {config.yearly.count} series" if config.yearly else "none"),
         ("levels", _listed(f"{level:g}" for level in spec.levels)),
         ("log", _told(spec.log)),
         ("head", spec.head),

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnforecast.columns import YearlyCourse
+from rnnforecast.columns import Yearly, YearlyCourse
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.time_units import HOUR
 from rnnforecast.data.yearly import daily, laid_out
@@ -47,8 +47,8 @@ def test_laid_out_is_the_course_of_each_day_to_the_end_of_a_horizon(
     step = timedelta(microseconds=frequency.count)
     expected = [course_at(begin + place * step) for place in range(length + horizon)]
     panel = panel_of(noise(3), noise(length), frequency=frequency, first=first)
-    courses = [YearlyCourse(id=name, coefficients=COEFFICIENTS) for name in ("gone", "s1")]
-    found = laid_out(courses, panel, horizon)
+    courses = tuple(YearlyCourse(id=name, coefficients=COEFFICIENTS) for name in ("gone", "s1"))
+    found = laid_out(Yearly(own=courses), panel, horizon)
     assert found.offsets.tolist() == [0, 3 + horizon, 3 + length + 2 * horizon]
     assert not found.values[: 3 + horizon].any()
     np.testing.assert_allclose(found.values[3 + horizon :], expected, atol=1e-9)
@@ -56,25 +56,25 @@ def test_laid_out_is_the_course_of_each_day_to_the_end_of_a_horizon(
 
 def test_laid_out_goes_by_business_days_when_steps_do() -> None:
     panel = panel_of(noise(30), frequency=BUSINESS)
-    found = laid_out([YearlyCourse(id="s0", coefficients=COEFFICIENTS)], panel, 20)
+    found = laid_out(Yearly(own=(YearlyCourse(id="s0", coefficients=COEFFICIENTS),)), panel, 20)
     np.testing.assert_allclose(found.values, business_course(50))
 
 
 def test_laid_out_goes_by_the_days_that_the_clock_shows_when_times_are_of_a_zone() -> None:
     panel = panel_of(np.zeros(4), frequency=replace(HOURLY, offset="Europe/Paris"))
     panel = replace(panel, starts=np.array([21 * HOUR]))
-    found = laid_out([YearlyCourse(id="s0", coefficients=COEFFICIENTS)], panel, 1)
+    found = laid_out(Yearly(own=(YearlyCourse(id="s0", coefficients=COEFFICIENTS),)), panel, 1)
     np.testing.assert_allclose(found.values, course(2)[[0, 0, 1, 1, 1]])
 
 
 def test_laid_out_is_nothing_when_no_course_is_of_these_series() -> None:
-    courses = [YearlyCourse(id="other", coefficients=COEFFICIENTS)]
-    assert not laid_out(courses, panel_of(noise(9), noise(9)), 2).values.any()
+    courses = (YearlyCourse(id="other", coefficients=COEFFICIENTS),)
+    assert not laid_out(Yearly(own=courses), panel_of(noise(9), noise(9)), 2).values.any()
 
 
 def test_laid_out_is_what_is_divided_by_when_courses_are_in_shares() -> None:
-    courses = [YearlyCourse(id="s1", coefficients=(0.6, 0.0, 0.0, 0.5))]
-    found = laid_out(courses, panel_of(noise(3), noise(400)), 2, "shares")
+    courses = (YearlyCourse(id="s1", coefficients=(0.6, 0.0, 0.0, 0.5)),)
+    found = laid_out(Yearly(scale="shares", own=courses), panel_of(noise(3), noise(400)), 2)
     expected = 1 + np.array(
         [course_at(datetime(1970, 1, 1) + timedelta(day), (0.6, 0, 0, 0.5)) for day in range(402)]
     )

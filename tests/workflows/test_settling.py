@@ -59,7 +59,7 @@ def test_settled_takes_courses_out_before_it_tells_what_is_typical() -> None:
     panel = daily(values(800))
     config, settings = configured(panel)
     found = settled(config, panel, settings)
-    assert found.yearly == find_courses(panel, scale=config.model.yearly_scale) != NO_YEARLY
+    assert found.yearly == find_courses(panel, log=config.model.log) != NO_YEARLY
     assert found == with_typical(replace(config, yearly=found.yearly), panel)
     assert found.model.typical.spread < 0.8 * with_typical(config, panel).model.typical.spread
 
@@ -104,18 +104,17 @@ def test_suited_to_finds_courses_anew_when_logarithms_are_dropped() -> None:
     after = daily(np.append(values(800), 0.0))
     found = suited_to(logarithmic, after, settings, Mute())
     assert logarithmic.model.log and not found.model.log
-    assert logarithmic.yearly == find_courses(before, scale="logarithms")
-    assert found.yearly == find_courses(after, scale="shares") != logarithmic.yearly
+    assert logarithmic.yearly == find_courses(before, log=True)
+    assert found.yearly == find_courses(after) != logarithmic.yearly
 
 
-def test_suited_to_finds_courses_anew_when_the_bound_of_0_is_dropped() -> None:
+def test_suited_to_keeps_courses_when_the_bound_of_0_is_dropped() -> None:
     before = daily(np.append(values(800), 0.0))
     config, settings = configured(before)
     bounded = settled(config, before, settings)
-    found = suited_to(bounded, daily(np.append(values(800), -1.0)), settings, Mute())
-    scales = [each.model.yearly_scale for each in (bounded, found)]
-    assert scales == ["shares", "units"]
-    assert abs(bounded.yearly.own[0].coefficients[1]) < 1 < abs(found.yearly.own[0].coefficients[1])
+    found = suited_to(bounded, daily(np.array([2.0, -1.0])), settings, Mute())
+    assert bounded.model.nonnegative and not found.model.nonnegative
+    assert found.yearly == bounded.yearly and found.yearly.scale == "shares"
 
 
 def days(y: np.ndarray) -> pd.DataFrame:
@@ -257,7 +256,7 @@ def test_news_have_a_course_by_what_lies_before_the_values_held_out(
         read_record(artifact), read_as_trained(open_source(str(tmp_path / "days.csv")), artifact)
     )
     yearly = found.forecaster.config.yearly
-    assert artifact.forecaster.config.model.yearly_scale == "units"
+    assert yearly.scale == "units"
     last, shared = yearly.own[-1], np.array(yearly.shared)
     assert last.id == "s3" and found.scored is not None
     assert found.scored.config.yearly == yearly
