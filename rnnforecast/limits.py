@@ -149,6 +149,8 @@ def _check_courses(config: RunConfig) -> None:
     yearly = config.yearly
     if yearly and find_head(config.model.head).counts:
         raise ValueError("counts, which are whole, have yearly seasonality")
+    if yearly and (yearly.scale == "logarithms") != config.model.log:
+        raise ValueError("yearly seasonality is on another scale than the model")
     numbers = (yearly.shared, *(course.coefficients for course in yearly.own))
     largest = max((abs(each) for each in chain.from_iterable(numbers)), default=0.0)
     most = LARGEST_LOGARITHM if config.model.log else LARGEST_VALUE

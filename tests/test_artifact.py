@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from rnnforecast.artifact import MODEL_FILE, load_artifact, pack_artifact
-from rnnforecast.columns import Yearly, YearlyCourse
+from rnnforecast.columns import Yearly, YearlyCourse, YearlyScale
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
@@ -801,19 +801,26 @@ def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_
 
 
 @pytest.mark.parametrize(
-    ("changed", "own", "shared", "message"),
+    ("changed", "scale", "own", "shared", "message"),
     [
-        ({"log": True}, 1e3, 0.0, "yearly seasonality of 1000"),
-        ({"log": True}, 1.0, 1e3, "yearly seasonality of 1000"),
-        ({"head": "negative-binomial"}, 1.0, 0.0, "counts, which are whole"),
+        ({"log": True}, "logarithms", 1e3, 0.0, "yearly seasonality of 1000"),
+        ({"log": True}, "logarithms", 1.0, 1e3, "yearly seasonality of 1000"),
+        ({"log": True}, "shares", 1.0, 0.0, "on another scale than the model"),
+        ({"log": False}, "logarithms", 1.0, 0.0, "on another scale than the model"),
+        ({"head": "negative-binomial"}, "units", 1.0, 0.0, "counts, which are whole"),
     ],
 )
 def test_load_artifact_raises_when_a_course_of_the_year_does_not_go_with_the_model(
-    changed: dict[str, Any], own: float, shared: float, message: str, tmp_path: Path
+    changed: dict[str, Any],
+    scale: YearlyScale,
+    own: float,
+    shared: float,
+    message: str,
+    tmp_path: Path,
 ) -> None:
     artifact = make_artifact(**changed)
     courses = (YearlyCourse(id="007", coefficients=(own,) * 4),)
-    yearly = Yearly(own=courses, shared=(shared,) * 4)
+    yearly = Yearly(scale=scale, own=courses, shared=(shared,) * 4)
     config = replace(artifact.forecaster.config, yearly=yearly)
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster), tmp_path)
