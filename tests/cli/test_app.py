@@ -146,9 +146,10 @@ def test_train_ends_with_the_signals_code_when_interrupted(
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1] == "interrupted"
-    # Whether the training has begun by then is a matter of chance.
+    # Whether the training has begun by then is a matter of chance, or the lock is just being taken.
     left = tmp_path / "d"
-    assert not left.exists() or sorted(os.listdir(left)) == [".lock", "checkpoint.safetensors"]
+    found = sorted(os.listdir(left)) if left.exists() else []
+    assert found in ([], [".lock"], [".lock", "checkpoint.safetensors"])
 
 
 def test_train_ends_in_one_line_when_signals_come_in_quick_succession(tmp_path: Path) -> None:
