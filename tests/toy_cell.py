@@ -1,4 +1,4 @@
-"""A cell that the package does not know: run as a script, the program with a model more, `toy`.
+"""A cell that the package does not know, of a model `toy`.
 
 All that it takes is this class and the row below it.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rnnforecast.cli.app import main
-from rnnforecast.models.registry import MODELS, ModelEntry
+from rnnforecast.models.registry import ModelEntry
 
 
 class ToyCell(nn.Module):
@@ -37,7 +36,3 @@ ROW = ModelEntry(
     summary="A cell of the tests",
     reference="None",
 )
-
-if __name__ == "__main__":
-    MODELS[ROW.name] = ROW
-    main()

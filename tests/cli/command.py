@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -22,8 +21,9 @@ from rnnforecast.cli.app import main
 from rnnforecast.cli.events import choose_form
 from rnnforecast.config import Settings
 from rnnforecast.defaults import LEAST_STEPS, PRESETS
+from tests.warm import ROOT, Run, warm
 
-SAMPLES = Path(__file__).parents[2] / "sample_data"
+SAMPLES = ROOT / "sample_data"
 # A network and a training as small as can be.
 TINY = ["--preset", "fast", "--epochs", "1", "--hidden-size", "4"]
 # The gradient steps of its epochs.
@@ -47,11 +47,17 @@ def rnnforecast(
     )
 
 
-@dataclass(frozen=True)
-class Run:
-    code: int
-    stdout: str
-    stderr: str
+def forked(
+    directory: Path,
+    *arguments: str | Path,
+    stdin: bytes | Path | None = None,
+    conditions: Sequence[str] = (),
+) -> Run:
+    """The same in a process that need not load the program, under some of tests/faults' conditions.
+
+    What a run imports, or reads as Python starts, is as the process before it has it.
+    """
+    return warm().run(directory, *arguments, stdin=stdin, conditions=conditions)
 
 
 def run_here(

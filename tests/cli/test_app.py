@@ -14,7 +14,7 @@ import pytest
 
 from rnnforecast import __version__
 from rnnforecast.cli.app import app
-from tests.cli.command import SAMPLES, rnnforecast, run_here
+from tests.cli.command import SAMPLES, forked, rnnforecast, run_here
 
 HEAVY = ("torch", "numpy", "pandas")
 PASSENGERS = SAMPLES / "passengers.csv"
@@ -113,8 +113,8 @@ def test_program_shows_its_help_when_called_alone() -> None:
 
 
 def test_train_refuses_a_directory_whose_name_cannot_be_stored(tmp_path: Path) -> None:
-    run = rnnforecast("train", PASSENGERS, "--horizon", "3", "--out", "\udcff", cwd=tmp_path)
-    assert (run.returncode, run.stdout, os.listdir(tmp_path)) == (2, "", [])
+    run = forked(tmp_path, "train", PASSENGERS, "--horizon", "3", "--out", "\udcff")
+    assert (run.code, run.stdout, os.listdir(tmp_path)) == (2, "", [])
     assert run.stderr.splitlines()[-1] == (
         r"error: '\udcff' is no name for a directory; pass another --out"
     )
@@ -277,6 +277,6 @@ def test_second_train_ends_with_75_when_the_directory_is_held(tmp_path: Path) ->
 
     (tmp_path / "d").mkdir()
     with FileLock(tmp_path / "d" / ".lock"):
-        run = rnnforecast("train", PASSENGERS, "--horizon", "12", "--out", "d", cwd=tmp_path)
-    assert run.returncode == 75
+        run = forked(tmp_path, "train", PASSENGERS, "--horizon", "12", "--out", "d")
+    assert run.code == 75
     assert "error: d: another run is writing here" in run.stderr

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from rnnforecast.data.used_columns import FLOAT_PRECISION
-from tests.cli.command import SAMPLES, TINY, rnnforecast, run_here
+from tests.cli.command import SAMPLES, TINY, forked, rnnforecast, run_here
 
 PASSENGERS = SAMPLES / "passengers.csv"
 BASELINES = ["seasonal-naive", "naive", "drift", "mean", "window-average", "seasonal-drift"]
@@ -128,7 +128,7 @@ def test_backtest_writes_what_was_observed_beside_what_was_forecast(scored: Back
 
 def test_backtest_gives_the_same_bytes_when_run_again(scored: Backtest) -> None:
     flags = [*FLAGS, "--models", "gru,linear", "--output", "again.csv", "-q"]
-    run = rnnforecast("backtest", "f.csv", *flags, cwd=scored.directory)
+    run = forked(scored.directory, "backtest", "f.csv", *flags)
     assert run.stdout == scored.printed
     written = [(scored.directory / name).read_bytes() for name in ("o.csv", "again.csv")]
     assert written[0] == written[1]

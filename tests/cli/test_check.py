@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from rnnforecast.cli import check as command
-from tests.cli.command import SAMPLES, TINY, rnnforecast, run_here
+from tests.cli.command import SAMPLES, TINY, forked, rnnforecast, run_here
 
 DAYS = pd.date_range("2020-01-24", periods=70)
 WAVE = [50 + 10 * np.sin(2 * np.pi * k / 7) + k / 9 for k in range(300)]
@@ -288,9 +288,9 @@ def test_suggestion_is_quoted_for_the_shell_when_names_need_it(tmp_path: Path) -
     )
     run = run_here(tmp_path, "check", "my data.csv", "--format", "json", "--id-col", "the shop")
     words = shlex.split(json.loads(run.stdout)["suggestion"])
-    done = rnnforecast(*words[1:], *TINY, cwd=tmp_path)
+    done = forked(tmp_path, *words[1:], *TINY)
     assert words[2] == "my data.csv" and "the shop" in words
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
 
 
 def test_check_gives_no_command_when_the_file_must_be_corrected(tmp_path: Path) -> None:

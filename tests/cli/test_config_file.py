@@ -13,7 +13,7 @@ import pytest
 
 from rnnforecast.cli.app import app
 from rnnforecast.models.registry import MODELS
-from tests.cli.command import SAMPLES, TINY, Run, rnnforecast, run_here
+from tests.cli.command import SAMPLES, TINY, Run, forked, run_here
 
 PASSENGERS = SAMPLES / "passengers.csv"
 BASE = f"data = '{PASSENGERS}'\nhorizon = 12\n"
@@ -342,6 +342,6 @@ def test_variable_of_debug_shows_a_traceback_when_it_is_true(
 
 
 def test_program_reads_a_pipe_when_config_names_one(directory: Path) -> None:
-    run = rnnforecast("models", "--config", "/dev/stdin", cwd=directory, stdin=b"format = 'json'")
-    assert run.returncode == 0, run.stderr
+    run = forked(directory, "models", "--config", "/dev/stdin", stdin=b"format = 'json'")
+    assert run.code == 0, run.stderr
     assert json.loads(run.stdout)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.command import TINY, Run, rnnforecast, run_here
+from tests.cli.command import TINY, Run, forked, run_here
 
 DAYS = np.datetime_as_string(np.datetime64("2024-01-01") + np.arange(48))
 END = 40
@@ -294,10 +294,8 @@ def test_both_options_are_named_when_one_column_is_passed_to_two(
 def test_standard_input_is_the_plan_alone_when_it_is_passed_as_such(trained: Path) -> None:
     path = plan(trained / "piped.csv", *AHEAD)
     wanted = run_here(trained, "forecast", "model", "--future-data", path)
-    piped = rnnforecast(
-        "forecast", "model", "--future-data", "-", cwd=trained, stdin=path.read_bytes()
-    )
-    assert piped.returncode == 0, piped.stderr
+    piped = forked(trained, "forecast", "model", "--future-data", "-", stdin=path.read_bytes())
+    assert piped.code == 0, piped.stderr
     assert piped.stdout == wanted.stdout
 
 

@@ -17,7 +17,7 @@ from rnnforecast.cli.diagnose import UNJUDGED
 from rnnforecast.forecaster import Forecaster
 from rnnforecast.models.ensemble import Ensemble
 from rnnforecast.models.registry import MODELS
-from tests.cli.command import SAMPLES, rnnforecast, run_here
+from tests.cli.command import SAMPLES, forked, rnnforecast, run_here
 from tests.every_model import in_turn
 from tests.model_files import make_artifact, save_artifact
 
@@ -87,7 +87,7 @@ def test_diagnose_reads_the_newest_windows_when_data_are_given(folder: Path) -> 
     assert found["lag"].to_list() == list(range(30))
     assert found["share"].max() == 1 and (found["gradient"] > 0).all()
     np.testing.assert_allclose(found["share"], found["gradient"] / found["gradient"].max())
-    piped = rnnforecast("diagnose", "gru", "-", "--by", "lag", cwd=folder, stdin=PASSENGERS)
+    piped = forked(folder, "diagnose", "gru", "-", "--by", "lag", stdin=PASSENGERS)
     assert piped.stdout == run.stdout
 
 

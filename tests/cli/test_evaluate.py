@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.cli.command import SAMPLES, TINY, Run, rnnforecast, run_here
+from tests.cli.command import SAMPLES, TINY, Run, forked, rnnforecast, run_here
 
 FILES = Path(__file__).parents[1] / "data" / "files"
 PASSENGERS = SAMPLES / "passengers.csv"
@@ -319,8 +319,8 @@ def test_evaluate_holds_a_baseline_against_the_gate_when_the_file_has_no_other(
 
 def test_evaluate_reads_a_pipe_and_packed_files_when_given_them(folder: Path) -> None:
     expected = run_here(folder, "evaluate", "f.csv", "a.csv").stdout
-    run = rnnforecast("evaluate", "-", "a.csv", cwd=folder, stdin=FORECASTS.encode())
-    assert (run.returncode, run.stdout) == (0, expected)
+    run = forked(folder, "evaluate", "-", "a.csv", stdin=FORECASTS.encode())
+    assert (run.code, run.stdout) == (0, expected)
     for name in ("f.csv", "a.csv"):
         (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes(), mtime=0))
     assert run_here(folder, "evaluate", "f.csv.gz", "a.csv.gz").stdout == expected

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.cli.command import SAMPLES, TINY, rnnforecast, run_here
+from tests.cli.command import SAMPLES, TINY, forked, run_here
 
 PASSENGERS = SAMPLES / "passengers.csv"
 TRAIN = ["train", PASSENGERS, "--horizon", "12", *TINY, "--out", "d"]
@@ -23,8 +23,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory in which d/ holds what a run wrote that passed its gates."""
     directory = tmp_path_factory.mktemp("good")
     gates = ["--fail-if", "mase>1", "--fail-if", " skill <= 0 "]
-    run = rnnforecast(*TRAIN, *gates, cwd=directory)
-    assert run.returncode == 0, run.stderr
+    run = forked(directory, *TRAIN, *gates)
+    assert run.code == 0, run.stderr
     (directory / "stdout.csv").write_text(run.stdout)
     return directory
 
@@ -42,9 +42,9 @@ def test_train_writes_its_directory_when_gates_pass_that_baselines_fail(good: Pa
 
 def test_train_leaves_the_old_model_when_a_gate_fails(good: Path, tmp_path: Path) -> None:
     shutil.copytree(good / "d", tmp_path / "d")
-    run = rnnforecast(*TRAIN, "--fail-if", "mase>1", "--fail-if", "skill<2", "-q", cwd=tmp_path)
+    run = forked(tmp_path, *TRAIN, "--fail-if", "mase>1", "--fail-if", "skill<2", "-q")
     skill = pd.read_csv(StringIO(run.stdout))["skill"][0]
-    assert run.returncode == 6
+    assert run.code == 6
     assert run.stderr == (
         f"error: gru: skill is {skill:.4g}, and the run is to fail if skill<2; d stays as it was\n"
     )

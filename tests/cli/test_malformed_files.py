@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.cli.command import Run, rnnforecast, run_here
+from tests.cli.command import Run, forked, run_here
 
 DATES = pd.date_range("2020-01-24", periods=40)
 DAYS = list(DATES.strftime("%Y-%m-%d"))
@@ -309,9 +309,9 @@ def test_process_ends_with_3_and_one_line_when_data_are_faulty(
     stdin = content if name == "-" else None
     if content is not None and name != "-":
         write(tmp_path / name, content)
-    run = rnnforecast("train", name, *OPTIONS, cwd=tmp_path, stdin=stdin)
+    run = forked(tmp_path, "train", name, *OPTIONS, stdin=stdin)
     assert run.stdout == ""
-    assert_refused(run.returncode, run.stderr, message, tmp_path / "out", 3)
+    assert_refused(run.code, run.stderr, message, tmp_path / "out", 3)
 
 
 def test_process_forecasts_the_same_when_rows_arrive_unsorted_and_packed(
@@ -323,8 +323,8 @@ def test_process_forecasts_the_same_when_rows_arrive_unsorted_and_packed(
     expected = forecasts(tmp_path / "out")
     unsorted = "\n".join(["ds,y", *SINGLE.splitlines()[:0:-1]]).encode("utf-8-sig")
     packed = gzip.compress(unsorted, mtime=0)
-    piped = rnnforecast("train", "-", *OPTIONS, cwd=tmp_path, stdin=packed)
-    assert piped.returncode == 0, piped.stderr
+    piped = forked(tmp_path, "train", "-", *OPTIONS, stdin=packed)
+    assert piped.code == 0, piped.stderr
     assert forecasts(tmp_path / "out") == expected
 
 

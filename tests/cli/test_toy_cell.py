@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import SAMPLES, TINY
+from tests.cli.command import SAMPLES, TINY, forked
 
-ROOT = Path(__file__).parents[2]
 TRAIN = ["train", str(SAMPLES / "passengers.csv"), "--horizon", "12", "--model", "toy", *TINY]
 
 
 def toy(*words: str | Path) -> list[dict[str, str]]:
     """The table that the program with the model `toy` prints."""
-    command = [sys.executable, "-m", "tests.toy_cell", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    done = forked(SAMPLES, *words, conditions=["toy cell"])
+    assert done.code == 0, done.stderr
     return list(csv.DictReader(io.StringIO(done.stdout)))
 
 

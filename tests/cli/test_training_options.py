@@ -20,7 +20,7 @@ from safetensors import safe_open
 from rnnforecast.artifact import MODEL_FILE
 from rnnforecast.config import Settings
 from rnnforecast.defaults import LEAST_STEPS, PRESETS
-from tests.cli.command import SAMPLES, TINY, rnnforecast, run_here
+from tests.cli.command import SAMPLES, TINY, forked, run_here
 from tests.model_files import unpacked
 
 PASSENGERS = SAMPLES / "passengers.csv"
@@ -48,15 +48,15 @@ def test_train_ends_with_5_when_descent_explodes_and_with_0_when_it_is_clipped(
     tmp_path: Path,
 ) -> None:
     flags = [PASSENGERS, *DIVERGENT, "--out", "d"]
-    run = rnnforecast("train", *flags, "--clip-norm", "inf", cwd=tmp_path)
-    assert (run.returncode, run.stdout) == (5, "")
+    run = forked(tmp_path, "train", *flags, "--clip-norm", "inf")
+    assert (run.code, run.stdout) == (5, "")
     assert run.stderr.splitlines()[-1].startswith("error: training diverged in epoch 1, batch ")
     assert run.stderr.endswith(
         "; lower --learning-rate, clip with --clip-norm 1, or take a gated model such as gru\n"
     )
     assert not (tmp_path / "d").exists()
-    run = rnnforecast("train", *flags, "--clip-norm", "0.001", cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
+    run = forked(tmp_path, "train", *flags, "--clip-norm", "0.001")
+    assert run.code == 0, run.stderr
     metrics = pd.read_csv(StringIO(run.stdout)).set_index("model").loc["rnn-relu"]
     assert np.isfinite(metrics.astype(float)).all()
     assert metrics["mase"] < 2

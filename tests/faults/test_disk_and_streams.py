@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import SAMPLES, TINY, Run
-from tests.faults.warm import Warm, fill
+from tests.cli.command import SAMPLES, TINY, Run, forked
+from tests.faults.conditions import fill
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,21 +34,13 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    """The program, loaded."""
-    process = Warm()
-    yield process
-    process.close()
-
-
-@pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Path:
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory as earlier runs left it, and newer data."""
     directory = tmp_path_factory.mktemp("old")
     rows = PASSENGERS.read_text().splitlines(keepends=True)
     (directory / "older.csv").write_text("".join(rows[:-2]))
     (directory / "newer.csv").write_text("".join(rows))
-    run = warm.run(directory, "train", "older.csv", "--out", "d", *FIT)
+    run = forked(directory, "train", "older.csv", "--out", "d", *FIT)
     assert run.code == 0, run.stderr
     (directory / "table.csv").write_text("old\n")
     return directory
@@ -76,18 +68,18 @@ def assert_failed(run: Run, code: int, message: str) -> None:
     assert "Traceback" not in run.stderr and "Warning" not in run.stderr
 
 
-def assert_whole(directory: Path, warm: Warm) -> None:
+def assert_whole(directory: Path) -> None:
     """The model's files belong together, and nothing unfinished is beside them."""
     assert not [name for name in contents(directory) if name.endswith(".tmp")]
     stored = (directory / "d/forecasts.csv").read_text()
-    assert warm.run(directory, "forecast", "d").stdout == stored
+    assert forked(directory, "forecast", "d").stdout == stored
 
 
-def assert_done(run: Run, directory: Path, warm: Warm) -> None:
+def assert_done(run: Run, directory: Path) -> None:
     """The run ended well, and its files are there, whole."""
     assert run.code == 0, run.stderr
     assert "error" not in run.stderr and "Warning" not in run.stderr, run.stderr
-    assert_whole(directory, warm)
+    assert_whole(directory)
 
 
 @contextmanager
@@ -107,34 +99,34 @@ def mounted(directory: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_program_ends_in_one_line_and_loses_nothing_when_the_disk_is_full(
-    command: str, place: Path, warm: Warm
+    command: str, place: Path
 ) -> None:
     with mounted(place):
         fill(place)
         before = contents(place)
-        run = warm.run(place, *COMMANDS[command])
+        run = forked(place, *COMMANDS[command])
         assert_failed(run, 1, "No space left on device; free space there")
         assert contents(place) == before
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_program_ends_in_one_line_and_loses_nothing_when_files_may_not_grow(
-    command: str, place: Path, warm: Warm
+    command: str, place: Path
 ) -> None:
     before = contents(place)
-    run = warm.run(place, *COMMANDS[command], conditions=["small files only"])
+    run = forked(place, *COMMANDS[command], conditions=["small files only"])
     assert_failed(run, 1, "File too large; raise the limit that ulimit -f shows")
     assert contents(place) == before
 
 
 @pytest.mark.parametrize("command", ["train", "update"])
 def test_program_goes_on_when_the_disk_is_full_at_its_checkpoints(
-    command: str, place: Path, warm: Warm
+    command: str, place: Path
 ) -> None:
     before = contents(place)["d/model.safetensors"]
     with mounted(place):
-        run = warm.run(place, *COMMANDS[command], conditions=["disk full at checkpoints"])
-        assert_done(run, place, warm)
+        run = forked(place, *COMMANDS[command], conditions=["disk full at checkpoints"])
+        assert_done(run, place)
         told = "warning: no checkpoint could be written: d/checkpoint.safetensors: No space left"
         assert told in run.stderr
         assert not (place / "d/checkpoint.safetensors").exists()
@@ -143,12 +135,12 @@ def test_program_goes_on_when_the_disk_is_full_at_its_checkpoints(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_program_ends_in_one_line_before_it_works_when_the_place_is_read_only(
-    command: str, place: Path, warm: Warm
+    command: str, place: Path
 ) -> None:
     with mounted(place):
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
         before = contents(place)
-        run = warm.run(place, *COMMANDS[command])
+        run = forked(place, *COMMANDS[command])
         assert_failed(run, 2, "Read-only file system; pass ")
         assert contents(place) == before
 
@@ -163,11 +155,11 @@ def test_program_ends_in_one_line_before_it_works_when_the_place_is_read_only(
     ],
 )
 def test_program_works_when_streams_are_closed(
-    command: str, conditions: list[str], place: Path, warm: Warm
+    command: str, conditions: list[str], place: Path
 ) -> None:
     before = contents(place)
-    run = warm.run(place, *COMMANDS[command], conditions=conditions)
-    assert_done(run, place, warm)
+    run = forked(place, *COMMANDS[command], conditions=conditions)
+    assert_done(run, place)
     changed = {name for name, content in contents(place).items() if content != before.get(name)}
     assert ("table.csv" in changed) == (command in ("forecast", "backtest"))
     assert ("d/forecasts.csv" in changed) == (command in ("train", "update"))
@@ -176,56 +168,52 @@ def test_program_works_when_streams_are_closed(
 
 @pytest.mark.parametrize("command", ["train", "update", "backtest"])
 def test_program_writes_its_files_and_ends_with_1_when_standard_output_is_closed(
-    command: str, place: Path, warm: Warm
+    command: str, place: Path
 ) -> None:
     before = contents(place)
-    run = warm.run(place, *COMMANDS[command], conditions=["closed output"])
+    run = forked(place, *COMMANDS[command], conditions=["closed output"])
     assert_failed(run, 1, "standard output is closed; redirect it, if only to /dev/null")
-    assert_whole(place, warm)
+    assert_whole(place)
     assert contents(place) != before
 
 
 @pytest.mark.parametrize("command", ["update", "backtest"])
-def test_program_ends_in_one_line_when_standard_output_is_full(
-    command: str, place: Path, warm: Warm
-) -> None:
-    run = warm.run(place, *COMMANDS[command], conditions=["full output"])
+def test_program_ends_in_one_line_when_standard_output_is_full(command: str, place: Path) -> None:
+    run = forked(place, *COMMANDS[command], conditions=["full output"])
     assert_failed(run, 1, "standard output: No space left on device; free space there")
-    assert_whole(place, warm)
+    assert_whole(place)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_program_loses_nothing_when_standard_error_is_full(
-    command: str, place: Path, warm: Warm
-) -> None:
+def test_program_loses_nothing_when_standard_error_is_full(command: str, place: Path) -> None:
     before = contents(place)
-    run = warm.run(place, *COMMANDS[command], conditions=["full error"])
+    run = forked(place, *COMMANDS[command], conditions=["full error"])
     assert (run.code, run.stderr) == (0 if command == "forecast" else 1, "")
     if run.code:
         assert contents(place) == before
     else:
-        assert_whole(place, warm)
+        assert_whole(place)
 
 
 @pytest.mark.parametrize("name", ["two words $HOME;`x` [*] жёлтый-ñ-日本", "caf\udce9"])
-def test_program_works_where_names_are_of_all_kinds(name: str, place: Path, warm: Warm) -> None:
+def test_program_works_where_names_are_of_all_kinds(name: str, place: Path) -> None:
     place = place.rename(place.with_name(name))
     data, table = place / f"{name}.csv", place / f"{name}-table.csv"
     shutil.copy(place / "older.csv", data)
-    run = warm.run(place, "forecast", "d", data, "--output", table)
-    assert_done(run, place, warm)
+    run = forked(place, "forecast", "d", data, "--output", table)
+    assert_done(run, place)
     assert table.read_text() == (place / "d/forecasts.csv").read_text()
-    run = warm.run(place, "train", data, "--out", place / name, *FIT)
+    run = forked(place, "train", data, "--out", place / name, *FIT)
     shutil.copy(place / "newer.csv", data)
     if name.isprintable():
-        assert_done(run, place, warm)
-        assert_done(warm.run(place, "update", place / name, data), place, warm)
+        assert_done(run, place)
+        assert_done(forked(place, "update", place / name, data), place)
         assert (place / name / "model.safetensors").exists()
     else:
         assert_failed(run, 2, "is no name for a directory; pass another --out")
         assert not (place / name).exists()
-        assert_done(warm.run(place, "update", "d", data), place, warm)
-        assert_done(warm.run(place, *COMMANDS["backtest"]), place, warm)
+        assert_done(forked(place, "update", "d", data), place)
+        assert_done(forked(place, *COMMANDS["backtest"]), place)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +225,7 @@ def test_program_works_where_names_are_of_all_kinds(name: str, place: Path, warm
     ids=["no HOME", "C, no place for temporaries"],
 )
 def test_process_works_when_its_environment_is_bare(
-    command: str, environment: dict[str, str], place: Path, warm: Warm
+    command: str, environment: dict[str, str], place: Path
 ) -> None:
     (place / "d").rename(place / "жёлтый")
     (place / "d").symlink_to("жёлтый")
@@ -252,17 +240,17 @@ def test_process_works_when_its_environment_is_bare(
         start_new_session=True,
     )
     run = Run(process.returncode, process.stdout.decode(), process.stderr.decode())
-    assert_done(run, place, warm)
+    assert_done(run, place)
     assert contents(place)["жёлтый/model.safetensors"] != before["жёлтый/model.safetensors"]
 
 
-def test_process_writes_its_files_when_all_its_streams_are_closed(place: Path, warm: Warm) -> None:
+def test_process_writes_its_files_when_all_its_streams_are_closed(place: Path) -> None:
     before = contents(place)["d/model.safetensors"]
     arguments = [sys.executable, "-m", "rnnforecast", *map(str, COMMANDS["update"])]
     command = ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *arguments]
     run = subprocess.run(command, cwd=place, capture_output=True)
     assert run.returncode == 1  # its table is lost
-    assert_whole(place, warm)
+    assert_whole(place)
     assert contents(place)["d/model.safetensors"] != before
 
 

@@ -10,7 +10,7 @@ import random
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rnnforecast.artifact import MODEL_FILE
 from rnnforecast.container import opened
 from rnnforecast.workflows.outputs import TABLES
 from tests.cli.command import SAMPLES, TINY, run_here
-from tests.faults.killer import Killer
+from tests.faults.killer import run_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,25 +66,17 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {name: (directory / "d" / name).read_bytes() for name in KEPT}
 
 
-@pytest.fixture(scope="module")
-def killer() -> Iterator[Killer]:
-    with Killer() as process:
-        yield process
-
-
 @pytest.fixture(scope="module", params=COMMANDS)
-def case(
-    request: pytest.FixtureRequest, killer: Killer, tmp_path_factory: pytest.TempPathFactory
-) -> Case:
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     before, command = COMMANDS[request.param]
     older = tmp_path_factory.mktemp(request.param)
     rows = PASSENGERS.read_text().splitlines(keepends=True)
     (older / "older.csv").write_text("".join(rows[:-3]))
     (older / "newer.csv").write_text("".join(rows))
-    assert killer.run(older, *before).code == 0
+    assert run_until(older, *before).code == 0
     newer = older.with_name(f"{older.name}-newer")
     shutil.copytree(older, newer)
-    ended = killer.run(newer, *command)
+    ended = run_until(newer, *command)
     assert ended.code == 0, ended.errors
     assert contents(older) != contents(newer)
     return Case(older, command, contents(older), contents(newer), ended.seconds)
@@ -115,7 +107,6 @@ def phase(directory: Path, case: Case) -> str:
 
 def test_run_ends_as_if_never_killed_when_it_is_killed_at_any_moment(
     case: Case,
-    killer: Killer,
     tmp_path: Path,
     trials: Callable[[int, int], int],
 ) -> None:
@@ -124,7 +115,7 @@ def test_run_ends_as_if_never_killed_when_it_is_killed_at_any_moment(
     for attempt in range(3 * wished):
         directory = tmp_path / str(attempt)
         shutil.copytree(case.directory, directory)
-        killed = killer.run(directory, *case.command, after=moment(attempt, seconds))
+        killed = run_until(directory, *case.command, after=moment(attempt, seconds))
         if killed.code == 0:  # the machine is less busy than it was
             seconds = killed.seconds
             continue
@@ -138,8 +129,8 @@ def test_run_ends_as_if_never_killed_when_it_is_killed_at_any_moment(
         if whole is case.newer:  # a new model vouches for its tables
             assert contents(directory) == case.newer
         if attempt % 2:
-            killer.run(directory, *case.command, after=moment(-attempt - 1, seconds))
-        ended = killer.run(directory, *case.command)
+            run_until(directory, *case.command, after=moment(-attempt - 1, seconds))
+        ended = run_until(directory, *case.command)
         assert ended.code == 0, ended.errors
         assert contents(directory) == case.newer
         assert sorted(os.listdir(directory / "d")) == sorted([".lock", "history.csv", *KEPT])

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.cli.command import SAMPLES, TINY, Run, rnnforecast, run_here
+from tests.cli.command import SAMPLES, TINY, Run, forked, run_here
 from tests.faults.at_once import start
 
 pytestmark = [
@@ -76,7 +76,7 @@ def test_all_runs_train_one_after_the_other_when_they_are_to_wait(
     started = start(tmp_path, count, *flags)
     # Whoever reads meanwhile finds a whole model, the old one or the new one.
     read = []
-    while started.process.poll() is None:
+    while not started.all_ended():
         time.sleep(0.05)
         if (tmp_path / "d" / "model.safetensors").exists():
             run = run_here(tmp_path, "forecast", "d")
@@ -113,6 +113,6 @@ def test_waiting_run_ends_at_once_when_interrupted_and_trains_when_the_holder_is
     (tmp_path / "d" / ".model.safetensors.abcd_123.tmp").write_bytes(b"half")
     holder.kill()
     assert holder.wait() == -signal.SIGKILL
-    run = rnnforecast(*TRAIN, *TINY, cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
+    run = forked(tmp_path, *TRAIN, *TINY)
+    assert run.code == 0, run.stderr
     assert_whole(tmp_path)
