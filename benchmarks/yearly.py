@@ -1,4 +1,4 @@
-"""What it is worth to take the course of the year out of series of days and hours.
+"""What it is worth to take the yearly component out of series of days and hours.
 
     python benchmarks/yearly.py FOLDER
 
@@ -10,7 +10,7 @@ noise. Each is backtested by itself twice, alike but for `--no-yearly`, fitted o
 cutoff: mean absolute errors, and what the first has of the other.
 
 `--walks N` counts, of N random walks and N series of noise of some lengths each, those in which a
-course is found by chance.
+component is found by chance.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from processes import markdown, run
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY
-from rnnforecast.data.yearly_search import find_courses
+from rnnforecast.data.yearly_search import find_yearly
 
 # The columns that become series, and the rows of the test part.
 FILES = {
@@ -110,17 +110,17 @@ def autocorrelated(length: int, memory: float, rng: np.random.Generator) -> np.n
 
 
 def by_chance(count: int) -> Iterator[dict[str, object]]:
-    """How many of so many series of each kind and length have a course."""
+    """How many of so many series of each kind and length have a component."""
     rng = np.random.default_rng(0)
     for days in WALK_DAYS:
         row: dict[str, object] = {"days": days}
         for name, memory in (("random walks", 1.0), ("memory of 0.95", 0.95), ("noise", 0.0)):
-            found = [has_course(autocorrelated(days, memory, rng)) for _ in range(count)]
+            found = [has_component(autocorrelated(days, memory, rng)) for _ in range(count)]
             row[name] = f"{np.mean(found):.1%}"
         yield row
 
 
-def has_course(values: np.ndarray) -> bool:
+def has_component(values: np.ndarray) -> bool:
     """Whether one is found in days of these values."""
     panel = Panel(
         ids=("walk",),
@@ -129,7 +129,7 @@ def has_course(values: np.ndarray) -> bool:
         starts=np.zeros(1, dtype=np.int64),
         frequency=Frequency(unit="microsecond", count=DAY),
     )
-    return bool(find_courses(panel))
+    return bool(find_yearly(panel))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from yearly import autocorrelated
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY
-from rnnforecast.data.yearly_search import find_courses
+from rnnforecast.data.yearly_search import find_yearly
 
 HORIZON, DAYS = 30, 1100
 CHANCE_DAYS, CHANCE_SERIES = (731, 1100), (2, 3, 8, 20)
@@ -201,7 +201,7 @@ def shares_a_year(series: list[np.ndarray]) -> bool:
         starts=np.full(len(series), 18_668 * DAY, dtype=np.int64),
         frequency=Frequency(unit="microsecond", count=DAY),
     )
-    return bool(find_courses(panel, log=True).shared)
+    return bool(find_yearly(panel, log=True).shared)
 
 
 if __name__ == "__main__":

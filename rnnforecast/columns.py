@@ -1,4 +1,4 @@
-"""Which columns are read, and what is made of them: encoded covariates, courses of the year."""
+"""Which columns are read, and what is made of them: encoded covariates, yearly components."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Role = Literal["static", "past", "future"]
 YearlyScale = Literal["units", "shares", "logarithms"]
 """What yearly seasonality is in: units of the series, added; shares of its level, by which that is
 multiplied, so that 0 stays 0; or its logarithms, added."""
-# Sines and cosines, of a year and of a half, that make up its course.
+# Sines and cosines, of a year and of a half, that make up its component.
 YEARLY_ORDERS = 2
 # Encodings of internet names, whose decoders take the square of a text's length.
 SLOW = ("punycode", "idna")
@@ -154,7 +154,7 @@ class Encoding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class YearlyCourse:
+class YearlyComponent:
     """The yearly seasonality of a series, as fitted to training rows: a Fourier series.
 
     Attributes:
@@ -178,11 +178,11 @@ class Yearly:
         own: Of each series that has any, or was found to have none.
         shared: Coefficients of a series that was not met, in shares of its level where the scale
             is its units; none where series do not go through the year alike, unless all were to
-            have a course.
+            have a component.
     """
 
     scale: YearlyScale = "units"
-    own: tuple[YearlyCourse, ...] = ()
+    own: tuple[YearlyComponent, ...] = ()
     shared: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -198,7 +198,7 @@ class Yearly:
     @property
     def count(self) -> int:
         """How many series have any."""
-        return sum(any(course.coefficients) for course in self.own)
+        return sum(any(component.coefficients) for component in self.own)
 
 
 NO_YEARLY = Yearly()

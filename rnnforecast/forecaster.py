@@ -103,8 +103,8 @@ class Forecaster:
                 batch = windows.gather(places)
                 forecast = self.network.quantiles(batch.values, batch.mask, batch.inputs).double()
                 forecast = continued(forecast, batch, self.config.model)
-                if batch.course is not None:
-                    forecast = _put_back(forecast, batch.course[..., None], self.config.yearly)
+                if batch.component is not None:
+                    forecast = _put_back(forecast, batch.component[..., None], self.config.yearly)
                 empty = ~batch.mask.any(1)
                 forecast = forecast.masked_fill(empty[:, None, None], torch.nan)
                 forecasts[places.numpy()] = forecast.cpu().numpy()
@@ -121,9 +121,9 @@ class Forecaster:
         return np.maximum(forecasts, self.least, out=forecasts)
 
 
-def _put_back(forecast: Tensor, course: Tensor, yearly: Yearly) -> Tensor:
+def _put_back(forecast: Tensor, component: Tensor, yearly: Yearly) -> Tensor:
     """The forecast [batch, step, quantile] with what had been taken out [batch, step, 1]."""
-    return forecast * course if yearly.scale == "shares" else forecast + course
+    return forecast * component if yearly.scale == "shares" else forecast + component
 
 
 def from_logarithms(forecasts: FloatArray, last: FloatArray) -> None:
@@ -194,13 +194,13 @@ def gather_windows(
 ) -> WindowGatherer:
     """The windows of `index` on the device, as logarithms where the model works on these.
 
-    A value without a logarithm counts as missing. The courses of the year are taken out.
+    A value without a logarithm counts as missing. The yearly components are taken out.
     """
     if config.model.log:
         positive = np.where(panel.values > 0, panel.values, np.nan)
         panel = replace(panel, values=np.log(positive))
     horizon = config.windows.horizon
-    course = laid_out(config.yearly, panel, horizon) if config.yearly else None
+    component = laid_out(config.yearly, panel, horizon) if config.yearly else None
     return WindowGatherer(
         panel,
         index,
@@ -209,5 +209,5 @@ def gather_windows(
         device=device,
         dtype=panel_dtype(device),
         fill=POLICIES.get(config.data.missing),
-        course=course,
+        component=component,
     )

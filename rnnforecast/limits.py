@@ -115,7 +115,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     _limit(len(model.levels) <= MOST_LEVELS, f"{len(model.levels)} levels")
     data = config.data
     _check_encodings(config)
-    _check_courses(config)
+    _check_yearly(config)
     check_names(
         [id_name(data), time_name(data), *interval_names(model.model, model.levels, data.dialect)]
     )
@@ -144,14 +144,14 @@ def _check_encodings(config: RunConfig) -> None:
         raise ValueError("the network reads other covariates than are encoded")
 
 
-def _check_courses(config: RunConfig) -> None:
-    """Raise ValueError or ConfigError where courses of the year do not go with the model."""
+def _check_yearly(config: RunConfig) -> None:
+    """Raise ValueError or ConfigError where yearly components do not go with the model."""
     yearly = config.yearly
     if yearly and find_head(config.model.head).counts:
         raise ValueError("counts, which are whole, have yearly seasonality")
     if yearly and (yearly.scale == "logarithms") != config.model.log:
         raise ValueError("yearly seasonality is on another scale than the model")
-    numbers = (yearly.shared, *(course.coefficients for course in yearly.own))
+    numbers = (yearly.shared, *(component.coefficients for component in yearly.own))
     largest = max((abs(each) for each in chain.from_iterable(numbers)), default=0.0)
     most = LARGEST_LOGARITHM if config.model.log else LARGEST_VALUE
     _limit(largest <= most, f"yearly seasonality of {largest:g}")

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from rnnforecast.artifact import MODEL_FILE, load_artifact, pack_artifact
-from rnnforecast.columns import Yearly, YearlyCourse, YearlyScale
+from rnnforecast.columns import Yearly, YearlyComponent, YearlyScale
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.errors import ArtifactError, ConfigError
 from rnnforecast.forecaster import Forecaster
@@ -760,10 +760,10 @@ def test_load_artifact_reads_anew_when_a_run_replaces_the_file_meanwhile(
     assert stages == ["file", "schema", "file", "schema", "digest", "content"]
 
 
-def test_artifact_keeps_courses_of_the_year_when_it_is_packed(tmp_path: Path) -> None:
-    courses = (YearlyCourse(id="007", coefficients=(0.1, -2.5, 1 / 3, 1e9)),)
+def test_artifact_keeps_yearly_components_when_it_is_packed(tmp_path: Path) -> None:
+    components = (YearlyComponent(id="007", coefficients=(0.1, -2.5, 1 / 3, 1e9)),)
     artifact = make_artifact()
-    yearly = Yearly(own=courses, shared=(0.5, -1 / 3, 0.0, 1e-9))
+    yearly = Yearly(own=components, shared=(0.5, -1 / 3, 0.0, 1e-9))
     config = replace(artifact.forecaster.config, yearly=yearly)
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster), tmp_path)
@@ -779,20 +779,20 @@ def test_artifact_keeps_courses_of_the_year_when_it_is_packed(tmp_path: Path) ->
         (("a",), (1.0, 1.0, 1.0, math.inf), "shared must be finite"),
     ],
 )
-def test_yearly_raises_when_courses_are_not_of_different_series(
+def test_yearly_raises_when_components_are_not_of_different_series(
     own: tuple[str, ...], shared: tuple[float, ...], message: str
 ) -> None:
-    courses = tuple(YearlyCourse(id=name, coefficients=(1.0,) * 4) for name in own)
+    components = tuple(YearlyComponent(id=name, coefficients=(1.0,) * 4) for name in own)
     with pytest.raises(ConfigError, match=message):
-        Yearly(own=courses, shared=shared)
+        Yearly(own=components, shared=shared)
 
 
-def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_days(
+def test_load_artifact_raises_when_a_yearly_component_is_of_steps_that_are_no_days(
     tmp_path: Path,
 ) -> None:
     artifact = make_artifact()
-    courses = (YearlyCourse(id="007", coefficients=(1.0,) * 4),)
-    config = replace(artifact.forecaster.config, yearly=Yearly(own=courses))
+    components = (YearlyComponent(id="007", coefficients=(1.0,) * 4),)
+    config = replace(artifact.forecaster.config, yearly=Yearly(own=components))
     panel = replace(artifact.panel, frequency=Frequency(unit="month"))
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster, panel=panel), tmp_path)
@@ -810,7 +810,7 @@ def test_load_artifact_raises_when_a_course_of_the_year_is_of_steps_that_are_no_
         ({"head": "negative-binomial"}, "units", 1.0, 0.0, "counts, which are whole"),
     ],
 )
-def test_load_artifact_raises_when_a_course_of_the_year_does_not_go_with_the_model(
+def test_load_artifact_raises_when_a_yearly_component_does_not_go_with_the_model(
     changed: dict[str, Any],
     scale: YearlyScale,
     own: float,
@@ -819,8 +819,8 @@ def test_load_artifact_raises_when_a_course_of_the_year_does_not_go_with_the_mod
     tmp_path: Path,
 ) -> None:
     artifact = make_artifact(**changed)
-    courses = (YearlyCourse(id="007", coefficients=(own,) * 4),)
-    yearly = Yearly(scale=scale, own=courses, shared=(shared,) * 4)
+    components = (YearlyComponent(id="007", coefficients=(own,) * 4),)
+    yearly = Yearly(scale=scale, own=components, shared=(shared,) * 4)
     config = replace(artifact.forecaster.config, yearly=yearly)
     forecaster = replace(artifact.forecaster, config=config)
     save_artifact(replace(artifact, forecaster=forecaster), tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnforecast.columns import DataConfig, InputSizes, Yearly, YearlyCourse, YearlyScale
+from rnnforecast.columns import DataConfig, InputSizes, Yearly, YearlyComponent, YearlyScale
 from rnnforecast.config import ModelSpec, RunConfig, Typical, WindowSpec
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.time_units import DAY
@@ -37,31 +37,31 @@ def forecaster(*, log: bool, nonnegative: bool = False) -> Forecaster:
 
 
 @pytest.mark.parametrize("log", [False, True])
-def test_predict_at_forecasts_what_a_course_of_the_year_leaves_and_puts_it_back(log: bool) -> None:
+def test_predict_at_forecasts_what_a_yearly_component_leaves_and_puts_it_back(log: bool) -> None:
     frequency = Frequency(unit="microsecond", count=DAY)
     panel = replace(make_panel([3, 5, 4, 6, 5, 7], [9, 8, 9, 7, 8]), frequency=frequency)
-    own = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
+    own = (YearlyComponent(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
     yearly = Yearly(own=own)
     torch.manual_seed(0)
     plain = forecaster(log=log)
     seasonal = replace(plain, config=replace(plain.config, yearly=yearly))
     index = WindowIndex(series=np.array([0, 1, 0]), cutoffs=np.array([6, 5, 4]))
-    course = laid_out(yearly, panel, 2).values[:8]
+    component = laid_out(yearly, panel, 2).values[:8]
     change = np.exp if log else np.asarray
-    without = np.append(course[:6], np.zeros(5))
+    without = np.append(component[:6], np.zeros(5))
     values = panel.values / np.exp(without) if log else panel.values - without
     before = plain.predict_at(replace(panel, values=values), index)
-    ahead = change(np.array([course[6:8], [0, 0], course[4:6]]))[..., None]
+    ahead = change(np.array([component[6:8], [0, 0], component[4:6]]))[..., None]
     expected = before * ahead if log else before + ahead
-    assert np.abs(course).min() > 0.1
+    assert np.abs(component).min() > 0.1
     np.testing.assert_allclose(seasonal.predict_at(panel, index), expected, rtol=1e-6)
 
 
-def test_predict_at_divides_by_a_course_in_shares_and_multiplies_by_it() -> None:
+def test_predict_at_divides_by_a_component_in_shares_and_multiplies_by_it() -> None:
     frequency = Frequency(unit="microsecond", count=DAY)
     panel = replace(make_panel([3, 5, 0, 6, 5, 7, 4], [9, 8, 9, 7]), frequency=frequency)
     plain = forecaster(log=False, nonnegative=True)
-    own = (YearlyCourse(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
+    own = (YearlyComponent(id="s0", coefficients=(0.2, -0.5, 0.1, 0.3)),)
     yearly = Yearly(scale="shares", own=own)
     seasonal = replace(plain, config=replace(plain.config, yearly=yearly))
     index = WindowIndex(series=np.array([0, 1]), cutoffs=np.array([7, 4]))
@@ -74,14 +74,18 @@ def test_predict_at_divides_by_a_course_in_shares_and_multiplies_by_it() -> None
 
 
 @pytest.mark.parametrize("scale", ["units", "shares"])
-def test_predict_goes_on_with_constants_when_the_series_has_a_course_of_the_year(
+def test_predict_goes_on_with_constants_when_the_series_has_a_yearly_component(
     scale: YearlyScale,
 ) -> None:
     frequency = Frequency(unit="microsecond", count=DAY)
     panel = replace(make_panel([3, 9, 0, 0, 0, 0], [0, 0, 0, 1]), frequency=frequency)
     plain = of_typical(1.0, log=False)
-    courses = tuple(YearlyCourse(id=f"s{i}", coefficients=(0.1, 0.2, 0.3, 0.4)) for i in range(2))
-    seasonal = replace(plain, config=replace(plain.config, yearly=Yearly(scale=scale, own=courses)))
+    components = tuple(
+        YearlyComponent(id=f"s{i}", coefficients=(0.1, 0.2, 0.3, 0.4)) for i in range(2)
+    )
+    seasonal = replace(
+        plain, config=replace(plain.config, yearly=Yearly(scale=scale, own=components))
+    )
     closed, open_ = seasonal.predict(panel)
     assert not closed.any()
     assert (open_ != plain.predict(panel)[1]).all()

@@ -12,7 +12,7 @@ from rnnforecast.data.profiling import CLASSES, Profile, mann_kendall
 from rnnforecast.data.reading import Rows, Table
 from rnnforecast.data.source import Source, find_separator
 from rnnforecast.data.yearly import has_days
-from rnnforecast.data.yearly_search import find_courses
+from rnnforecast.data.yearly_search import find_yearly
 from rnnforecast.errors import DataError
 
 Fact = tuple[str, str | int | float]
@@ -87,7 +87,7 @@ def _yearly(table: Table, profile: Profile) -> list[Fact]:
     """How many series go through the year alike again, where steps are short enough to ask."""
     if not has_days(table.panel.frequency):
         return []
-    found = find_courses(table.panel, log=bool(profile.lowest.min() > 0))
+    found = find_yearly(table.panel, log=bool(profile.lowest.min() > 0))
     return [("yearly seasonality", f"in {found.count} series" if found else "none")]
 
 

@@ -46,7 +46,7 @@ class Batch(NamedTuple):
         target: Observations from the cutoff on [batch, horizon].
         target_mask: Which of them were observed [batch, horizon].
         inputs: Covariates, where the panel has any.
-        course: What was taken out of the target, or what it was divided by, to be put back on
+        component: What was taken out of the target, or what it was divided by, to be put back on
             forecasts, where there was anything [batch, horizon].
     """
 
@@ -55,14 +55,14 @@ class Batch(NamedTuple):
     target: Tensor
     target_mask: Tensor
     inputs: Inputs | None = None
-    course: Tensor | None = None
+    component: Tensor | None = None
 
     def where(self, kept: Tensor) -> Batch:
         """The windows where `kept` [batch] is True."""
         values, mask, target, target_mask = (part[kept] for part in self[:4])
         inputs = self.inputs and Inputs(*(part[kept] for part in self.inputs))
-        course = None if self.course is None else self.course[kept]
-        return Batch(values, mask, target, target_mask, inputs, course)
+        component = None if self.component is None else self.component[kept]
+        return Batch(values, mask, target, target_mask, inputs, component)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def actual_values(panel: Panel, index: WindowIndex, horizon: int) -> FloatArray:
     return np.where(inside, panel.values[places], np.nan)
 
 
-class Course(NamedTuple):
+class Component(NamedTuple):
     """What is taken out of each series, from its first value on and as far as is forecast.
 
     Attributes:
@@ -151,7 +151,7 @@ class WindowGatherer:
         device: torch.device,
         dtype: torch.dtype,
         fill: Fill | None = None,
-        course: Course | None = None,
+        component: Component | None = None,
     ) -> None:
         values = torch.from_numpy(panel.values)
         self.observed = (~values.isnan()).to(device)
@@ -165,7 +165,7 @@ class WindowGatherer:
         self.fill = fill
         features = panel.features
         self.covariates = None if features is None else _Covariates(features, lookback, device)
-        self.courses = None if course is None else _Courses(course, device, dtype)
+        self.components = None if component is None else _Components(component, device, dtype)
 
     def __len__(self) -> int:
         return len(self.cutoffs)
@@ -178,13 +178,13 @@ class WindowGatherer:
         inside = (position >= 0) & (position < self.lengths[series, None])
         place = torch.where(inside, self.starts[series, None] + position, 0)
         mask = inside & self.observed[place]
-        values, course = torch.where(mask, self.values[place], 0), None
-        if self.courses is not None:
-            course = self.courses.gather(series, position)
+        values, component = torch.where(mask, self.values[place], 0), None
+        if self.components is not None:
+            component = self.components.gather(series, position)
             constant, _ = constants(values[:, : self.lookback], mask[:, : self.lookback])
-            course = course.masked_fill(constant[:, None], self.courses.neutral)
-            left = values / course if self.courses.divides else values - course
-            values, course = torch.where(mask, left, 0), course[:, self.lookback :]
+            component = component.masked_fill(constant[:, None], self.components.neutral)
+            left = values / component if self.components.divides else values - component
+            values, component = torch.where(mask, left, 0), component[:, self.lookback :]
         seen = values[:, : self.lookback], mask[:, : self.lookback]
         return Batch(
             *(seen if self.fill is None else self.fill(*seen)),
@@ -193,19 +193,19 @@ class WindowGatherer:
             None
             if self.covariates is None
             else self.covariates.gather(series, position, inside, place),
-            course,
+            component,
         )
 
 
-class _Courses:
+class _Components:
     """What is taken out of series, on the training device."""
 
-    def __init__(self, course: Course, device: torch.device, dtype: torch.dtype) -> None:
-        self.divides = course.divides
-        self.neutral = 1.0 if course.divides else 0.0
-        self.values = torch.from_numpy(course.values).to(device, dtype)
-        self.starts = torch.from_numpy(course.offsets[:-1]).to(device)
-        self.lengths = torch.from_numpy(np.diff(course.offsets)).to(device)
+    def __init__(self, component: Component, device: torch.device, dtype: torch.dtype) -> None:
+        self.divides = component.divides
+        self.neutral = 1.0 if component.divides else 0.0
+        self.values = torch.from_numpy(component.values).to(device, dtype)
+        self.starts = torch.from_numpy(component.offsets[:-1]).to(device)
+        self.lengths = torch.from_numpy(np.diff(component.offsets)).to(device)
 
     def gather(self, series: Tensor, position: Tensor) -> Tensor:
         """That of windows of `series` [batch] at steps `position` [batch, step]; none before."""

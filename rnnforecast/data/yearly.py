@@ -1,7 +1,7 @@
-"""Yearly seasonality of days and of parts of them: the course that a series takes through the year.
+"""Yearly seasonality of days and of parts of them, a component that is taken out of series.
 
 A window of days seldom spans a year, so that nothing in it tells what the next month of the year
-brings. Where a series goes through the year alike again, that course is taken out of it before
+brings. Where a series goes through the year alike again, what it shows of that is taken out before
 windows are cut, and put back on what is forecast: a dynamic harmonic regression (Young et al. 1999;
 Hyndman & Athanasopoulos 2021, section 12.1) whose errors the network forecasts.
 """
@@ -18,7 +18,7 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.calendar_features import of_year
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.time_units import DAY
-from rnnforecast.data.windows import Course
+from rnnforecast.data.windows import Component
 
 # The least that the level of a season is taken to be, in shares of that of a year: what is divided
 # by less is mostly noise.
@@ -54,19 +54,19 @@ class Daily(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A line and a course that were fitted to days.
+    """A line and a yearly component that were fitted to days.
 
     Attributes:
         slope: Of the line, in units of the series a day.
-        coefficients: Of the course [2 * order].
+        coefficients: Of the component [2 * order].
     """
 
     slope: float
     coefficients: FloatArray
 
 
-def laid_out(yearly: Yearly, panel: Panel, horizon: int) -> Course:
-    """The courses of series to `horizon` steps after their last values, none of one without any."""
+def laid_out(yearly: Yearly, panel: Panel, horizon: int) -> Component:
+    """The yearly components of series, to `horizon` steps after the last values; 0 without one."""
     places = {name: place for place, name in enumerate(panel.ids)}
     found = {places[each.id]: each.coefficients for each in yearly.own if each.id in places}
     offsets = ends_of(panel.lengths + horizon)
@@ -84,8 +84,8 @@ def laid_out(yearly: Yearly, panel: Panel, horizon: int) -> Course:
             days = _days_at(panel, np.full_like(positions, index), positions)
             values[offsets[index] : offsets[index + 1]] = waves[days - begin] @ found[index]
     if yearly.scale == "shares":
-        return Course(np.maximum(1 + values, LEAST_SHARE), offsets, divides=True)
-    return Course(values, offsets)
+        return Component(np.maximum(1 + values, LEAST_SHARE), offsets, divides=True)
+    return Component(values, offsets)
 
 
 def _days_at(panel: Panel, series: IntArray, positions: IntArray) -> IntArray:
@@ -109,7 +109,7 @@ def days_of(panel: Panel) -> IntArray:
 
 
 def daily(panel: Panel, index: int, scale: YearlyScale) -> Daily:
-    """A series by days, as its logarithms or in shares of its level where courses are."""
+    """A series by days, as its logarithms or in shares of its level where components are."""
     values = panel.series(index)
     if scale == "logarithms":
         values = np.log(np.where(values > 0, values, np.nan))

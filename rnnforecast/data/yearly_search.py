@@ -1,8 +1,8 @@
 """Which series go through the year alike again: each by itself, or as the others do.
 
-Noise hides the course of one series where it does not hide that of many, and a series that is new
-has shown none. So where series go through the year alike, each has a mean of its own course and of
-everybody's, which is their median.
+Noise hides the yearly component of one series where it does not hide that of many, and a series
+that is new has shown none. So where series go through the year alike, each has a mean of its own
+component and of everybody's, which is their median.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnforecast.arrays import FloatArray, IntArray
-from rnnforecast.columns import NO_YEARLY, Yearly, YearlyCourse, YearlyScale
+from rnnforecast.columns import NO_YEARLY, Yearly, YearlyComponent, YearlyScale
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.yearly import (
     LEAST_SHARE,
@@ -34,29 +34,29 @@ from rnnforecast.data.yearly_trials import (
     tried,
 )
 
-# Days that a series must last, so that a course is fitted to more than a year of them; and days of
-# one that has a course because it is asked for.
+# Days that a series must last, so that a component is fitted to more than a year of them; and days
+# of one that has a component because it is asked for.
 LEAST_DAYS, LEAST_FORCED = 731, 365
 # Where it is believed of no more than this share of the series, it is chance; so many series tell.
 MINORITY, SAMPLED_SERIES = 1 / 6, 60
-# How much of each one's own course there may be in what it has, the rest being everybody's.
+# How much of each one's own component there may be in what it has, the rest being everybody's.
 WEIGHTS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 
 
 class Belief(NamedTuple):
-    """When a course is believed.
+    """When a component is believed.
 
     Attributes:
         left: What share of the changes it may leave.
-        alike: Of what own courses and everybody's explain together, what everybody's must explain
-            for series to be alike.
+        alike: Of what own components and everybody's explain together, what everybody's must
+            explain for series to be alike.
     """
 
     left: float
     alike: float
 
 
-# A course that was believed is believed for longer, so that chance does not decide time and again.
+# What was believed is believed for longer, so that chance does not decide time and again.
 BELIEVED, DISBELIEVED = Belief(0.6, 1 / 2), Belief(0.8, 1 / 3)
 
 
@@ -64,7 +64,7 @@ class Alike(NamedTuple):
     """What is found of series that go through the year alike.
 
     Attributes:
-        weight: How much of its own course each has.
+        weight: How much of its own component each has.
         older: The coefficients of the older part of some, in shares of their level [2 * order], by
             their places.
     """
@@ -72,31 +72,31 @@ class Alike(NamedTuple):
     weight: float
     older: dict[int, FloatArray]
 
-    def course_of(self, index: int, own: FloatArray) -> FloatArray:
+    def component_of(self, index: int, own: FloatArray) -> FloatArray:
         """What a series would have, if everybody's were that of the others."""
         others = [each for place, each in self.older.items() if place != index]
         mixed: FloatArray = self.weight * own + (1 - self.weight) * np.median(others, axis=0)
         return mixed
 
 
-def find_courses(
+def find_yearly(
     panel: Panel,
     *,
     log: bool = False,
     always: bool = False,
     belief: Belief = BELIEVED,
 ) -> Yearly:
-    """The courses of the series that go through the year alike again.
+    """The components of the series that go through the year alike again.
 
     Where these are not alike and any series is too short to be asked none has one: a network that
-    has learned from what courses leave would not know what the year does to the others.
+    has learned from what components leave would not know what the year does to the others.
 
     Args:
         panel: Nothing of it lies after a cutoff that is scored.
-        log: Whether courses are those of logarithms.
+        log: Whether components are those of logarithms.
         always: Whether series have one though nothing shows it, as the user knows: their own where
             they last a year and were mostly observed, the others the median of these.
-        belief: When a course is believed.
+        belief: When a component is believed.
     """
     if not has_days(panel.frequency):
         return NO_YEARLY
@@ -112,19 +112,19 @@ def find_courses(
     shown = _shown(panel, scale, belief)
     if not shown:
         return NO_YEARLY
-    courses = {index: fitted(daily(panel, index, scale)).coefficients for index in shown}
-    return Yearly(scale=scale, own=_named(courses, panel))
+    components = {index: fitted(daily(panel, index, scale)).coefficients for index in shown}
+    return Yearly(scale=scale, own=_named(components, panel))
 
 
 def with_shared(yearly: Yearly, panel: Panel, met: set[str]) -> Yearly:
-    """With the course that series share, where they do, for those of a panel that were not met."""
+    """With what series share, where they share any, for those of a panel that were not met."""
     if not yearly.shared:
         return yearly
-    known = met | {course.id for course in yearly.own}
+    known = met | {component.id for component in yearly.own}
     new = [index for index, name in enumerate(panel.ids) if name not in known]
     scale, shared = yearly.scale, np.array(yearly.shared)
-    courses = {index: _as_new(daily(panel, index, scale), shared, scale) for index in new}
-    return replace(yearly, own=(*yearly.own, *_named(courses, panel)))
+    components = {index: _as_new(daily(panel, index, scale), shared, scale) for index in new}
+    return replace(yearly, own=(*yearly.own, *_named(components, panel)))
 
 
 def _scale(panel: Panel, log: bool) -> YearlyScale:
@@ -156,7 +156,7 @@ def _is_shown(series: Daily, belief: Belief) -> bool:
 def _alike(panel: Panel, long: IntArray, scale: YearlyScale, belief: Belief) -> Alike | None:
     """Whether long series go through the year alike.
 
-    The median course must tell the changes of the median series, and that of the others those of
+    The median component must tell the changes of the median series, and that of the others those of
     most.
     """
     sample = _sampled(long) if len(long) > SAMPLED_SERIES else long
@@ -166,7 +166,7 @@ def _alike(panel: Panel, long: IntArray, scale: YearlyScale, belief: Belief) -> 
         return None
     older = {index: trial.coefficients for index, trial in trials.items()}
     left = [
-        np.median([trial.left_by(mix.course_of(at, older[at])) for at, trial in trials.items()])
+        np.median([trial.left_by(mix.component_of(at, older[at])) for at, trial in trials.items()])
         for mix in (Alike(weight, older) for weight in WEIGHTS)
     ]
     explained = 1 - np.array(left)
@@ -181,7 +181,7 @@ def _alike(panel: Panel, long: IntArray, scale: YearlyScale, belief: Belief) -> 
 def _shared(
     panel: Panel, fitted_to: IntArray, alike: Alike | None, scale: YearlyScale, belief: Belief
 ) -> Yearly:
-    """The courses of all series, some of which one is fitted to; the median of these of the others.
+    """The components of series that one is fitted to; of the others, the median of these.
 
     Those that one is fitted to have their own where `alike` is None. Elsewhere those whose newer
     part is told by what they would have go along; the others have their own, if it is believed.
@@ -205,14 +205,14 @@ def _shared(
         return NO_YEARLY
     shared: FloatArray = np.median(list(own.values()), axis=0)
     weight = 1.0 if alike is None else alike.weight
-    courses = apart | {
+    components = apart | {
         index: levels[index] * (weight * each + (1 - weight) * shared)
         for index, each in own.items()
     }
     for index in range(len(panel)):
-        if index not in courses:
-            courses[index] = _as_new(daily(panel, index, scale), shared, scale)
-    return Yearly(scale=scale, own=_named(courses, panel), shared=tuple(shared.tolist()))
+        if index not in components:
+            components[index] = _as_new(daily(panel, index, scale), shared, scale)
+    return Yearly(scale=scale, own=_named(components, panel), shared=tuple(shared.tolist()))
 
 
 def _goes_along(index: int, series: Daily, alike: Alike | None, scale: YearlyScale) -> bool:
@@ -220,7 +220,7 @@ def _goes_along(index: int, series: Daily, alike: Alike | None, scale: YearlySca
     trial = None if alike is None else _tried(series, scale)
     if alike is None or trial is None:
         return True
-    return trial.left_by(alike.course_of(index, trial.coefficients)) < 1
+    return trial.left_by(alike.component_of(index, trial.coefficients)) < 1
 
 
 def _tried(series: Daily, scale: YearlyScale) -> Trial | None:
@@ -232,18 +232,18 @@ def _tried(series: Daily, scale: YearlyScale) -> Trial | None:
 
 
 def _as_new(series: Daily, shared: FloatArray, scale: YearlyScale) -> FloatArray:
-    """The course of a series that is known for a part of a year, in which all are high or low."""
+    """That of a series which is known for a part of a year, in which all are high or low."""
     days, level = series.days[~np.isnan(series.values)], _level(series, scale)
     if scale == "units" and len(days):
         level /= max(LEAST_SHARE, np.abs(1 + waves_at(days) @ shared).mean())
     return level * shared
 
 
-def _named(courses: dict[int, FloatArray], panel: Panel) -> tuple[YearlyCourse, ...]:
+def _named(components: dict[int, FloatArray], panel: Panel) -> tuple[YearlyComponent, ...]:
     """With the names of their series."""
     return tuple(
-        YearlyCourse(id=panel.ids[index], coefficients=tuple(courses[index].tolist()))
-        for index in sorted(courses)
+        YearlyComponent(id=panel.ids[index], coefficients=tuple(components[index].tolist()))
+        for index in sorted(components)
     )
 
 
@@ -253,5 +253,5 @@ def _sampled(series: IntArray) -> IntArray:
 
 
 def _level(series: Daily, scale: YearlyScale) -> float:
-    """By what the courses of series are compared, where they are in units of these."""
+    """By what the components of series are compared, where they are in units of these."""
     return series.level() if scale == "units" else 1.0

@@ -1,4 +1,4 @@
-"""What a course of the year, fitted to the older part of a series, tells of the newer one."""
+"""What a yearly component, fitted to the older part of a series, tells of the newer one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from rnnforecast.arrays import FloatArray
 from rnnforecast.data.yearly import Daily, fitted, rounding_of, waves_at
 
-# The share of a series that a course is fitted to, and that of either part's days that must be
+# The share of a series that a component is fitted to, and that of either part's days that must be
 # observed.
 FITTED_SHARE, LEAST_OBSERVED = 0.6, 0.5
 # It is judged by the change of the mean of so many days after so many: a year is slow, and a change
@@ -19,14 +19,14 @@ LEVEL_DAYS, CHANGE_DAYS = 28, 91
 
 
 class Trial(NamedTuple):
-    """The newer part of a series, and the course that was fitted to the older one.
+    """The newer part of a series, and the component that was fitted to the older one.
 
     Attributes:
         first: The day of the first change, counted from 1970.
-        coefficients: Of the course [2 * order].
-        changes: Of the level, beside the line that was fitted with the course [day], NaN where
+        coefficients: Of the component [2 * order].
+        changes: Of the level, beside the line that was fitted with the component [day], NaN where
             there are none, or all are no more than roundings leave.
-        waves: Changes of the course that has a coefficient of 1 and no other [day, 2 * order].
+        waves: Changes of the component that has a coefficient of 1 and no other [day, 2 * order].
     """
 
     first: int
@@ -40,7 +40,7 @@ class Trial(NamedTuple):
         return not bool(np.isnan(self.changes).all())
 
     def left_by(self, coefficients: FloatArray) -> float:
-        """What share of the changes a course leaves; NaN where there are none."""
+        """What share of the changes a component leaves; NaN where there are none."""
         if not self.moves:
             return np.nan
         left = np.abs(self.changes - self.waves @ coefficients)
@@ -48,7 +48,7 @@ class Trial(NamedTuple):
 
 
 def left_of_changes(series: Daily, until: int) -> float:
-    """What share a course fitted to the days before `until` leaves of the changes after them.
+    """What share a component fitted to the days before `until` leaves of the changes after them.
 
     The changes are those beside the line that was fitted with it. NaN where there are none.
     """
@@ -57,7 +57,7 @@ def left_of_changes(series: Daily, until: int) -> float:
 
 
 def left_of_median(trials: Sequence[Trial], coefficients: FloatArray) -> float:
-    """What share of the changes of the median series, day by day, a course leaves; or NaN."""
+    """What share of the changes of the median series, day by day, a component leaves; or NaN."""
     begin = min(trial.first for trial in trials)
     end = max(trial.first + len(trial.changes) for trial in trials)
     told, left = np.full((2, len(trials), end - begin), np.nan)
@@ -71,7 +71,7 @@ def left_of_median(trials: Sequence[Trial], coefficients: FloatArray) -> float:
 
 
 def fitted_days(series: Daily) -> int | None:
-    """How many days a course is fitted to; None where too few of them or after them are known."""
+    """How many days one is fitted to; None where too few of them or after them are known."""
     until = int(FITTED_SHARE * len(series.values))
     parts = series.values[:until], series.values[until:]
     known = min(Daily(series.first, values).known_share() for values in parts)
@@ -79,7 +79,7 @@ def fitted_days(series: Daily) -> int | None:
 
 
 def tried(series: Daily, until: int) -> Trial:
-    """A course fitted to the days before `until`, and the changes after them."""
+    """A component fitted to the days before `until`, and the changes after them."""
     fit = fitted(Daily(series.first, series.values[:until]))
     changes = _changes(series.values, until) - fit.slope * CHANGE_DAYS
     known = ~np.isnan(changes)

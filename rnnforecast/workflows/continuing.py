@@ -33,7 +33,7 @@ from rnnforecast.workflows.fitting import (
 )
 from rnnforecast.workflows.inputs import naming
 from rnnforecast.workflows.keeping import fill_board, fit_to_all, unseen_factors
-from rnnforecast.workflows.newest import acquainted, other_courses, unseen_season
+from rnnforecast.workflows.newest import acquainted, other_yearly, unseen_season
 from rnnforecast.workflows.news import News, Stored
 from rnnforecast.workflows.preparing import Prepared
 from rnnforecast.workflows.reporting import Reporter
@@ -82,7 +82,7 @@ def corrected_factors(forecaster: Forecaster, panel: Panel, first: IntArray) -> 
 def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | None:
     """Why the stored weights are no start, as far as no forecast tells.
 
-    `retrain_after` updates are enough, where it is a number. A season or a course of the year is no
+    `retrain_after` updates are enough, where it is a number. A season or a yearly component is no
     reason where the last update was refused, so that not every one is a whole training.
 
     Raises:
@@ -108,13 +108,13 @@ def outdated(stored: Stored, table: Table, retrain_after: int | None) -> str | N
 
 
 def _unlike(stored: Stored, table: Table) -> str | None:
-    """What seasons or courses of the year a table shows by now, unlike those of a model."""
+    """What seasons or yearly components a table shows by now, unlike those of a model."""
     config, settings = stored.forecaster.config, stored.settings
     known = _known(table, settings.horizon)
     season = unseen_season(config, table.panel if settings.refit else known, settings)
     if season is not None:
         return f"the series show a season of {season} steps, which {stored.forecaster.name} has not"
-    return other_courses(config, stored.panel.ids, known, settings)
+    return other_yearly(config, stored.panel.ids, known, settings)
 
 
 def with_news(stored: Stored, table: Table) -> Stored:

@@ -14,7 +14,7 @@ from rnnforecast.data.yearly import days_of, has_days
 from rnnforecast.data.yearly_search import (
     DISBELIEVED,
     LEAST_DAYS,
-    find_courses,
+    find_yearly,
     with_shared,
 )
 from rnnforecast.defaults import find_facts, resolve
@@ -70,13 +70,13 @@ def unseen_season(config: RunConfig, panel: Panel, settings: Settings) -> int | 
     return season
 
 
-def other_courses(
+def other_yearly(
     config: RunConfig, met: Sequence[str], panel: Panel, settings: Settings
 ) -> str | None:
-    """Why a panel calls for other courses of the year than a model of some series has, if it does.
+    """Why a panel calls for other yearly components than a model of some series has, if it does.
 
     Not where they are asked for or not wanted, nor of counts, which stay whole. A file of the
-    newest rows alone tells nothing of courses that were found.
+    newest rows alone tells nothing of components that were found.
 
     Args:
         config: That of the model.
@@ -87,7 +87,7 @@ def other_courses(
     if find_head(config.model.head).counts or settings.yearly is not None:
         return None
     if not config.yearly:
-        found = find_courses(panel, log=config.model.log)
+        found = find_yearly(panel, log=config.model.log)
         return "the series show yearly seasonality, which the model has not" if found else None
     short, before = np.flatnonzero(days_of(panel) < LEAST_DAYS), set(met)
     new = [panel.ids[place] for place in short if panel.ids[place] not in before]
@@ -95,7 +95,7 @@ def other_courses(
         return f"series '{new[0]}' is too new for yearly seasonality, which the model has"
     long = len(panel) - len(short)
     tells = long > 1 if config.yearly.shared else long == len(panel)
-    if not tells or find_courses(panel, log=config.model.log, belief=DISBELIEVED):
+    if not tells or find_yearly(panel, log=config.model.log, belief=DISBELIEVED):
         return None
     return "the series no longer show the yearly seasonality that the model has"
 
@@ -132,8 +132,8 @@ def tell_of_year(
     settled_upon = config.yearly or settings.yearly is not None
     if settled_upon or find_head(config.model.head).counts or not has_days(panel.frequency):
         return
-    found = find_courses(panel, log=config.model.log)
-    if found and find_courses(known, log=config.model.log, always=True):
+    found = find_yearly(panel, log=config.model.log)
+    if found and find_yearly(known, log=config.model.log, always=True):
         reporter.note(
             f"all values show yearly seasonality, in {found.count} series, and what is not held "
             "out does not, or not for long enough: none is taken out; pass --yearly"

@@ -1,4 +1,4 @@
-"""The course of the year through the command line: days that repeat it are forecast so."""
+"""The yearly component through the command line: days that repeat it are forecast so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.cli.command import TINY, run_here
 
 HORIZON = 60
-COURSE = "yearly seasonality taken out of 1 series"
+YEARLY = "yearly seasonality taken out of 1 series"
 
 
 def days(count: int) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def error_of(place: Path, table: pd.DataFrame, *flags: str) -> float:
     words = ("--horizon", str(HORIZON), "--out", "m", *TINY, *flags)
     run = run_here(place, "train", "days.csv", *words)
     assert run.code == 0, run.stderr
-    assert (COURSE in run.stderr) == ("--no-yearly" not in flags)
+    assert (YEARLY in run.stderr) == ("--no-yearly" not in flags)
     forecasts = pd.read_csv(place / "m" / "forecasts.csv")["gru"]
     return float(np.abs(forecasts - table["y"][-HORIZON:].to_numpy()).mean())
 
@@ -53,7 +53,9 @@ def test_forecast_goes_on_through_the_year_when_the_file_has_newer_days(tmp_path
     assert "yearly seasonality,in 1 series" in run_here(tmp_path, "show", "m").stdout
 
 
-def test_forecast_warns_of_a_series_that_is_new_when_others_have_a_course(tmp_path: Path) -> None:
+def test_forecast_warns_of_a_series_that_is_new_when_others_have_a_component(
+    tmp_path: Path,
+) -> None:
     table = days(1000)
     error_of(tmp_path, table)
     table.assign(unique_id="new").to_csv(tmp_path / "new.csv", index=False)
@@ -115,7 +117,7 @@ def test_train_forecasts_nothing_of_a_weekday_on_which_nothing_is_ever_sold(
     table["y"] = (5 * (table["y"] + 30)).round().mask(closed, 0)
     table[:-HORIZON].to_csv(tmp_path / "days.csv", index=False)
     run = run_here(tmp_path, "train", "days.csv", "--horizon", str(HORIZON), "--out", "m", *TINY)
-    assert run.code == 0 and COURSE in run.stderr, run.stderr
+    assert run.code == 0 and YEARLY in run.stderr, run.stderr
     found = pd.read_csv(tmp_path / "m" / "forecasts.csv")["gru"].to_numpy()
     then = table["y"][-HORIZON:].to_numpy()
     assert found[then == 0].max() < 1 < found[then > 0].min()
@@ -130,5 +132,5 @@ def test_train_says_so_when_the_year_is_hidden_by_what_is_held_out(
     run = run_here(tmp_path, *words)
     assert run.code == 0, run.stderr
     assert ("none is taken out; pass --yearly" in run.stderr) == told
-    assert COURSE not in run.stderr
-    assert COURSE in run_here(tmp_path, *words[:5], *TINY, "--yearly").stderr
+    assert YEARLY not in run.stderr
+    assert YEARLY in run_here(tmp_path, *words[:5], *TINY, "--yearly").stderr

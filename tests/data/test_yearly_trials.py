@@ -1,4 +1,4 @@
-"""What a course leaves of the changes of a series, and of the median series."""
+"""What a component leaves of the changes of a series, and of the median series."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 
 from rnnforecast.data.yearly import Daily
 from rnnforecast.data.yearly_trials import left_of_changes, left_of_median, tried
-from tests.data.years import COEFFICIENTS, course, course_at, noise
+from tests.data.years import COEFFICIENTS, component, component_at, noise
 
 
 @pytest.mark.parametrize("until", [365, 500])
 def test_left_of_changes_equals_a_loop_when_days_are_missing(until: int) -> None:
-    values = course(700) + noise(700) + 0.05 * np.arange(700)
+    values = component(700) + noise(700) + 0.05 * np.arange(700)
     values[noise(700, 1) > 1] = np.nan
     known = ~np.isnan(values[:until])
     at = np.flatnonzero(known)
     turn = [
-        course_at(datetime(1970, 1, 1) + timedelta(days=place), one)
+        component_at(datetime(1970, 1, 1) + timedelta(days=place), one)
         for one in np.eye(4)
         for place in range(700)
     ]
@@ -41,7 +41,7 @@ def test_left_of_changes_equals_a_loop_when_days_are_missing(until: int) -> None
 def test_left_of_median_equals_a_loop_when_series_begin_and_end_apart() -> None:
     spans = ((0, 700), (40, 760), (90, 650))
     series = [
-        Daily(first, course(last)[first:] + noise(last - first, first)) for first, last in spans
+        Daily(first, component(last)[first:] + noise(last - first, first)) for first, last in spans
     ]
     series[1].values[500:530] = np.nan
     trials = [tried(each, 400) for each in series]

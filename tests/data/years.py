@@ -27,7 +27,7 @@ def panel_of(*series: FloatArray, frequency: Frequency = DAILY, first: int = 0) 
     )
 
 
-def course_at(moment: datetime, coefficients: tuple[float, ...] = COEFFICIENTS) -> float:
+def component_at(moment: datetime, coefficients: tuple[float, ...] = COEFFICIENTS) -> float:
     """The Fourier series of a day of the year, by the calendar of Python."""
     begin, end = datetime(moment.year, 1, 1), datetime(moment.year + 1, 1, 1)
     turn = 2 * np.pi * (moment.date() - begin.date()).days / (end - begin).days
@@ -35,15 +35,15 @@ def course_at(moment: datetime, coefficients: tuple[float, ...] = COEFFICIENTS) 
     return float(np.dot(coefficients, waves))
 
 
-def course(count: int, step: timedelta = timedelta(days=1), first: int = 0) -> FloatArray:
+def component(count: int, step: timedelta = timedelta(days=1), first: int = 0) -> FloatArray:
     begin = datetime.fromtimestamp(first * 86_400, UTC).replace(tzinfo=None)
-    return np.array([course_at(begin + place * step) for place in range(count)])
+    return np.array([component_at(begin + place * step) for place in range(count)])
 
 
-def business_course(count: int) -> FloatArray:
+def business_component(count: int) -> FloatArray:
     """From Thursday, the first of 1970, on."""
     days = np.busday_offset("1970-01-01", np.arange(count)).astype(object)
-    return np.array([course_at(datetime(day.year, day.month, day.day)) for day in days])
+    return np.array([component_at(datetime(day.year, day.month, day.day)) for day in days])
 
 
 def noise(count: int, seed: int = 0) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What values tell of a configuration, and what becomes of a course of the year in each command."""
+"""What values tell of a configuration, and what becomes of a yearly component in each command."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.source import open_source
 from rnnforecast.data.time_units import DAY
 from rnnforecast.data.yearly import waves_at
-from rnnforecast.data.yearly_search import find_courses
+from rnnforecast.data.yearly_search import find_yearly
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.errors import ConfigError
 from rnnforecast.workflows.continuing import outdated, with_news
 from rnnforecast.workflows.forecast import read_as_trained
-from rnnforecast.workflows.newest import other_courses, suited_to
+from rnnforecast.workflows.newest import other_yearly, suited_to
 from rnnforecast.workflows.news import read_record
 from rnnforecast.workflows.reporting import Mute
 from rnnforecast.workflows.settling import settled
@@ -55,11 +55,11 @@ def configured(panel: Panel, **asked: Any) -> tuple[RunConfig, Settings]:
     return resolve(settings, find_facts(panel), DataConfig()), settings
 
 
-def test_settled_takes_courses_out_before_it_tells_what_is_typical() -> None:
+def test_settled_takes_components_out_before_it_tells_what_is_typical() -> None:
     panel = daily(values(800))
     config, settings = configured(panel)
     found = settled(config, panel, settings)
-    assert found.yearly == find_courses(panel, log=config.model.log) != NO_YEARLY
+    assert found.yearly == find_yearly(panel, log=config.model.log) != NO_YEARLY
     assert found == with_typical(replace(config, yearly=found.yearly), panel)
     assert found.model.typical.spread < 0.8 * with_typical(config, panel).model.typical.spread
 
@@ -73,7 +73,7 @@ def test_settled_takes_courses_out_before_it_tells_what_is_typical() -> None:
         (500, {"yearly": True}, 1),
     ],
 )
-def test_settled_heeds_what_is_asked_of_courses(
+def test_settled_heeds_what_is_asked_of_components(
     count: int, asked: dict[str, Any], number: int
 ) -> None:
     panel = daily(values(count).round())
@@ -89,7 +89,7 @@ def test_settled_heeds_what_is_asked_of_courses(
         (daily(values(800)), {"head": "negative-binomial"}, "which are whole; drop --yearly"),
     ],
 )
-def test_settled_raises_when_courses_are_asked_for_that_cannot_be(
+def test_settled_raises_when_components_are_asked_for_that_cannot_be(
     panel: Panel, asked: dict[str, Any], message: str
 ) -> None:
     config, settings = configured(panel, yearly=True, **asked)
@@ -97,18 +97,18 @@ def test_settled_raises_when_courses_are_asked_for_that_cannot_be(
         settled(config, panel, settings)
 
 
-def test_suited_to_finds_courses_anew_when_logarithms_are_dropped() -> None:
+def test_suited_to_finds_components_anew_when_logarithms_are_dropped() -> None:
     before = daily(values(800))
     config, settings = configured(before)
     logarithmic = settled(config, before, settings)
     after = daily(np.append(values(800), 0.0))
     found = suited_to(logarithmic, after, settings, Mute())
     assert logarithmic.model.log and not found.model.log
-    assert logarithmic.yearly == find_courses(before, log=True)
-    assert found.yearly == find_courses(after) != logarithmic.yearly
+    assert logarithmic.yearly == find_yearly(before, log=True)
+    assert found.yearly == find_yearly(after) != logarithmic.yearly
 
 
-def test_suited_to_keeps_courses_when_the_bound_of_0_is_dropped() -> None:
+def test_suited_to_keeps_components_when_the_bound_of_0_is_dropped() -> None:
     before = daily(np.append(values(800), 0.0))
     config, settings = configured(before)
     bounded = settled(config, before, settings)
@@ -122,7 +122,7 @@ def days(y: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"ds": times, "y": y})
 
 
-def test_courses_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
+def test_components_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
     configs = []
     for factor in (1.0, 1e3):
         whole = values(900)
@@ -140,17 +140,17 @@ def test_courses_know_nothing_of_what_is_held_out(tmp_path: Path) -> None:
     assert configs[0] == configs[1] and configs[0].yearly
 
 
-def test_train_stores_the_course_by_which_its_forecasts_go_on(tmp_path: Path) -> None:
+def test_train_stores_the_component_by_which_its_forecasts_go_on(tmp_path: Path) -> None:
     found = trained_on(days(values(900)), tmp_path)
     config = found.forecaster.config
-    (course,) = config.yearly.own
+    (component,) = config.yearly.own
     assert found.scored is not None and found.scored.config.yearly == config.yearly
     forecasts = pd.read_csv(tmp_path / "model" / "forecasts.csv")
     again = found.forecaster.predict(found.panel)[0, :, 2]
     np.testing.assert_allclose(forecasts["gru"], again)
     plain = replace(found.forecaster, config=replace(config, yearly=NO_YEARLY))
     assert np.abs(plain.predict(found.panel)[0, :, 2] - again).max() > 0.5
-    assert course.id == found.panel.ids[0]
+    assert component.id == found.panel.ids[0]
 
 
 def reason_of(artifact: Artifact, place: Path, **changed: Any) -> str | None:
@@ -167,7 +167,7 @@ def reason_of(artifact: Artifact, place: Path, **changed: Any) -> str | None:
         ({"yearly": False}, False, None),
     ],
 )
-def test_update_trains_from_scratch_when_the_series_show_a_course_by_now(
+def test_update_trains_from_scratch_when_the_series_show_a_component_by_now(
     asked: dict[str, Any], refused: bool, reason: str | None, tmp_path: Path
 ) -> None:
     artifact = trained_on(days(values(400)), tmp_path, **asked)
@@ -191,14 +191,14 @@ def test_update_trains_from_scratch_when_the_series_no_longer_go_through_the_yea
     assert reason_of(artifact, tmp_path) is None
 
 
-def test_other_courses_name_a_series_that_is_too_new_for_one() -> None:
+def test_other_yearly_name_a_series_that_is_too_new_for_one() -> None:
     panel = daily(values(900), values(100))
     config, settings = configured(panel)
-    config = replace(config, yearly=find_courses(daily(values(900))))
+    config = replace(config, yearly=find_yearly(daily(values(900))))
     new = "series 's1' is too new for yearly seasonality, which the model has"
-    assert other_courses(config, ["s0"], panel, settings) == new
-    assert other_courses(config, ["s0", "s1"], panel, settings) is None
-    assert other_courses(config, ["s0"], panel, replace(settings, yearly=True)) is None
+    assert other_yearly(config, ["s0"], panel, settings) == new
+    assert other_yearly(config, ["s0", "s1"], panel, settings) is None
+    assert other_yearly(config, ["s0"], panel, replace(settings, yearly=True)) is None
 
 
 def shops(*lengths: int, below: float = 0) -> pd.DataFrame:
@@ -213,7 +213,9 @@ def shops(*lengths: int, below: float = 0) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def test_update_goes_on_when_a_new_series_shares_the_course_of_the_others(tmp_path: Path) -> None:
+def test_update_goes_on_when_a_new_series_shares_the_component_of_the_others(
+    tmp_path: Path,
+) -> None:
     table = shops(900, 900, 900, 100)
     met = table[table["unique_id"] != "s3"]
     artifact = trained_on(met, tmp_path)
@@ -230,7 +232,7 @@ def test_update_goes_on_when_a_new_series_shares_the_course_of_the_others(tmp_pa
     assert yearly.own[:3] == before.own and yearly.own[3].id == "s3"
     assert after.forecaster.config.model.log and yearly.own[3].coefficients == before.shared
     assert after.scored is not None and after.scored.config.yearly == yearly
-    # A series that went and comes back has one course, the one that it had.
+    # A series that went and comes back has one component, the one that it had.
     met.to_csv(tmp_path / "days.csv", index=False)
     newer = pd.concat(
         [table[table["unique_id"] != "s3"], shops(901, 901, 901).groupby("unique_id").tail(1)]
@@ -243,7 +245,7 @@ def test_update_goes_on_when_a_new_series_shares_the_course_of_the_others(tmp_pa
 
 
 @pytest.mark.parametrize("future", [1.0, 1e6])
-def test_news_have_a_course_by_what_lies_before_the_values_held_out(
+def test_news_have_a_component_by_what_lies_before_the_values_held_out(
     future: float, tmp_path: Path
 ) -> None:
     table = shops(900, 900, 900, 100, below=55)
@@ -267,7 +269,7 @@ def test_news_have_a_course_by_what_lies_before_the_values_held_out(
     np.testing.assert_allclose(last.coefficients, level * shared)
 
 
-def test_update_trains_from_scratch_when_series_no_longer_share_a_course(tmp_path: Path) -> None:
+def test_update_trains_from_scratch_when_series_no_longer_share_a_component(tmp_path: Path) -> None:
     table = shops(900, 900, 900, 100)
     artifact = trained_on(table, tmp_path)
     other = [
