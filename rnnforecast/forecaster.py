@@ -175,12 +175,18 @@ def not_counted(panel: Panel) -> tuple[str, float] | None:
     return panel.first_where(~np.isnan(panel.values) & ~whole)
 
 
-def check_values(panel: Panel, spec: ModelSpec) -> None:
-    """Raise DataError where a value is beyond the model, which works on logarithms or counts."""
+def check_values(panel: Panel, spec: ModelSpec, remedy: str = "train with --no-log") -> None:
+    """Raise DataError where a value is beyond the model, which works on logarithms or counts.
+
+    Args:
+        panel: What it is to read.
+        spec: The model.
+        remedy: Where a value has no logarithm.
+    """
     if spec.log and (fault := without_logarithm(panel)):
         raise DataError(
             f"series '{fault[0]}' has the value {fault[1]:g}, which has no logarithm, and the "
-            "model works on logarithms; train with --no-log"
+            f"model works on logarithms; {remedy}"
         )
     if find_head(spec.head).counts and (fault := not_counted(panel)):
         raise DataError(
