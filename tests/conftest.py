@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """How many examples try properties that name no number."""
-    examples = 300 if config.getoption("--full") else 50
+    examples = 300 if config.getoption("--full") else 30
     settings.register_profile("of this run", max_examples=examples)
     settings.load_profile("of this run")
 

@@ -167,7 +167,7 @@ SHARED = [name for name in METRICS if name not in NOT_IN_UTILSFORECAST]
 
 @pytest.mark.parametrize("missing", (False, True))
 @pytest.mark.parametrize("name", SHARED)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_metric_equals_utilsforecast_of_observed_rows_when_panels_are_any(
     name: str, missing: bool, data: st.DataObject

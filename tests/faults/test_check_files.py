@@ -236,7 +236,7 @@ def test_check_ends_as_train_does_when_a_table_is_mutated(
     tmp_path: Path, trials: Callable[[int, int], int]
 ) -> None:
     compared = 0
-    for number in range(trials(6, 2000)):
+    for number in range(trials(4, 2000)):
         chance = Random(number)
         _, content = seeds()[chance.choice(list(seeds()))]
         (tmp_path / "data.csv").write_bytes(mutate(content, chance))

@@ -5,6 +5,7 @@ The tables beside a model are those of its run, or of the next where it was kill
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -165,8 +166,10 @@ def files_of_run(directory: Path) -> dict[str, bytes]:
     return {name: (directory / "d" / name).read_bytes() for name in (*TABLES, MODEL_FILE)}
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", [*TABLES, MODEL_FILE])
+@pytest.mark.parametrize(
+    ("name", "signum"),
+    [*zip([*TABLES, MODEL_FILE], itertools.cycle((signal.SIGINT, signal.SIGTERM)), strict=False)],
+)
 def test_run_ends_with_all_files_new_when_a_signal_comes_as_it_writes_them(
     name: str, signum: int, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
