@@ -17,7 +17,7 @@ Role = Literal["static", "past", "future"]
 YearlyScale = Literal["units", "shares", "logarithms"]
 """What yearly seasonality is in: units of the series, added; shares of its level, by which that is
 multiplied, so that 0 stays 0; or its logarithms, added."""
-# Sines and cosines, of a year and of a half, that make up its component.
+# Sines and cosines, of a year and of a half, that make up a yearly component.
 YEARLY_ORDERS = 2
 # Encodings of internet names, whose decoders take the square of a text's length.
 SLOW = ("punycode", "idna")

@@ -10,9 +10,12 @@ import atexit
 import functools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +25,10 @@ from threading import Thread
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
-# The most bytes of a request; three streams go with one that starts a run.
-REQUEST, STREAMS = 2**18, 3
+# Bytes that are read at once; three streams go with a request that starts a run.
+PIECE, STREAMS = 2**16, 3
+# Seconds after which a run is taken to hang.
+LONGEST = 300
 
 
 @dataclass(frozen=True)
@@ -46,36 +51,44 @@ class Started:
     def poll(self) -> int | None:
         """Its exit code, once it has ended."""
         if self.code is None:
-            self.code = self.warm.ask({"pid": self.pid, "options": os.WNOHANG})
+            self.code = self.warm.ask({"pid": self.pid})
         return self.code
 
     def wait(self) -> int:
-        """Its exit code; waits for its end."""
-        if self.code is None:
-            self.code = self.warm.ask({"pid": self.pid, "options": 0})
-        assert self.code is not None
-        return self.code
+        """Its exit code; waits for its end, and ends it where it hangs."""
+        until = time.monotonic() + LONGEST
+        while (code := self.poll()) is None:
+            if time.monotonic() > until:
+                os.kill(self.pid, signal.SIGKILL)
+                until = float("inf")
+            time.sleep(1e-3)
+        return code
 
 
 class Warm:
     """The process, and how to run the program in it."""
 
     def __init__(self) -> None:
-        self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for end in (self.socket, other):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST)
+        self.socket, other = socket.socketpair()
         with other:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.warm", str(other.fileno())],
                 cwd=ROOT,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                # A process that has made use of a GPU has forks that cannot.
+                env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
                 pass_fds=[other.fileno()],
             )
 
     def ask(self, request: dict[str, Any], streams: Sequence[int] = ()) -> Any:
         """What the process answers."""
-        socket.send_fds(self.socket, [json.dumps(request).encode()], streams)
-        return json.loads(self.socket.recv(REQUEST))
+        line = json.dumps(request).encode() + b"\n"
+        socket.send_fds(self.socket, [line[:1]], streams)
+        self.socket.sendall(line[1:])
+        answer = _line(self.socket)
+        if not answer:
+            warm.cache_clear()
+            raise RuntimeError(f"the process of tests.warm has ended with {self.process.wait()}")
+        return json.loads(answer)
 
     def start(
         self,
@@ -135,6 +148,7 @@ class Warm:
     def close(self) -> None:
         """End the process."""
         self.socket.close()
+        self.process.kill()
         self.process.wait()
 
 
@@ -151,15 +165,26 @@ def _write(handle: int, content: bytes) -> None:
         file.write(content)
 
 
+def _line(connection: socket.socket, begun: bytes = b"") -> bytes:
+    """The rest of a line that has begun; nothing where the other end is closed."""
+    while not begun.endswith(b"\n"):
+        piece = connection.recv(PIECE)
+        if not piece:
+            return b""
+        begun += piece
+    return begun
+
+
 def _serve(connection: socket.socket) -> None:
     _load()
     while True:
-        message, streams, _, _ = socket.recv_fds(connection, REQUEST, STREAMS)
-        if not message:
+        begun, streams, _, _ = socket.recv_fds(connection, PIECE, STREAMS)
+        line = _line(connection, begun) if begun else b""
+        if not line:
             return
-        request = json.loads(message)
+        request = json.loads(line)
         if "pid" in request:
-            ended, status = os.waitpid(request["pid"], request["options"])
+            ended, status = os.waitpid(request["pid"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if ended else None
         else:
             answer = os.fork()
@@ -168,15 +193,17 @@ def _serve(connection: socket.socket) -> None:
                 _run(request, streams)
         for handle in streams:
             os.close(handle)
-        connection.send(json.dumps(answer).encode())
+        connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def _load() -> None:
     """Let all be loaded that is loaded on its first use, once and for every run."""
     import torch
 
+    import rnnforecast.cli.app
     import rnnforecast.workflows.backtest
     import rnnforecast.workflows.forecast  # noqa: F401
+    import tests.faults.conditions  # noqa: F401
     from rnnforecast.columns import DataConfig
     from rnnforecast.config import Settings
     from rnnforecast.workflows.reporting import Mute
@@ -201,21 +228,29 @@ def _run(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
     from rnnforecast.cli.app import main
     from tests.faults.conditions import CONDITIONS
 
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["directory"])
-    for handle, stream in enumerate(streams):
-        os.dup2(stream, handle)
-        os.close(stream)
-    sys.argv = ["rnnforecast", *request["arguments"]]
     try:
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.chdir(request["directory"])
+        for handle, stream in enumerate(streams):
+            os.dup2(stream, handle)
+            os.close(stream)
+        sys.argv = ["rnnforecast", *request["arguments"]]
         for name in request["conditions"]:
             CONDITIONS[name]()
         main()
     except SystemExit as end:
-        os._exit(int(end.code or 0))
+        code = int(end.code or 0)
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:
+            code = code or 120  # as Python ends
+        os._exit(code)
+    except BaseException:
+        traceback.print_exc()
     finally:
-        os._exit(-1)
+        os._exit(255)
 
 
 if __name__ == "__main__":

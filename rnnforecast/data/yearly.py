@@ -1,8 +1,8 @@
 """Yearly seasonality of days and of parts of them, a component that is taken out of series.
 
 A window of days seldom spans a year, so that nothing in it tells what the next month of the year
-brings. Where a series goes through the year alike again, what it shows of that is taken out before
-windows are cut, and put back on what is forecast: a dynamic harmonic regression (Young et al. 1999;
+brings. Where a series goes through the year alike again, that component is taken out before windows
+are cut, and put back on what is forecast: a dynamic harmonic regression (Young et al. 1999;
 Hyndman & Athanasopoulos 2021, section 12.1) whose errors the network forecasts.
 """
 
@@ -66,7 +66,7 @@ class Fit(NamedTuple):
 
 
 def laid_out(yearly: Yearly, panel: Panel, horizon: int) -> Component:
-    """The yearly components of series, to `horizon` steps after the last values; 0 without one."""
+    """The components of series, to `horizon` steps after the last values; neutral without one."""
     places = {name: place for place, name in enumerate(panel.ids)}
     found = {places[each.id]: each.coefficients for each in yearly.own if each.id in places}
     offsets = ends_of(panel.lengths + horizon)

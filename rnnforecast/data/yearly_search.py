@@ -117,7 +117,7 @@ def find_yearly(
 
 
 def with_shared(yearly: Yearly, panel: Panel, met: set[str]) -> Yearly:
-    """With what series share, where they share any, for those of a panel that were not met."""
+    """With the component that series share, if any, for those of a panel that were not met."""
     if not yearly.shared:
         return yearly
     known = met | {component.id for component in yearly.own}
@@ -181,7 +181,7 @@ def _alike(panel: Panel, long: IntArray, scale: YearlyScale, belief: Belief) -> 
 def _shared(
     panel: Panel, fitted_to: IntArray, alike: Alike | None, scale: YearlyScale, belief: Belief
 ) -> Yearly:
-    """The components of series that one is fitted to; of the others, the median of these.
+    """Components of all series: those that are fitted, and their median for the others.
 
     Those that one is fitted to have their own where `alike` is None. Elsewhere those whose newer
     part is told by what they would have go along; the others have their own, if it is believed.
@@ -232,7 +232,7 @@ def _tried(series: Daily, scale: YearlyScale) -> Trial | None:
 
 
 def _as_new(series: Daily, shared: FloatArray, scale: YearlyScale) -> FloatArray:
-    """That of a series which is known for a part of a year, in which all are high or low."""
+    """The component of a series known for a part of a year, in which all are high or low."""
     days, level = series.days[~np.isnan(series.values)], _level(series, scale)
     if scale == "units" and len(days):
         level /= max(LEAST_SHARE, np.abs(1 + waves_at(days) @ shared).mean())

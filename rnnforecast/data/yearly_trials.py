@@ -71,7 +71,7 @@ def left_of_median(trials: Sequence[Trial], coefficients: FloatArray) -> float:
 
 
 def fitted_days(series: Daily) -> int | None:
-    """How many days one is fitted to; None where too few of them or after them are known."""
+    """To how many days a component is fitted; None where too few, or too few after, are known."""
     until = int(FITTED_SHARE * len(series.values))
     parts = series.values[:until], series.values[until:]
     known = min(Daily(series.first, values).known_share() for values in parts)

@@ -25,7 +25,7 @@ DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
 # of the best forecaster in one disjoint window: a single rise tells little of the drift to come.
 EVENNESS, TINY = 1.0, 1e-9
 # What forecasters without a season count beside those with one where less than so many disjoint
-# windows tell: of twelve months, one step of one window may be all, and no course of a year.
+# windows tell: of twelve months, one step of one window may be all, and no year of them.
 UNSEASONAL, UNTOLD = 0.1, 0.25
 # Penalties, as multiples of the mean eigenvalue of what is read, strongest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)

@@ -17,7 +17,7 @@ from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, parse_table
 from rnnforecast.data.source import Source
 from rnnforecast.errors import DataError
-from rnnforecast.forecaster import Forecaster
+from rnnforecast.forecaster import Forecaster, check_values
 from rnnforecast.runtime import select_device
 from rnnforecast.workflows.covariates import (
     NO_SIDES,
@@ -29,7 +29,7 @@ from rnnforecast.workflows.covariates import (
     with_sides,
 )
 from rnnforecast.workflows.facts import record_data, record_model
-from rnnforecast.workflows.inputs import naming, warn_of_ignored
+from rnnforecast.workflows.inputs import naming, tell_of_past, warn_of_ignored
 from rnnforecast.workflows.machine import limit_threads_for
 from rnnforecast.workflows.newest import acquainted
 from rnnforecast.workflows.outputs import end_forecasts
@@ -84,7 +84,15 @@ def forecast(
             "out of others: what the year does to these is not forecast; train again with them"
         )
     with naming(table):
+        check_values(table.panel, config.model, _without_logarithms(artifact))
         yield from _tables(forecaster, table.panel, alias, as_template, reporter)
+
+
+def _without_logarithms(artifact: Artifact) -> str:
+    """What to do where a value has no logarithm: `update` drops those that the rules have taken."""
+    settings = artifact.record.get("settings")
+    mends = isinstance(settings, dict) and not settings.get("log") and settings.get("refit")
+    return ("update the model with these values or " if mends else "") + "train with --no-log"
 
 
 def _tables(
@@ -97,6 +105,7 @@ def _tables(
     config = forecaster.config
     if as_template:
         return iter([template(panel, config.encodings, config.windows.horizon, config.data)])
+    tell_of_past(panel, config.windows.horizon, reporter)
     return end_forecasts(forecaster, panel, alias, reporter)
 
 

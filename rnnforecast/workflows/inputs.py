@@ -18,7 +18,7 @@ from rnnforecast.models.distributions import find_head
 from rnnforecast.models.registry import find_model
 from rnnforecast.workflows.covariates import NO_SIDES, SideTables, with_sides
 from rnnforecast.workflows.facts import record_data
-from rnnforecast.workflows.reporting import Reporter
+from rnnforecast.workflows.reporting import Reporter, some_series
 
 
 def read_series(
@@ -87,6 +87,22 @@ def tell_of_ends(panel: Panel, reporter: Reporter) -> None:
         reporter.note(
             "series end at different times: what follows the cutoff of one may be known to models "
             "from others"
+        )
+
+
+def tell_of_past(panel: Panel, horizon: int, reporter: Reporter) -> None:
+    """Name the series that ended so early that all of their forecast is of times now past."""
+    if panel.frequency.unit == "step":  # each series may count its own
+        return
+    series = np.arange(len(panel))
+    ends, aims = (panel.times(series, panel.lengths - 1 + ahead) for ahead in (0, horizon))
+    latest = int(ends.argmax())
+    past = np.flatnonzero(aims <= ends[latest])
+    if len(past):
+        last = panel.written(series[[latest]], panel.lengths[[latest]] - 1)[0]
+        reporter.note(
+            f"{some_series(panel, past)} forecast for times up to {last} alone, where series "
+            f"'{panel.ids[latest]}' ends; leave out what has ended, or correct that time"
         )
 
 

@@ -24,7 +24,6 @@ TABLES = ("forecasts.csv", "metrics.csv", "history.csv")
 AT_ONCE = 4096
 # Ranges of what is read beyond which no bound of a forecast should lie, and values that tell one.
 FAR, TELLING = 10, 5
-NO_LOGARITHM = "update the model with these values or train with --no-log"
 
 
 def end_forecasts(
@@ -48,8 +47,7 @@ def end_forecasts(
     name = config.model.model if alias is None else alias
     check_forecast_names(config.data, [name], config.model.levels)
     panel = panel.tail(config.windows.lookback)
-    check_values(panel, config.model, NO_LOGARITHM)
-    _tell_of_past(panel, config.windows.horizon, reporter)
+    check_values(panel, config.model)
     if config.model.nonnegative and (fault := panel.first_where(panel.values < 0)):
         reporter.note(
             f"series '{fault[0]}' has the value {fault[1]:g}, but no forecast of the model is "
@@ -67,21 +65,6 @@ def end_forecasts(
             f"{some_series(panel, np.flatnonzero(far))} forecast with intervals that reach more "
             f"than {FAR} times the range of the values read beyond them, as after a change of "
             "level: do not rely on these"
-        )
-
-
-def _tell_of_past(panel: Panel, horizon: int, reporter: Reporter) -> None:
-    """Name the series that ended so early that others have all of their horizon behind them."""
-    if panel.frequency.unit == "step":  # each series may count its own
-        return
-    series = np.arange(len(panel))
-    ends, aims = (panel.times(series, panel.lengths - 1 + ahead) for ahead in (0, horizon))
-    past = np.flatnonzero(aims <= ends.max())
-    if len(past):
-        last = panel.frequency.format(ends[[ends.argmax()]])[0]
-        reporter.note(
-            f"{some_series(panel, past)} forecast for times that are past by the end of others, "
-            f"{last}"
         )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+import torch
 
 from rnnforecast.cli.app import main
 from rnnforecast.cli.events import choose_form
@@ -53,10 +54,14 @@ def forked(
     stdin: bytes | Path | None = None,
     conditions: Sequence[str] = (),
 ) -> Run:
-    """The same in a process that need not load the program, under some of tests/faults' conditions.
+    """The same in a fork of a process that has loaded it, under some of tests/faults' conditions.
 
-    What a run imports, or reads as Python starts, is as the process before it has it.
+    Not for what `__main__` does, what imports read of the environment, or how Python decodes
+    arguments and opens streams. Where there is a GPU, of which a fork cannot make use, a start.
     """
+    if torch.cuda.is_available() and not conditions:
+        run = rnnforecast(*arguments, cwd=directory, stdin=stdin)
+        return Run(run.returncode, run.stdout, run.stderr)
     return warm().run(directory, *arguments, stdin=stdin, conditions=conditions)
 
 

@@ -113,8 +113,8 @@ def test_program_shows_its_help_when_called_alone() -> None:
 
 
 def test_train_refuses_a_directory_whose_name_cannot_be_stored(tmp_path: Path) -> None:
-    run = forked(tmp_path, "train", PASSENGERS, "--horizon", "3", "--out", "\udcff")
-    assert (run.code, run.stdout, os.listdir(tmp_path)) == (2, "", [])
+    run = rnnforecast("train", PASSENGERS, "--horizon", "3", "--out", "\udcff", cwd=tmp_path)
+    assert (run.returncode, run.stdout, os.listdir(tmp_path)) == (2, "", [])
     assert run.stderr.splitlines()[-1] == (
         r"error: '\udcff' is no name for a directory; pass another --out"
     )

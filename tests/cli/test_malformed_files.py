@@ -315,10 +315,8 @@ def test_process_ends_with_3_and_one_line_when_data_are_faulty(
 
 
 def test_process_forecasts_the_same_when_rows_arrive_unsorted_and_packed(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, tmp_path: Path
 ) -> None:
-    # As in this process; more threads than free cores would wait for each other.
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert train(SINGLE).code == 0
     expected = forecasts(tmp_path / "out")
     unsorted = "\n".join(["ds,y", *SINGLE.splitlines()[:0:-1]]).encode("utf-8-sig")

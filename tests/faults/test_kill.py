@@ -23,10 +23,7 @@ from rnnforecast.workflows.outputs import TABLES
 from tests.cli.command import SAMPLES, TINY, run_here
 from tests.faults.killer import run_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
-]
+pytestmark = pytest.mark.slow
 PASSENGERS = SAMPLES / "passengers.csv"
 SHAPE = ["--horizon", "12", *TINY, "--patience", "30", "--out", "d"]
 # What wrote the model that was there, and what is killed while it replaces this.

@@ -17,10 +17,7 @@ import pytest
 from tests.cli.command import SAMPLES, TINY, Run, forked, run_here
 from tests.faults.at_once import start
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
-]
+pytestmark = pytest.mark.slow
 TRAIN = ["train", SAMPLES / "passengers.csv", "--horizon", "2", *TINY, "--out", "d"]
 # Longer than all others take to find the directory held.
 LONG = ["--epochs", "20", "--patience", "20"]

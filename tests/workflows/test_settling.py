@@ -191,7 +191,7 @@ def test_update_trains_from_scratch_when_the_series_no_longer_go_through_the_yea
     assert reason_of(artifact, tmp_path) is None
 
 
-def test_other_yearly_name_a_series_that_is_too_new_for_one() -> None:
+def test_other_yearly_names_a_series_that_is_too_new_for_one() -> None:
     panel = daily(values(900), values(100))
     config, settings = configured(panel)
     config = replace(config, yearly=find_yearly(daily(values(900))))
