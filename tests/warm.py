@@ -97,7 +97,7 @@ class Warm:
         streams: Sequence[int],
         conditions: Sequence[str] = (),
     ) -> Started:
-        """Start the program in a directory, under some of those of tests/faults.
+        """Start the program in a directory, under some conditions of tests/faults.
 
         Args:
             directory: Where it works.

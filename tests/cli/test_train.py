@@ -113,6 +113,21 @@ def test_forecast_names_the_column_that_newer_data_lack(trained: Path) -> None:
     assert "there is no column 'passengers'; the header has 'month', 'others', 'more'" in run.stderr
 
 
+def test_forecast_names_a_series_that_ended_long_before_the_others(
+    trained: Path, tmp_path: Path
+) -> None:
+    rows = PASSENGERS.read_text().splitlines()
+    words = ["train", "both.csv", "--horizon", "12", *TINY, "--out", "d"]
+    both = ["month,shop,passengers", *(row.replace(",", ",new,") for row in rows[1:])]
+    both += [row.replace(",", ",old,") for row in rows[1:-12]]
+    (tmp_path / "both.csv").write_text("\n".join(both))
+    assert run_here(tmp_path, *words, "-q").stderr == ""
+    told = "1 of 2 series ('old') is forecast for times up to 1960-12-01 alone, where series 'new'"
+    for data in ([], ["both.csv"]):
+        assert told in run_here(tmp_path, "forecast", "d", *data).stderr
+    assert "alone" not in run_here(trained, "forecast", "d", PASSENGERS).stderr
+
+
 def test_forecast_refuses_values_that_the_models_logarithm_has_not(trained: Path) -> None:
     data = PASSENGERS.read_text().replace("1960-12-01,432", "1960-12-01,0").encode()
     run = run_here(trained, "forecast", "d", "-", stdin=data)
