@@ -12,7 +12,8 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.faults import RowError
 from rnnforecast.data.gridding import build_panel
-from rnnforecast.data.reading import Rows, Table, find_rows, ignored_columns
+from rnnforecast.data.reading import Table, ignored_columns
+from rnnforecast.data.rows import Rows, find_rows
 from rnnforecast.data.source import open_source
 from rnnforecast.data.zones import at_clock
 from rnnforecast.errors import DataError

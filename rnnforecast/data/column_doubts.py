@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from rnnforecast.data.faults import Fault
-from rnnforecast.data.reading import Rows, Table
+from rnnforecast.data.reading import Table
+from rnnforecast.data.rows import Rows
 from rnnforecast.data.schema import MISSING, TARGET_NAMES, by_name, kind_of
 
 # What columns that are known ahead are called.

@@ -9,7 +9,8 @@ import numpy as np
 from rnnforecast.arrays import FloatArray
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.profiling import CLASSES, Profile, mann_kendall
-from rnnforecast.data.reading import Rows, Table
+from rnnforecast.data.reading import Table
+from rnnforecast.data.rows import Rows
 from rnnforecast.data.source import Source, find_separator
 from rnnforecast.data.yearly import has_days
 from rnnforecast.data.yearly_search import find_yearly

@@ -13,7 +13,8 @@ from rnnforecast.data.cells import marked_thousands
 from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.faults import Fault
 from rnnforecast.data.profiling import CLASSES, Profile, gaps, runs
-from rnnforecast.data.reading import Rows, Table
+from rnnforecast.data.reading import Table
+from rnnforecast.data.rows import Rows
 
 # Interquartile ranges from the median, beyond which a value is an outlier.
 FAR = 10.0

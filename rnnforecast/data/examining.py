@@ -28,7 +28,8 @@ from rnnforecast.data.mending import (
     titles_above,
     without_lines,
 )
-from rnnforecast.data.reading import Rows, Table, find_rows, lay_rows
+from rnnforecast.data.reading import Table, lay_rows
+from rnnforecast.data.rows import Rows, find_rows
 from rnnforecast.data.source import Source, find_separator, join_sources
 from rnnforecast.errors import ConfigError, DataError
 

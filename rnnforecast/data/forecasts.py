@@ -12,7 +12,7 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.data.cells import open_cells
 from rnnforecast.data.forecast_columns import ModelColumns, find_forecast_columns
 from rnnforecast.data.other_tables import own_format
-from rnnforecast.data.reading import Rows, read_rows, read_times
+from rnnforecast.data.rows import Rows, read_rows, read_times
 from rnnforecast.data.source import open_source
 from rnnforecast.data.timestamps import Times, parse_times
 from rnnforecast.data.zones import at_clock

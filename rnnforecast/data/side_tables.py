@@ -20,7 +20,7 @@ from rnnforecast.data.dialects import id_name, time_name
 from rnnforecast.data.faults import LocatedError, RowError, split_message
 from rnnforecast.data.other_tables import other_kind, own_format
 from rnnforecast.data.panel import Panel
-from rnnforecast.data.reading import read_times
+from rnnforecast.data.rows import read_times
 from rnnforecast.data.schema import listed
 from rnnforecast.data.source import open_source
 from rnnforecast.data.zones import at_clock

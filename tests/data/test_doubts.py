@@ -13,7 +13,8 @@ from rnnforecast.data.column_doubts import find_column_doubts
 from rnnforecast.data.doubts import Series, find_doubts
 from rnnforecast.data.faults import Fault
 from rnnforecast.data.profiling import Profile
-from rnnforecast.data.reading import find_rows, lay_rows, parse_table
+from rnnforecast.data.reading import lay_rows, parse_table
+from rnnforecast.data.rows import find_rows
 from rnnforecast.data.source import Source
 
 DAYS = list(pd.date_range("2020-01-06", periods=70).strftime("%Y-%m-%d"))
