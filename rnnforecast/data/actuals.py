@@ -62,6 +62,7 @@ def read_actuals(paths: Sequence[str], asked: DataConfig) -> Table:
         config=parts[0].config,
         name=name,
         sha256=sha256(b"".join(part.cells.source.data for part in parts)).hexdigest(),
+        unobserved=gridded.unobserved,
         ignored=tuple(dict.fromkeys(name for part in parts for name in ignored_columns(part))),
     )
 

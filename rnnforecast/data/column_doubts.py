@@ -63,12 +63,13 @@ def _goes_on(rows: Rows, cells: pd.Series[str]) -> bool:
 
 def _series_or_covariates(rows: Rows) -> Iterator[Fault]:
     """In wide form, columns that tell of another one rather than being series themselves."""
-    targets = list(rows.config.target_columns)
+    frame = rows.frame
+    targets = [name for name in rows.config.target_columns if frame[name].notna().any()]
     if len(targets) < 2:
         return
     # Tables for learning have their target last, where no name tells.
     target = by_name(dict.fromkeys(targets), TARGET_NAMES) or targets[-1]
-    known = [name for name in targets if name != target and _is_known(name, rows.frame[name])]
+    known = [name for name in targets if name != target and _is_known(name, frame[name])]
     others = [name for name in targets if name not in known and name != target]
     if not known:
         return

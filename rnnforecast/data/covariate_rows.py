@@ -67,10 +67,10 @@ def read_covariates(
         return None
     names = [name for name in config.covariates if name in cells.header]
     read = read_columns(cells, config, names, dict.fromkeys(config.categorical_columns, True))
+    grid = Grid(gridded.panel, gridded.series, gridded.positions)
     if config.resample is not None:
-        times = np.tile(times, len(gridded.series) // max(len(times), 1))
-        return lay(read, Grid(*gridded, times), config, cells)
-    return lay(read, Grid(*gridded), config, cells)
+        grid = grid._replace(times=np.tile(times, len(gridded.series) // max(len(times), 1)))
+    return lay(read, grid, config, cells)
 
 
 def read_columns(

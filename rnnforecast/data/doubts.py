@@ -12,6 +12,7 @@ from rnnforecast.arrays import FloatArray, IntArray
 from rnnforecast.data.cells import marked_thousands
 from rnnforecast.data.clock_changes import zone_skipping
 from rnnforecast.data.faults import Fault
+from rnnforecast.data.grid_faults import unobserved
 from rnnforecast.data.profiling import CLASSES, Profile, gaps, runs
 from rnnforecast.data.reading import Table
 from rnnforecast.data.rows import Rows
@@ -35,8 +36,10 @@ class Series:
 
     @cached_property
     def keys(self) -> IntArray:
-        """The index of the series of each value of `rows` [target * row]."""
-        return self.rows.series()[0]
+        """The index of the series of each value of `rows`, -1 if left out [target * row]."""
+        keys, ids = self.rows.series()
+        places = {name: index for index, name in enumerate(self.table.panel.ids)}
+        return np.array([places.get(name, -1) for name in ids])[keys]
 
     @cached_property
     def times(self) -> IntArray:
@@ -45,16 +48,16 @@ class Series:
 
     @cached_property
     def _grouped(self) -> tuple[IntArray, IntArray]:
-        """The places of the values of series after series, and where each of these ends."""
-        counts = np.bincount(self.keys, minlength=len(self.table.panel))
-        return np.argsort(self.keys, kind="stable"), np.cumsum(counts)
+        """The places of the values of series after series, and where each begins [series + 1]."""
+        order = np.argsort(self.keys, kind="stable")
+        return order, np.searchsorted(self.keys[order], np.arange(len(self.table.panel) + 1))
 
     def row(self, series: int, position: int) -> int:
         """The row of a value, or the next one after it; of joined rows, one of them."""
         panel = self.table.panel
         time = panel.times(np.array([series]), np.array([position]))[0]
-        order, ends = self._grouped
-        places = order[ends[series - 1] if series else 0 : ends[series]]
+        order, begins = self._grouped
+        places = order[begins[series] : begins[series + 1]]
         after = self.times[places] >= time
         places = places[after] if after.any() else places
         return int(places[np.argmin(np.abs(self.times[places] - time))]) % len(self.rows.frame)
@@ -62,7 +65,7 @@ class Series:
     def column(self, series: int) -> str:
         """The column that holds its values."""
         targets = self.rows.config.target_columns
-        return targets[series] if len(targets) > 1 else targets[0]
+        return self.table.panel.ids[series] if len(targets) > 1 else targets[0]
 
     def fault(self, series: int, position: int, problem: str, remedy: str) -> Fault:
         """What is doubtful about one value."""
@@ -79,8 +82,8 @@ class Series:
 def find_doubts(series: Series) -> Iterator[Fault]:
     """Everything that a user may want to look at, though training would run."""
     for kind in (
-        *(_mixed_offsets, _clocks, _gaps, _short, _constant, _stuck, _outliers, _negative),
-        *(_intermittent, _alike, _ends, _unordered, _thousands),
+        *(_mixed_offsets, _clocks, _unobserved, _gaps, _short, _constant, _stuck, _outliers),
+        *(_negative, _intermittent, _alike, _ends, _unordered, _thousands),
     ):
         yield from kind(series)
 
@@ -120,6 +123,11 @@ def _clocks(series: Series) -> Iterator[Fault]:
             fault = series.fault(index, place, problem, f"pass --time-zone {zone}")
             yield fault._replace(zone=zone)
             return
+
+
+def _unobserved(series: Series) -> Iterator[Fault]:
+    if series.table.unobserved:
+        yield unobserved(series.table.unobserved)
 
 
 def _gaps(series: Series) -> Iterator[Fault]:
@@ -260,7 +268,7 @@ def _unordered(series: Series) -> Iterator[Fault]:
     keys = series.keys if len(targets) == 1 else np.zeros(count, dtype=np.int64)
     order = np.argsort(keys, kind="stable")
     times = series.rows.times.times[order]
-    back = (np.diff(keys[order]) == 0) & (np.diff(times) < 0)
+    back = (np.diff(keys[order]) == 0) & (np.diff(times) < 0) & (keys[order[1:]] >= 0)
     if 0 < back.sum() <= EXCEPTION * count:
         row = int(order[int(np.argmax(back)) + 1])
         name = series.table.panel.ids[int(keys[row])]

@@ -136,7 +136,7 @@ class _Reading:
             self.findings.add(finding)
         settled = {
             name: value
-            for name, value in (error.settled or self._without_empty(faults)).items()
+            for name, value in error.settled.items()
             if self.settled.get(name) != value and getattr(self.asked, name) != value
         }
         if settled:
@@ -158,14 +158,6 @@ class _Reading:
     def _count(self, separator: str) -> int:
         """Of the rows below the headers."""
         return sum(1 for part in self.parts for _ in part.rows(separator)) - len(self.parts)
-
-    def _without_empty(self, faults: Sequence[Fault]) -> dict[str, Any]:
-        """In wide form, the columns that have a value, where some have none."""
-        if self.rows is None or self.rows.config.id_column is not None:
-            return {}
-        empty = {fault.series for fault in faults if fault.row is None}
-        kept = tuple(name for name in self.rows.config.target_columns if name not in empty)
-        return {"target_columns": kept} if kept and empty - {None} else {}
 
     def _settle_line(self, error: DataError, separator: str) -> bool:
         """Note a fault that is known by its text, and leave its line out; whether to go on."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from rnnforecast.arrays import BoolArray, FloatArray, IntArray
+from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency, most_common
 from rnnforecast.data.clock_changes import zone_repeating
 from rnnforecast.data.faults import Fault, FaultError, RowError
@@ -249,21 +248,16 @@ def check_steps(
     raise rows.error(rows.offsets[others], problems, remedy, rows.of_series(others))
 
 
-def check_observed(rows: OrderedRows, values: FloatArray) -> None:
-    """Raise FaultError where a series has no observed value; `values` are in order [row]."""
-    counts = np.bincount(rows.keys, weights=~np.isnan(values), minlength=len(rows.ids))
-    empty = np.flatnonzero(counts == 0).tolist()
-    if not empty:
-        return
-    names = [rows.ids[index] for index in empty]
-    problem, remedy = "no value is observed", "remove the series or fill in its values"
-    first = Fault(None, f"series {listed(names, 5)}: {problem}", remedy, series=names[0])
-    others = [Fault(None, f"series '{name}': {problem}", remedy, series=name) for name in names[1:]]
-    raise FaultError(
-        f"{first.problem}; {remedy}",
-        faults=lambda: [first, *others],
-        left_out=partial(rows.of_series, empty),
-    )
+def unobserved(ids: Sequence[str]) -> Fault:
+    """What is wrong with series of which no value is observed."""
+    problem = f"series {listed(ids, 5)}: no value is observed"
+    return Fault(None, problem, "fill in values or remove the series", series=ids[0])
+
+
+def none_observed(ids: Sequence[str]) -> FaultError:
+    """The error of such series where they must not be left out."""
+    fault = unobserved(ids)
+    return FaultError(f"{fault.problem}; {fault.remedy}", faults=lambda: [fault])
 
 
 def too_few(rows: OrderedRows) -> FaultError:

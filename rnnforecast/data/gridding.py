@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,10 @@ from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency
 from rnnforecast.data.faults import RowError
 from rnnforecast.data.grid_faults import (
     OrderedRows,
-    check_observed,
     check_steps,
     check_unique,
     irregular,
+    none_observed,
     off_grid,
     other_frequency,
     too_few,
@@ -34,14 +35,17 @@ class Gridded(NamedTuple):
 
     Attributes:
         panel: The series.
-        series: The index of the series of each row, in the order of reading [row].
+        series: The index of the series of each row, -1 where it is left out, in the order of
+            reading [row].
         positions: Steps after the first observed value of that series; negative before it, and
             beyond its length after the last one [row].
+        unobserved: The ids of series that are left out, as they have no observed value.
     """
 
     panel: Panel
     series: IntArray
     positions: IntArray
+    unobserved: tuple[str, ...]
 
 
 def build_panel(
@@ -57,6 +61,8 @@ def build_panel(
 ) -> Gridded:
     """Order rows by series and time, check that each series is regular, and fill gaps with NaN.
 
+    Series without an observed value are left out: there is nothing to forecast them from.
+
     Args:
         keys: The index in `ids` of the series of each row [row].
         ids: The names of the series.
@@ -70,10 +76,16 @@ def build_panel(
 
     Raises:
         RowError: Two rows have one key, or a time does not fit the frequency.
-        DataError: A series has no observed value, or the frequency cannot be found.
+        DataError: No series has an observed value, or the frequency cannot be found.
     """
+    count = len(keys)
+    observed = np.bincount(keys, weights=~np.isnan(values), minlength=len(ids)) > 0
+    if not observed.any():
+        raise none_observed(ids)
     order = np.lexsort((times, keys))
-    keys, times, values = keys[order], times[order], values[order]
+    order = order[observed[keys[order]]]
+    keys, times, values = (np.cumsum(observed) - 1)[keys[order]], times[order], values[order]
+    left_out, ids = tuple(compress(ids, ~observed)), tuple(compress(ids, observed))
     offsets = ends_of(np.bincount(keys, minlength=len(ids)))
     rows = OrderedRows(keys=keys, ids=ids, times=times, order=order, offsets=offsets)
     if not joined:
@@ -98,14 +110,13 @@ def build_panel(
         positions = frequency.positions(times, times[offsets[:-1]][keys])
     else:
         positions = _positions(rows, frequency, trained=trained)
-    check_observed(rows, values)
     panel = _fill(rows, positions, values, frequency)
     first_observed = frequency.positions(panel.starts, times[offsets[:-1]])
-    places = np.empty_like(positions)
+    places = np.zeros(count, dtype=np.int64)
     places[order] = positions - first_observed[keys]
-    series = np.empty_like(keys)
+    series = np.full(count, -1)
     series[order] = keys
-    return Gridded(panel, series, places)
+    return Gridded(panel, series, places, left_out)
 
 
 def _positions(rows: OrderedRows, frequency: Frequency, *, trained: bool) -> IntArray:

@@ -14,7 +14,7 @@ from rnnforecast.data.calendar import Frequency
 from rnnforecast.data.cells import marked_thousands
 from rnnforecast.data.covariate_rows import read_covariates
 from rnnforecast.data.covariates import Covariates, with_categories
-from rnnforecast.data.grid_faults import off_clock
+from rnnforecast.data.grid_faults import none_observed, off_clock
 from rnnforecast.data.gridding import Gridded, build_panel
 from rnnforecast.data.missing import fill
 from rnnforecast.data.panel import Panel
@@ -35,6 +35,7 @@ class Table:
         name: What messages call the file.
         sha256: Of the table's text.
         ignored: Columns that are neither id, time nor target.
+        unobserved: The ids of series that are left out, as they have no observed value.
         covariates: The columns that are read beside the target, aligned with the panel.
         notes: What is to be said of how it was read.
     """
@@ -44,6 +45,7 @@ class Table:
     name: str
     sha256: str
     ignored: tuple[str, ...]
+    unobserved: tuple[str, ...] = ()
     covariates: Covariates | None = None
     notes: tuple[str, ...] = ()
 
@@ -73,6 +75,8 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         times, note = kept_as_trained(times, frequency, joined=joined) or (times, note)
     try:
         gridded, left_out = _grid(rows, series, times, asked, frequency)
+        if gridded.unobserved and asked.missing == "error":
+            raise none_observed(gridded.unobserved)
         panel = fill(gridded.panel, asked.missing)
     except DataError as error:
         raise rows.located(_clock_fault(rows, asked, error, frequency) or error) from None
@@ -83,6 +87,7 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         name=rows.cells.source.name,
         sha256=rows.cells.source.sha256,
         ignored=ignored_columns(rows),
+        unobserved=gridded.unobserved,
         covariates=covariates,
         notes=(*([note] if note else []), *left_out, *_fractions(rows)),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig, Settings
 from rnnforecast.data.clock_changes import zone_skipping
+from rnnforecast.data.grid_faults import unobserved
 from rnnforecast.data.panel import Panel
 from rnnforecast.data.reading import Table, read_table
 from rnnforecast.errors import DataError
@@ -24,7 +25,7 @@ from rnnforecast.workflows.reporting import Reporter, some_series
 def read_series(
     path: str | Sequence[str], asked: DataConfig, reporter: Reporter, sides: SideTables = NO_SIDES
 ) -> Table:
-    """Read a table, and what stands beside it; tell of columns left out."""
+    """Read a table, and what stands beside it; tell of what is left out."""
     table = with_sides(read_table(path, asked), sides, reporter)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
@@ -33,7 +34,9 @@ def read_series(
 
 
 def warn_of_ignored(table: Table, reporter: Reporter) -> None:
-    """Name the columns that were not read, and say what there is to be said of the others."""
+    """Name the columns and series that are left out; say what there is to say of the others."""
+    if table.unobserved:
+        reporter.warning(f"{table.name}: {unobserved(table.unobserved).problem}; left out")
     for note in table.notes:
         reporter.note(f"{table.name}: {note}")
     if table.ignored:

@@ -177,8 +177,8 @@ SUGGESTED: dict[str, tuple[str | bytes, int, str]] = {
     "an empty wide column": (
         "ds,a,b,c\n"
         + "".join(f"{d:%Y-%m-%d},{y},,{y + 1}\n" for d, y in zip(DAYS, WAVE, strict=False)),
-        3,
-        "--target-col a --target-col c",
+        0,
+        "--horizon 14",
     ),
 }
 
