@@ -41,7 +41,8 @@ def read_actuals(paths: Sequence[str], asked: DataConfig) -> Table:
     files = [_long(part, offset).assign(file=file) for file, part in enumerate(parts)]
     rows = _without_repeats(pd.concat(files, ignore_index=True), parts)
     keys, ids = pd.factorize(rows["id"])
-    alone = integer and not rows["id"].duplicated().any()
+    observed = rows["id"].isin(rows["id"][rows["value"].notna()])
+    alone = integer and not rows["id"][observed].duplicated().any()
     try:
         gridded = build_panel(
             keys=keys.astype(np.int64),

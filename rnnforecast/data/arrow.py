@@ -46,12 +46,14 @@ class Regular(NamedTuple):
         config: The columns and the dialect, with nothing left open.
         header: The names of all columns.
         sha256: The hash of the text.
+        unobserved: The ids of series that are left out, as they have no observed value.
     """
 
     panel: Panel
     config: DataConfig
     header: list[str]
     sha256: str
+    unobserved: tuple[str, ...]
 
 
 class _UnusualError(Exception):
@@ -96,7 +98,11 @@ def _read(source: Source, asked: DataConfig, frequency: Frequency | None) -> Reg
         blocks, ids = _blocks(text, cells.header, config, integer=integer)
         digest = text.sha256.hexdigest()
     panel = regular_panel(blocks, ids, integer=integer, frequency=frequency)
-    return None if panel is None else Regular(panel, config, cells.header, digest)
+    if panel is None:
+        return None
+    kept = set(panel.ids)
+    left_out = tuple(name for name in ids if name not in kept)
+    return Regular(panel, config, cells.header, digest, left_out)
 
 
 def _check_asked(source: Source, asked: DataConfig) -> None:

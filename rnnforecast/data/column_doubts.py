@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from rnnforecast.arrays import BoolArray
 from rnnforecast.data.faults import Fault
 from rnnforecast.data.reading import Table
 from rnnforecast.data.rows import Rows
@@ -32,6 +33,9 @@ def find_column_doubts(table: Table, rows: Rows) -> Iterator[Fault]:
     missing = (*MISSING, *rows.config.na_values)
     identifier = rows.config.id_column
     texts = rows.cells.text([*table.ignored, *([identifier] if identifier else [])])
+    known = np.ones(len(texts), dtype=np.bool_)
+    if identifier is not None:
+        known = texts[identifier].isin(table.panel.ids).to_numpy()
     for name in table.ignored:
         kind = kind_of(sample[name], missing, rows.cells.decimal)
         cells = texts[name]
@@ -39,7 +43,7 @@ def find_column_doubts(table: Table, rows: Rows) -> Iterator[Fault]:
             yield _unused(name, f"pass --static {name}, as it is one value a series")
         elif not kind.number and cells.nunique() > FEW_CODES:
             yield _unused(name, "remove it, or leave it unused")
-        elif AHEAD.search(name) or _goes_on(rows, cells):
+        elif AHEAD.search(name) or _goes_on(rows, known, cells):
             yield _unused(name, f"pass --future {name} if it is known ahead, else --past {name}")
         else:
             yield _unused(name, f"pass --past {name} if it tells of the target")
@@ -55,10 +59,10 @@ def _one_a_series(cells: pd.Series[str], ids: pd.Series[str]) -> bool:
     return len(pairs) == pairs["id"].nunique() > 1
 
 
-def _goes_on(rows: Rows, cells: pd.Series[str]) -> bool:
-    """Whether a column has values in rows whose target is missing."""
-    missing = rows.frame[rows.config.target_columns[0]].isna().to_numpy()
-    return bool(np.any(~cells[missing].isin(MISSING)))
+def _goes_on(rows: Rows, known: BoolArray, cells: pd.Series[str]) -> bool:
+    """Whether a column has values in rows of `known` series [row] whose targets are missing."""
+    missing = rows.frame[list(rows.config.target_columns)].isna().to_numpy().all(axis=1)
+    return bool(np.any(~cells[missing & known].isin(MISSING)))
 
 
 def _series_or_covariates(rows: Rows) -> Iterator[Fault]:

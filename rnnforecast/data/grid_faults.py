@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rnnforecast.arrays import BoolArray, IntArray
 from rnnforecast.data.calendar import Frequency, OffGridError, infer_frequency, most_common
 from rnnforecast.data.clock_changes import zone_repeating
-from rnnforecast.data.faults import Fault, FaultError, RowError
+from rnnforecast.data.faults import Fault, FaultError, LeftOut, RowError
 from rnnforecast.data.resampling import suggest_step
 from rnnforecast.data.schema import listed
 from rnnforecast.data.time_units import DAY, HOUR, MINUTE, SECOND
@@ -254,10 +255,17 @@ def unobserved(ids: Sequence[str]) -> Fault:
     return Fault(None, problem, "fill in values or remove the series", series=ids[0])
 
 
-def none_observed(ids: Sequence[str]) -> FaultError:
-    """The error of such series where they must not be left out."""
+def none_observed(
+    ids: Sequence[str],
+    remedy: str | None = None,
+    left_out: LeftOut | None = None,
+    settled: Mapping[str, Any] | None = None,
+) -> FaultError:
+    """The error of such series where they cannot be left out; FaultError has the attributes."""
     fault = unobserved(ids)
-    return FaultError(f"{fault.problem}; {fault.remedy}", faults=lambda: [fault])
+    fault = fault._replace(remedy=remedy or fault.remedy)
+    message = f"{fault.problem}; {fault.remedy}"
+    return FaultError(message, faults=lambda: [fault], left_out=left_out, settled=settled)
 
 
 def too_few(rows: OrderedRows) -> FaultError:

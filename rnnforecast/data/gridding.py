@@ -38,7 +38,7 @@ class Gridded(NamedTuple):
         series: The index of the series of each row, -1 where it is left out, in the order of
             reading [row].
         positions: Steps after the first observed value of that series; negative before it, and
-            beyond its length after the last one [row].
+            beyond its length after the last one; 0 where it is left out [row].
         unobserved: The ids of series that are left out, as they have no observed value.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,14 +76,14 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
     try:
         gridded, left_out = _grid(rows, series, times, asked, frequency)
         if gridded.unobserved and asked.missing == "error":
-            raise none_observed(gridded.unobserved)
+            raise _refused(gridded, rows.config)
         panel = fill(gridded.panel, asked.missing)
     except DataError as error:
         raise rows.located(_clock_fault(rows, asked, error, frequency) or error) from None
     covariates = read_covariates(rows.cells, rows.config, gridded, times.times)
     return Table(
         panel=panel,
-        config=with_categories(rows.config, covariates),
+        config=with_categories(_kept(rows.config, panel), covariates),
         name=rows.cells.source.name,
         sha256=rows.cells.source.sha256,
         ignored=ignored_columns(rows),
@@ -91,6 +91,22 @@ def lay_rows(rows: Rows, asked: DataConfig, frequency: Frequency | None = None) 
         covariates=covariates,
         notes=(*([note] if note else []), *left_out, *_fractions(rows)),
     )
+
+
+def _refused(gridded: Gridded, config: DataConfig) -> DataError:
+    """The error of series without a value where none may be missing."""
+    remedy = "fill in values, or pass --missing mask to leave out the series"
+    if config.id_column is None:
+        columns = {"target_columns": gridded.panel.ids}
+        return none_observed(gridded.unobserved, remedy, settled=columns)
+    return none_observed(
+        gridded.unobserved, remedy, left_out=lambda: np.flatnonzero(gridded.series < 0)
+    )
+
+
+def _kept(config: DataConfig, panel: Panel) -> DataConfig:
+    """In wide form, without the columns that are left out: newer data may lack them."""
+    return config if config.id_column else replace(config, target_columns=panel.ids)
 
 
 def _fractions(rows: Rows) -> Iterator[str]:
@@ -158,7 +174,7 @@ def _clock_fault(
 def _parse_regular(source: Source, asked: DataConfig, frequency: Frequency | None) -> Table | None:
     """The same table in a fraction of the time, where it is an ordinary one of regular series."""
     regular = read_regular(source, asked, frequency)
-    if regular is None:
+    if regular is None or (regular.unobserved and asked.missing == "error"):
         return None
     try:
         panel = fill(regular.panel, asked.missing)
@@ -166,10 +182,11 @@ def _parse_regular(source: Source, asked: DataConfig, frequency: Frequency | Non
         return None
     return Table(
         panel=panel,
-        config=regular.config,
+        config=_kept(regular.config, panel),
         name=source.name,
         sha256=regular.sha256,
         ignored=_unused(regular.header, regular.config),
+        unobserved=regular.unobserved,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,9 @@ def regular_panel(
     """
     if frequency is not None and frequency.offset:
         return None
+    blocks, ids = _observed(blocks, ids)
+    if not ids:
+        return None
     first, last, counts = _spans(blocks, len(ids))
     found = frequency or _frequency(blocks, int(np.argmax(counts)), integer=integer)
     if found is None or found.unit != ("step" if integer else "microsecond"):
@@ -90,6 +94,22 @@ def regular_panel(
         starts=first,
         frequency=replace(found, date_only=date_only),
     )
+
+
+def _observed(blocks: Sequence[Block], ids: Sequence[str]) -> tuple[Sequence[Block], Sequence[str]]:
+    """The same without the series of which no value is observed."""
+    observed = np.zeros(len(ids), dtype=np.bool_)
+    for block in blocks:
+        observed[block.keys[~np.isnan(block.values)]] = True
+    if observed.all():
+        return blocks, ids
+    renumbered = (np.cumsum(observed) - 1).astype(np.int32)
+    kept = []
+    for block in blocks:
+        rows = observed[block.keys]
+        keys = renumbered[block.keys[rows]]
+        kept.append(Block(keys, block.times[rows], block.values[rows]))
+    return kept, tuple(compress(ids, observed))
 
 
 class _Laid(NamedTuple):

@@ -76,9 +76,11 @@ def tell_of_unused(
 
 
 def tell_of_strangers(path: str, rows: int, reporter: Reporter) -> None:
-    """Say how many rows of a file are of series that are not there."""
+    """Say how many rows of a file are of series that the data have no value of."""
     if rows:
-        reporter.warning(f"{path}: {rows} rows are of series that are not in the data; not used")
+        reporter.warning(
+            f"{path}: {rows} rows are of series that the data have no value of; not used"
+        )
 
 
 def tell_of_contradiction(path: str, spot: Spot | None, reporter: Reporter) -> None:

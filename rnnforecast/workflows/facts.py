@@ -26,6 +26,7 @@ def record_data(table: Table, reporter: Reporter) -> None:
             "sha256": table.sha256,
             "series": len(table.panel),
             "values": len(table.panel.values),
+            "unobserved": list(table.unobserved),
         }
     )
 

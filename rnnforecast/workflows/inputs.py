@@ -26,11 +26,11 @@ def read_series(
     path: str | Sequence[str], asked: DataConfig, reporter: Reporter, sides: SideTables = NO_SIDES
 ) -> Table:
     """Read a table, and what stands beside it; tell of what is left out."""
-    table = with_sides(read_table(path, asked), sides, reporter)
+    table = read_table(path, asked)
     record_data(table, reporter)
     warn_of_ignored(table, reporter)
     warn_of_clocks(table, reporter)
-    return table
+    return with_sides(table, sides, reporter)
 
 
 def warn_of_ignored(table: Table, reporter: Reporter) -> None:

@@ -279,7 +279,7 @@ def test_check_doubts_rows_of_other_series_when_a_file_beside_data_has_some(
     (tmp_path / "shops.csv").write_text("unique_id,size\na,3\nb,5\nc,7\n")
     found = told(tmp_path, PLAIN, *options)
     doubts = [f["problem"] for f in found["findings"] if f["file"] == "shops.csv"]
-    assert len(doubts) == 1 and "1 rows are of series that are not in the data" in doubts[0]
+    assert len(doubts) == 1 and "1 rows are of series that the data have no value of" in doubts[0]
 
 
 def test_suggestion_is_quoted_for_the_shell_when_names_need_it(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_summary_tells_what_a_training_was_and_found(tmp_path: Path) -> None:
         "sha256": sha256(PASSENGERS.read_bytes()).hexdigest(),
         "series": 1,
         "values": 144,
+        "unobserved": [],
     }
     assert (found["model"], found["seed"], found["device"]) == ("gru", 3, "cpu")
     assert found["settings"]["hidden_size"] == 4 and found["settings"]["clip_value"] is None

@@ -52,7 +52,8 @@ def assert_alike(
         assert fast == slow
         return
     assert fast.config == slow.config
-    assert (fast.name, fast.sha256, fast.ignored) == (slow.name, slow.sha256, slow.ignored)
+    for name in ("name", "sha256", "ignored", "unobserved"):
+        assert getattr(fast, name) == getattr(slow, name), name
     assert (fast.panel.ids, fast.panel.frequency) == (slow.panel.ids, slow.panel.frequency)
     for name in ("values", "offsets", "starts"):
         one, other = getattr(fast.panel, name), getattr(slow.panel, name)
@@ -115,6 +116,14 @@ ORDINARY: dict[str, tuple[bytes, dict[str, Any]]] = {
             "ds,y,z",
         ),
         {"target_columns": ("y", "z")},
+    ),
+    "a series without a value": (
+        table([*(f"e,2020-01-01 0{hour}:30:00," for hour in (2, 1, 1)), *hours(2, 9)]),
+        {},
+    ),
+    "a wide column without a value": (
+        table([f"{row[3:]},,{place % 3}" for place, row in enumerate(hours(1, 20))], "ds,b,e,a"),
+        {"target_columns": ("b", "e", "a")},
     ),
     "named": (
         table(hours(2, 9), "shop,when,sold"),

@@ -70,7 +70,7 @@ def test_others_are_read_as_without_them_when_series_have_no_value(
     assert empty <= set(table.unobserved) and not set(table.unobserved) & set(table.panel.ids)
 
 
-def test_times_are_of_no_matter_when_a_series_has_no_value() -> None:
+def test_times_are_of_no_matter_to_the_grid_when_a_series_has_no_value() -> None:
     rows = [("a", day, "5", 0, 0, 0) for day in DAYS[:9]]
     twice = [("b", "2020-01-07", "", 0, 0, 0)] * 2 + [("b", "2020-01-07 05:03", "", 0, 0, 0)]
     assert digest_of(read([*rows, *twice])) == digest_of(read(rows))
@@ -78,7 +78,8 @@ def test_times_are_of_no_matter_when_a_series_has_no_value() -> None:
 
 def test_reading_raises_when_no_value_may_be_missing_and_a_series_has_none() -> None:
     source = Source("f.csv", b"ds,a,b\n1,5,\n2,6,\n")
-    with pytest.raises(DataError, match="^f.csv: series 'b': no value is observed; fill in values"):
+    told = "^f.csv: series 'b': no value is observed; fill in values, or pass --missing mask to lea"
+    with pytest.raises(DataError, match=told):
         parse_table(source, DataConfig(missing="error"))
 
 
@@ -86,14 +87,31 @@ def test_columns_are_left_out_when_wide_ones_have_no_value() -> None:
     table = parse_table(Source("f.csv", b"ds,b,a,c\n1,,20,\n2,,21,\n3,,,\n"), DataConfig())
     assert table.panel.ids == ("a",) and table.panel.values.tolist() == [20, 21]
     assert table.unobserved == ("b", "c") and table.ignored == ()
+    assert table.config.target_columns == ("a",)
 
 
 def test_actuals_are_those_of_the_others_when_a_series_has_no_value(tmp_path: Path) -> None:
-    for name, text in (("one", "a,1,5\na,2,6\nb,1,\n"), ("two", "a,3,7\nb,2,NA\nc,3,\n")):
-        (tmp_path / name).write_text("id,t,y\n" + text)
-    table = read_actuals([str(tmp_path / "one"), str(tmp_path / "two")], DataConfig())
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("id,t,y\na,1,5\na,2,6\nb,1,\n")
+    two.write_text("id,t,y\na,3,7\nb,2,NA\nc,3,\n")
+    table = read_actuals([str(one), str(two)], DataConfig())
     assert table.panel.ids == ("a",) and table.panel.values.tolist() == [5, 6, 7]
     assert table.unobserved == ("b", "c")
+    # Of the others each has one row, so that steps follow each other.
+    one.write_text("id,t,y\na,1,5\nb,1,\nb,2,\nc,1,6\n")
+    table = read_actuals([str(one)], DataConfig())
+    assert table.panel.ids == ("a", "c") and table.unobserved == ("b",)
+
+
+def test_column_that_goes_on_is_told_by_series_with_values_alone() -> None:
+    rows = [f"a,{day},{y},{k}" for k, (day, y) in enumerate(zip(DAYS, WAVE, strict=True))]
+    told = [
+        [doubt.remedy for doubt in doubts("\n".join(["id,ds,y,wind", *rows, *more]))]
+        for more in ([], [f"e,{day},,5" for day in DAYS], [f"a,2020-03-16,,{len(rows)}"])
+    ]
+    assert told[0] == ["pass --past wind if it tells of the target"]
+    assert told[1][0] == told[0][0]
+    assert told[2] == ["pass --future wind if it is known ahead, else --past wind"]
 
 
 def test_doubts_name_the_right_row_and_column_when_an_earlier_series_has_no_value() -> None:
