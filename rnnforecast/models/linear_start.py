@@ -2,9 +2,10 @@
 
 The naive, the seasonal naive, averages over seasons and their drifts are linear in what they read.
 Their convex combination that errs least on training windows (Bates & Granger 1969), the more even
-the fewer these are, is the prior of a ridge regression (Hoerl & Kennard 1970), whose strength is
-chosen on newer windows than it was fitted to. So a short series starts from what serves short
-series best, and a long one from what its own past tells.
+the fewer these are, or the naive where newer windows speak for it, is the prior of a ridge
+regression (Hoerl & Kennard 1970), whose strength is chosen on newer windows than it was fitted to.
+So a short series starts from what serves short series best, one that wanders from its last value,
+and a long one from what its own past tells.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 # The strongest penalty is taken whose error is within a share of the smallest: the first number,
 # and the second over the square of the disjoint windows that judge, as one alone can tell none.
 TOLERANCE, CHANCE = 0.01, 1.0
+# The naive is the prior where a combination errs more by this over the disjoint windows that judge.
+FICKLE = 1.0
 # Windows that are summed over at once.
 ROWS = 1024
 
@@ -87,10 +90,16 @@ def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
     judged = sample.mask & sample.newer[:, None]
     if not (judged.any() and sample.older.any()):
         return prior
+    disjoint = sample.disjoint(judged)
+    naive = simple_maps(sample.read.shape[1], sample.target.shape[1], 1)[0].to(prior)
+    priors = (prior, naive)
+    # A combination that errs more on newer windows, though fitted to them too, is of what is over.
+    errors = [_error(each, sample, judged) for each in priors]
+    better = first_alike(errors, FICKLE / disjoint)
+    prior, errors = priors[better], [errors[better]]
     correct = _Ridge(sample, prior, sample.older)
-    errors = [_error(prior, sample, judged)]
     errors += [_error(prior + correct(penalty), sample, judged) for penalty in PENALTIES]
-    chosen = first_alike(errors, TOLERANCE + CHANCE / sample.disjoint(judged) ** 2)
+    chosen = first_alike(errors, TOLERANCE + CHANCE / disjoint**2)
     if chosen == 0:
         return prior
     return prior + _Ridge(sample, prior, sample.mask)(PENALTIES[chosen - 1])

@@ -266,19 +266,46 @@ def ridge(sample: Sample, prior: FloatArray, known: Tensor, penalty: float) -> F
 
 
 def chosen_start(sample: Sample, prior: FloatArray) -> tuple[float | None, FloatArray]:
-    """The penalty that newer windows choose, None for the prior, and the start."""
+    """The penalty that newer windows choose, None for the prior or the naive, and the start."""
     judged = (sample.mask & sample.newer[:, None]).numpy()
     read, target = sample.read.double().numpy(), sample.target.double().numpy()
 
     def error(start: FloatArray) -> float:
         return float(np.abs(read @ start.T - target)[judged].mean())
 
+    disjoint = judged.any(1).sum() / HORIZON
+    naive = np.zeros_like(prior)
+    naive[:, -1] = 1
+    if error(prior) > (1 + 1 / disjoint) * error(naive):
+        prior = naive
     choices: list[tuple[float | None, float]] = [(None, error(prior))]
     choices += [(p, error(ridge(sample, prior, sample.older, p))) for p in PENALTIES]
     least = min(value for _, value in choices)
-    tolerance = 0.01 + (HORIZON / judged.any(1).sum()) ** 2
+    tolerance = 0.01 + disjoint**-2
     penalty = next(penalty for penalty, value in choices if value <= (1 + tolerance) * least)
     return penalty, prior if penalty is None else ridge(sample, prior, sample.mask, penalty)
+
+
+def wandering(seed: int, length: int) -> FloatArray:
+    """A random walk."""
+    return np.asarray(np.random.default_rng(seed).normal(size=length).cumsum())
+
+
+def test_linear_start_is_the_naive_when_newer_windows_speak_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a walk that had risen for long, a combination goes on with that."""
+    sample = sample_of(2.0 * np.arange(140).clip(max=80) + wandering(0, 140))
+    naive = torch.zeros(HORIZON, READ)
+    naive[:, -1] = 1
+    assert torch.equal(linear_start(sample, ()), naive)
+    monkeypatch.setattr(module, "FICKLE", 1e9)
+    assert (linear_start(sample, ()) - naive).abs().max() > 0.05
+    # Of few windows it takes more to say so.
+    few = sample_of(wandering(1, 24))
+    judged = few.mask & few.newer[:, None]
+    assert few.disjoint(judged) < 2
+    assert not torch.equal(linear_start(few, ()), naive)
 
 
 def turning(seed: int, noise: float) -> FloatArray:
