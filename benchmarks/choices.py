@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,6 @@ from rnnforecast.columns import DataConfig
 from rnnforecast.config import RunConfig
 from rnnforecast.defaults import find_facts, resolve
 from rnnforecast.estimation.fitting import fit_forecaster
-from rnnforecast.models import linear_start
 from rnnforecast.models.linear_start import Sample
 from rnnforecast.workflows.short_series import with_typical
 
@@ -119,13 +118,9 @@ def of_one_lookback(config: RunConfig) -> RunConfig:
     )
 
 
-def _naive(sample: Sample, seasons: tuple[int, ...]) -> torch.Tensor:
+def _naive(sample: Sample, forecasters: Sequence[torch.Tensor]) -> torch.Tensor:
     """The seasonal naive of the main season."""
-    read, horizon = sample.read.shape[1], sample.target.shape[1]
-    season, step = min(seasons[0], read), torch.arange(horizon)
-    start = torch.zeros(horizon, read)
-    start[step, read - season + step % season] = 1.0
-    return start
+    return forecasters[min(1, len(forecasters) - 1)][0]
 
 
 def starting(start: Callable[..., torch.Tensor]) -> Change:
@@ -133,7 +128,7 @@ def starting(start: Callable[..., torch.Tensor]) -> Change:
     return Change(code=lambda: patch("rnnforecast.models.skip.linear_start", start))
 
 
-def starting_with(name: str, value: float) -> Change:
+def starting_with(name: str, value: Any) -> Change:
     """Another value of a constant of the linear start."""
     return Change(code=lambda: patch(f"rnnforecast.models.linear_start.{name}", value))
 
@@ -158,7 +153,7 @@ CHANGES: dict[str, Change] = {
     "nine members": Change(settings={"members": 9}),
     "one lookback": Change(config=of_one_lookback),
     "start naive": starting(_naive),
-    "start without ridge": starting(linear_start.combined),
+    "start without ridge": starting_with("PENALTIES", ()),
     "start uneven": starting_with("EVENNESS", 0.0),
     "start by chance": starting_with("CHANCE", 0.0),
     "no shrinkage": Change(code=unshrunk),

@@ -38,7 +38,7 @@ from rnnforecast.models.registry import find_model
 from rnnforecast.stored_panel import panel_shapes, panel_tensors, stored_panel
 
 MODEL_FILE = "model.safetensors"
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 UNREADABLE = (
     SafetensorError,
     ConfigError,

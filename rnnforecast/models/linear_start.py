@@ -1,11 +1,10 @@
 """Where the linear skip starts: simple forecasters combined, then corrected by ridge regression.
 
-The naive, the seasonal naive, averages over seasons and their drifts are linear in what they read.
-Their convex combination that errs least on training windows (Bates & Granger 1969), the more even
-the fewer these are, or the naive where newer windows speak for it, is the prior of a ridge
-regression (Hoerl & Kennard 1970), whose strength is chosen on newer windows than it was fitted to.
-So a short series starts from what serves short series best, one that wanders from its last value,
-and a long one from what its own past tells.
+The convex combination of simple forecasters that errs least on training windows (Bates & Granger
+1969), the more even the fewer these are, or the naive where newer windows speak for it, is the
+prior of a ridge regression (Hoerl & Kennard 1970), whose strength is chosen on newer windows than
+it was fitted to. So a short series starts from what serves short series best, one that wanders
+from its last value, and a long one from what its own past tells.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rnnforecast.optimizers import AdamW
 
-# Seasons over which a drift is taken, beside all that are read.
-DRIFTS = (1, 4, 8)
 # Steps, rate and errors of the descent that finds the weights of a combination.
 DESCENT_STEPS, DESCENT_RATE, DESCENT_ERRORS = 300, 0.1, 2**18
 # What the relative entropy of the weights of a season's forecasters to equal ones costs, in errors
@@ -43,7 +41,7 @@ class Sample(NamedTuple):
     """Training windows on their own scale.
 
     Attributes:
-        read: What the skip reads [window, read].
+        read: What the skip reads, of which all but the last is values [window, read].
         target: What it is to forecast, 0 where missing [window, horizon].
         mask: Which targets are known [window, horizon].
         older: Which of these lie before what the newer windows are to forecast [window, horizon].
@@ -84,15 +82,21 @@ class Sample(NamedTuple):
         return float(self.stands @ known.to(self.stands).sum(1)) / known.shape[1] ** 2
 
 
-def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
-    """The map [horizon, read] that a skip over these windows starts as."""
-    prior = combined(sample, seasons)
+def linear_start(sample: Sample, forecasters: Sequence[Tensor]) -> Tensor:
+    """The map [horizon, read] that a skip over these windows starts as.
+
+    Args:
+        sample: The windows, as read by `smoothing.with_level`.
+        forecasters: Maps [forecaster, horizon, read] of simple forecasters, first those without a
+            season, of which the first is the naive, then those of each season.
+    """
+    groups = [each.to(sample.read) for each in forecasters]
+    prior = _combined(sample, groups)
     judged = sample.mask & sample.newer[:, None]
     if not (judged.any() and sample.older.any()):
         return prior
     disjoint = sample.disjoint(judged)
-    naive = simple_maps(sample.read.shape[1], sample.target.shape[1], 1)[0].to(prior)
-    priors = (prior, naive)
+    priors = (prior, groups[0][0])
     # A combination that errs more on newer windows, though fitted to them too, is of what is over.
     errors = [_error(each, sample, judged) for each in priors]
     better = first_alike(errors, FICKLE / disjoint)
@@ -115,37 +119,8 @@ def first_alike(errors: Sequence[float], tolerance: float) -> int:
     return next((i for i, error in enumerate(errors) if error <= least * (1 + tolerance)), 0)
 
 
-def simple_maps(read: int, horizon: int, season: int) -> Tensor:
-    """The maps of a season's simple forecasters [forecaster, horizon, read].
-
-    The last season again; the same with the drift of its mean over some seasons, or that of its
-    last quarter over one; the mean of all seasons, phase by phase; and this at the level of the
-    last one. None where not one season is read.
-    """
-    cycles, step = read // season, torch.arange(horizon)
-    if not cycles:
-        return torch.empty(0, horizon, read)
-    values = torch.eye(read)  # the map of a linear function is what it makes of unit vectors
-    whole = values[:, read - cycles * season :].reshape(read, cycles, season)
-    means, ahead = whole.mean(2), step // season + 1
-    last = whole[:, -1, step % season]
-    drifts = [
-        (means[:, -1] - means[:, -1 - back]) / back
-        for back in sorted({*DRIFTS, cycles - 1})
-        if 0 < back < cycles
-    ]
-    if cycles > 1 and season > 1:
-        newest = -max(1, season // 4)
-        drifts.append((whole[:, -1, newest:] - whole[:, -2, newest:]).mean(1))
-    maps = [last, *(last + drift[:, None] * ahead for drift in drifts)]
-    if cycles > 1:
-        average = whole.mean(1)[:, step % season]
-        maps += [average, average + (means[:, -1] - means.mean(1))[:, None]]
-    return torch.stack(maps).transpose(1, 2)
-
-
-def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
-    """The convex combination [horizon, read] of simple maps, for each season and for none.
+def _combined(sample: Sample, groups: Sequence[Tensor]) -> Tensor:
+    """The convex combination [horizon, read] of maps [forecaster, horizon, read] of each season.
 
     It has the least sum of its mean absolute error and two penalties, relative entropies (Kullback
     & Leibler 1951) times the error of the best single map: that of each season's weights to equal
@@ -153,9 +128,7 @@ def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
     the seasons count to `UNSEASONAL`, which rules where next to no target is known.
     """
     horizon, counted = sample.target.shape[1], sample.mask.any(1).nonzero().squeeze(1)
-    read = sample.read.shape[1]
-    groups = [simple_maps(read, horizon, season) for season in sorted({1, *seasons})]
-    maps = torch.cat(groups).to(sample.read)
+    maps = torch.cat([*groups])
     place = torch.arange(len(groups)).repeat_interleave(torch.tensor([*map(len, groups)]))
     same = (place[:, None] == place).to(maps)
     count = same.sum(1)
@@ -187,16 +160,17 @@ def combined(sample: Sample, seasons: Sequence[int]) -> Tensor:
 class _Ridge:
     """The correction of a prior [horizon, read] by any penalty, from one decomposition.
 
-    Targets that are not known count as what the prior forecasts.
+    Targets that are not known count as what the prior forecasts. Values alone correct it: with the
+    level, which is none of their linear functions, windows were learned by heart.
     """
 
     def __init__(self, sample: Sample, prior: Tensor, known: Tensor) -> None:
-        horizon, size = prior.shape
+        horizon, size = prior.shape[0], prior.shape[1] - 1
         gram = torch.zeros(size, size, dtype=torch.float64)
         moment = torch.zeros(size, horizon, dtype=torch.float64)
         for rows in _counting(known):
             rest = (sample.target[rows] - sample.read[rows] @ prior.T) * known[rows]
-            read = sample.read[rows].double()
+            read = sample.read[rows, :-1].double()
             gram += read.T @ read
             moment += read.T @ rest.double()
         powers, self.vectors = torch.linalg.eigh(gram)
@@ -207,7 +181,7 @@ class _Ridge:
     def __call__(self, penalty: float) -> Tensor:
         floor = penalty * self.powers.mean().clamp(min=torch.finfo(torch.float32).tiny)
         solved: Tensor = self.vectors @ (self.projected / (self.powers + floor)[:, None])
-        return solved.T.to(self.dtype)
+        return functional.pad(solved.T, (0, 1)).to(self.dtype)
 
 
 def _error(start: Tensor, sample: Sample, judged: Tensor) -> float:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnforecast.models.linear_start import Sample, linear_start
+from rnnforecast.models.simple_forecasters import forecasters
+from rnnforecast.models.smoothing import with_level
 
 # Values that the skip reads, where no season asks for more: each of ten thousand weights would move
 # as far in a step of the optimizer as each of a hundred, and their sum far too far.
@@ -56,22 +58,31 @@ def build_skip(lookback: int, horizon: int, seasons: Sequence[int]) -> Skip:
 class LinearSkip(Skip):
     """A linear map from lookback to horizon (Zeng et al. 2023): a start, and what is learned of it.
 
-    Of a long lookback it reads the newest values. It starts as the seasonal naive, or where
-    `start_at` puts it; weight decay draws it back to there.
+    Of a long lookback it reads the newest values, and the level that they are smoothed to. It
+    starts as the seasonal naive, or where `start_at` puts it; weight decay draws it back to there.
+
+    Args:
+        lookback: Values before the cutoff.
+        horizon: Steps to forecast.
+        season: Steps of the season that it repeats.
+        smoothed: Steps of that without which the level is, if another one.
 
     Attributes:
-        start: The map that it starts as [horizon, read].
-        change: What is learned, in tenths [horizon, read].
+        start: The map that it starts as [horizon, read + 1].
+        change: What is learned of values, in tenths [horizon, read].
         bias: Added to each step, in tenths [horizon].
     """
 
     start: Tensor
 
-    def __init__(self, lookback: int, horizon: int, season: int) -> None:
+    def __init__(
+        self, lookback: int, horizon: int, season: int, smoothed: int | None = None
+    ) -> None:
         super().__init__()
+        self.smoothed = smoothed or season
         season = min(season, lookback)
         self.read = min(lookback, max(SKIP_LOOKBACK, season))
-        self.register_buffer("start", torch.zeros(horizon, self.read))
+        self.register_buffer("start", torch.zeros(horizon, self.read + 1))
         self.change = nn.Parameter(torch.zeros(horizon, self.read))
         self.bias = nn.Parameter(torch.zeros(horizon))
         # Without memory of its own it is yet to be filled, and such an index takes a second to ask.
@@ -81,20 +92,25 @@ class LinearSkip(Skip):
 
     def start_by(self, sample: Sample, seasons: Sequence[int]) -> None:
         """Start as the map that `linear_start` finds."""
-        self.start_at(linear_start(sample, seasons))
+        horizon, read = self.start.shape
+        maps = forecasters(read - 1, horizon, seasons, self.smoothed)
+        self.start_at(linear_start(sample._replace(read=self._read(sample.read)), maps))
 
     def start_at(self, start: Tensor) -> None:
-        """Start as this map [horizon, read]."""
+        """Start as this map [horizon, read + 1]."""
         self.start.copy_(start)
 
     def forward(self, values: Tensor) -> Tensor:
         """From values [batch, lookback] to [batch, horizon]."""
-        weight = self.start + STEP_SHARE * self.change
-        return functional.linear(values[:, -self.read :], weight, STEP_SHARE * self.bias)
+        weight = self.start + functional.pad(STEP_SHARE * self.change, (0, 1))
+        return functional.linear(self._read(values), weight, STEP_SHARE * self.bias)
 
     def started(self, values: Tensor) -> Tensor:
         """What the start alone makes of values [batch, lookback], [batch, horizon]."""
-        return functional.linear(values[:, -self.read :], self.start)
+        return functional.linear(self._read(values), self.start)
+
+    def _read(self, values: Tensor) -> Tensor:
+        return with_level(values[:, -self.read :], self.smoothed)
 
 
 class SeasonalSkips(Skip):
@@ -115,7 +131,7 @@ class SeasonalSkips(Skip):
         super().__init__()
         self.seasons = tuple(seasons)
         self.skips: list[LinearSkip] = nn.ModuleList(  # type: ignore[assignment]
-            LinearSkip(lookback, horizon, season) for season in seasons
+            LinearSkip(lookback, horizon, season, seasons[0]) for season in seasons
         )
         self.read = max(skip.read for skip in self.skips)
 

@@ -42,7 +42,7 @@ from rnnforecast.workflows.identity import Identity, difference
 from rnnforecast.workflows.reporting import Reporter
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 # Seconds from one checkpoint to the next, and how many times as long as it took to write.
 INTERVAL, SPACING = 30.0, 50.0
 # Of the time that is left, what a fit leaves to scoring and writing.

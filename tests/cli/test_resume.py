@@ -308,7 +308,7 @@ def test_train_starts_anew_when_it_shall_not_resume(
         lambda content: b"\xff" * 8 + content[8:],
         lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
         lambda content: content.replace(b'best_epoch\\": 1', b'best_epoch\\": 2'),
-        lambda content: content.replace(b'checkpoint_schema\\": 6', b'checkpoint_schema\\": 9'),
+        lambda content: content.replace(b'checkpoint_schema\\": 7', b'checkpoint_schema\\": 9'),
     ],
 )
 def test_train_warns_and_starts_anew_when_the_checkpoint_is_damaged(

@@ -11,16 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from torch import Tensor
+from torch.nn import functional
 
 from rnnforecast.arrays import FloatArray
 from rnnforecast.models import linear_start as module
-from rnnforecast.models.linear_start import (
-    PENALTIES,
-    UNSEASONAL,
-    Sample,
-    linear_start,
-    simple_maps,
-)
+from rnnforecast.models.linear_start import PENALTIES, UNSEASONAL, Sample
+from rnnforecast.models.simple_forecasters import simple_maps
 
 READ, HORIZON, SEASONS = 12, 3, (4,)
 
@@ -55,73 +51,28 @@ def seasonal_series(seed: int, length: int = 70, noise: float = 0.5) -> FloatArr
     return np.asarray(np.tile(season, length)[:length] + level + noise * rng.normal(size=length))
 
 
+def grouped(read: int, horizon: int, seasons: Sequence[int]) -> list[Tensor]:
+    """The maps of no season and of each, without a level that values are smoothed to."""
+    return [simple_maps(read, horizon, season) for season in sorted({1, *seasons})]
+
+
+def linear_start(sample: Sample, seasons: Sequence[int]) -> Tensor:
+    """That which is a combination of these maps, of values beside a level that none reads."""
+    groups = grouped(sample.read.shape[1], sample.target.shape[1], seasons)
+    beside = sample._replace(read=functional.pad(sample.read, (0, 1), value=7.0))
+    found = module.linear_start(beside, [functional.pad(maps, (0, 1)) for maps in groups])
+    assert not found[:, -1].any()
+    return found[:, :-1]
+
+
 def all_maps(read: int = READ, horizon: int = HORIZON, seasons: Sequence[int] = SEASONS) -> Tensor:
     """Those of every season, and of none."""
-    return torch.cat([simple_maps(read, horizon, season) for season in sorted({1, *seasons})])
+    return torch.cat(grouped(read, horizon, seasons))
 
 
 def equal_shares(patch: pytest.MonkeyPatch) -> None:
     """Let the prior be the mean of all maps, for references that need not descend."""
     patch.setattr(module, "DESCENT_STEPS", 0)
-
-
-def simple_forecasts(values: list[float], horizon: int, seasons: Sequence[int]) -> FloatArray:
-    """What each simple forecaster says, one value after the other [forecaster, horizon]."""
-    forecasts: list[list[float]] = []
-    for season in sorted({1, *seasons}):
-        cycles = len(values) // season
-        if cycles == 0:
-            continue
-        whole = values[len(values) - cycles * season :]
-        means = [sum(whole[season * c : season * (c + 1)]) / season for c in range(cycles)]
-        last = [whole[len(whole) - season + step % season] for step in range(horizon)]
-        forecasts.append(last)
-        for back in sorted({1, 4, 8, cycles - 1} - {0}):
-            if back < cycles:
-                slope = (means[-1] - means[-1 - back]) / back
-                forecasts.append([last[s] + slope * (s // season + 1) for s in range(horizon)])
-        if season > 1 and cycles > 1:
-            quarter = range(season - max(1, season // 4), season)
-            rises = [whole[phase - season] - whole[phase - 2 * season] for phase in quarter]
-            slope = sum(rises) / len(rises)
-            forecasts.append([last[s] + slope * (s // season + 1) for s in range(horizon)])
-        if cycles > 1:
-            phases = [sum(whole[phase::season]) / cycles for phase in range(season)]
-            lift = means[-1] - sum(means) / cycles
-            forecasts.append([phases[step % season] for step in range(horizon)])
-            forecasts.append([phases[step % season] + lift for step in range(horizon)])
-    return np.array(forecasts)
-
-
-sizes = st.tuples(
-    st.integers(1, 40), st.integers(1, 15), st.lists(st.integers(1, 45), max_size=2, unique=True)
-)
-
-
-@settings(deadline=None)
-@given(sizes, st.integers(0, 99))
-def test_simple_maps_are_simple_forecasters_when_values_are_any(
-    size: tuple[int, int, list[int]], seed: int
-) -> None:
-    read, horizon, seasons = size
-    values = np.random.default_rng(seed).normal(size=read)
-    maps = all_maps(read, horizon, seasons).double().numpy()
-    expected = simple_forecasts(values.tolist(), horizon, seasons)
-    assert maps.shape == (len(expected), horizon, read)
-    np.testing.assert_allclose(maps @ values, expected, rtol=1e-5, atol=1e-5)
-
-
-@settings(deadline=None)
-@given(sizes)
-def test_simple_maps_keep_the_level_when_values_are_constant(
-    size: tuple[int, int, list[int]],
-) -> None:
-    total = all_maps(*size).sum(2)
-    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-5)
-
-
-def test_simple_maps_are_the_naive_alone_when_one_value_is_read() -> None:
-    assert all_maps(1, 3, (4, 9)).tolist() == [[[1.0]] * 3]
 
 
 STEPS = np.arange(80.0)

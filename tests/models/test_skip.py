@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rnnforecast.evaluation.baselines import seasonal_naive
 from rnnforecast.models.linear_start import Sample
@@ -16,6 +17,7 @@ from rnnforecast.models.skip import (
     SeasonalSkips,
     build_skip,
 )
+from rnnforecast.models.smoothing import with_level
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -23,15 +25,19 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def reads(skip: LinearSkip, values: Tensor) -> Tensor:
+    """The newest values, and their level [batch, read + 1]."""
+    return with_level(values[:, -skip.read :], skip.smoothed)
+
+
 def by_loops(skip: LinearSkip, values: Tensor) -> np.ndarray:
     """What the skip forecasts [batch, horizon], weight by weight in double precision."""
-    start, change = skip.start.tolist(), skip.change.tolist()
+    start, change = skip.start.tolist(), functional.pad(skip.change, (0, 1)).tolist()
     bias, expected = skip.bias.tolist(), []
-    for row in values.tolist():
-        read = row[len(row) - skip.read :]
+    for row in reads(skip, values).tolist():
         expected.append(
             [
-                sum((s + 0.1 * c) * value for s, c, value in zip(*weights, read, strict=True))
+                sum((s + 0.1 * c) * value for s, c, value in zip(*weights, row, strict=True))
                 + 0.1 * bias[step]
                 for step, weights in enumerate(zip(start, change, strict=True))
             ]
@@ -65,10 +71,10 @@ def test_linear_skip_repeats_lookback_when_season_is_longer() -> None:
 
 
 def test_linear_skip_is_the_map_when_it_starts_at_one() -> None:
-    skip, start, values = LinearSkip(7, 3, 2), drawn(3, 7), drawn(4, 7, seed=1)
+    skip, start, values = LinearSkip(7, 3, 2), drawn(3, 8), drawn(4, 7, seed=1)
     skip.start_at(start)
     with torch.no_grad():
-        assert torch.equal(skip(values), values @ start.T)
+        assert torch.equal(skip(values), reads(skip, values) @ start.T)
     start.zero_()
     assert skip.start.any()
 
@@ -120,7 +126,7 @@ def test_linear_skip_moves_a_tenth_of_the_gradient_when_it_learns() -> None:
 
 
 def test_linear_skip_returns_to_its_start_when_only_weight_decay_acts() -> None:
-    skip, start, values = LinearSkip(6, 2, 3), drawn(2, 6), drawn(5, 6, seed=1)
+    skip, start, values = LinearSkip(6, 2, 3), drawn(2, 7), drawn(5, 6, seed=1)
     skip.start_at(start)
     with torch.no_grad():
         skip.change.fill_(3.0)
@@ -131,7 +137,7 @@ def test_linear_skip_returns_to_its_start_when_only_weight_decay_acts() -> None:
         (0 * skip(values).sum()).backward()
         optimizer.step()
     with torch.no_grad():
-        torch.testing.assert_close(skip(values), values @ start.T)
+        torch.testing.assert_close(skip(values), reads(skip, values) @ start.T)
     assert torch.equal(skip.start, start)
 
 
