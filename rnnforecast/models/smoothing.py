@@ -109,4 +109,4 @@ def _parts(size: int, season: int, device: torch.device, dtype: torch.dtype) -> 
     # A lone value has been forecast by none.
     of_each = torch.stack(errors or [torch.zeros_like(level)]).permute(2, 0, 1)
     parts = _Parts(of_each, level.T, drift / 2, phases.T)
-    return _Parts(*(part.to(device, dtype) for part in parts))
+    return _Parts(*(part.to(device, dtype, non_blocking=True) for part in parts))
