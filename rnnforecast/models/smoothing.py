@@ -54,7 +54,7 @@ def with_level(values: Tensor, season: int) -> Tensor:
     parts = _parts(size, season, values.device, values.dtype)
     newest = values[:, -size:]
     errors = functional.linear(newest, parts.errors.flatten(0, 1)).square()
-    squares = errors.reshape(len(values), len(CONSTANTS), -1).sum(2) + size * TINY**2
+    squares = errors.reshape(len(values), *parts.errors.shape[:2]).sum(2) + size * TINY**2
     likelihoods = (-0.5 * size * squares.log()).softmax(1)
     levels = functional.linear(newest, parts.levels)
     return torch.cat([values, (likelihoods * levels).sum(1, keepdim=True)], dim=1)

@@ -94,6 +94,11 @@ def test_with_level_is_the_mean_of_what_scatters_and_the_last_of_what_wanders() 
     assert lasting[1] < 0.25
 
 
+@pytest.mark.parametrize("read", [1, 2, 30])
+def test_with_level_is_of_no_window_when_there_is_none(read: int) -> None:
+    assert with_level(torch.empty(0, read), 4).shape == (0, read + 1)
+
+
 def test_with_level_leaves_values_as_they_are_and_needs_none_but_the_newest() -> None:
     values = torch.from_numpy(drawn(0, 2 * 300)).float().reshape(2, 300)
     found = with_level(values, 12)
