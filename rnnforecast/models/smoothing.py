@@ -16,7 +16,8 @@ from torch.nn import functional
 
 # Smoothing constants, from the mean of twenty values or so to the last one.
 CONSTANTS = (0.05, 0.15, 0.3, 0.5, 0.75, 1.0)
-# Values that are smoothed, where two seasons are no more, and from how many on these are too many.
+# The newest values that are smoothed, or two seasons where these are more, but not above a limit:
+# the maps of errors grow with their square.
 NEWEST, MOST = 64, 384
 # Of a window's scale, the error that counts as none.
 TINY = 1e-3
