@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,7 @@ def test_calendar_features_are_those_of_pandas_when_times_are_any(minutes: int, 
     local = pd.Timestamp("1900-01-01") + pd.Timedelta(minutes=minutes)
     times = micros(pd.DatetimeIndex([local]))
     if clock == "Europe/Paris":
-        zoned = local.tz_localize("UTC").tz_convert(clock)
+        zoned = local.tz_localize("UTC").tz_convert(ZoneInfo(clock))
         local = zoned.tz_localize(None)
     names = [encoding.name for encoding in calendar_encodings(frequency)]
     days = 366 if local.is_leap_year else 365
