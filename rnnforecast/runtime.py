@@ -9,6 +9,7 @@ from functools import cache
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from rnnforecast.errors import ConfigError
 
@@ -119,6 +120,14 @@ def tensor_cores(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def bring(values: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Numbers made on the CPU, on a device, in another precision if one is given; nothing waits.
+
+    Metal alone is waited for: such a copy may read what has been released (PyTorch issue 139550).
+    """
+    return values.to(device, dtype or values.dtype, non_blocking=device.type != "mps")
 
 
 def panel_dtype(device: torch.device) -> torch.dtype:

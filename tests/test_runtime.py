@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from rnnforecast import runtime
 from rnnforecast.errors import ConfigError
 from rnnforecast.runtime import (
+    bring,
     limit_threads,
     panel_dtype,
     seed_everything,
@@ -83,6 +87,35 @@ def test_select_device_raises_when_the_name_is_unknown(name: str) -> None:
 )
 def test_panel_dtype_is_double_when_the_device_has_it(device: str, dtype: torch.dtype) -> None:
     assert panel_dtype(torch.device(device)) == dtype
+
+
+class Bringing(TorchFunctionMode):
+    """Brings nothing anywhere, but keeps whether this would be waited for, by device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: dict[torch.device, bool] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not Tensor.to:  # as attributes are asked for
+            return func(*args, **(kwargs or {}))
+        _, device, _ = args
+        self.waited[device] = not kwargs["non_blocking"]
+        return args[0]
+
+
+@pytest.mark.parametrize(("name", "waited"), [("cuda", False), ("mps", True)])
+def test_bring_waits_for_a_copy_when_it_may_read_what_was_released(name: str, waited: bool) -> None:
+    values, device = torch.ones(3), torch.device(name)
+    with Bringing() as kept:
+        bring(values, device, torch.float64)
+    assert kept.waited == {device: waited}
+
+
+def test_bring_keeps_values_in_the_precision_that_is_asked_for() -> None:
+    values = torch.tensor([1.5, -2.0])
+    assert bring(values, CPU).dtype == torch.float32
+    assert torch.equal(bring(values, CPU, torch.float64), values.double())
 
 
 def test_seed_everything_repeats_weights_and_order_when_seeds_are_equal() -> None:

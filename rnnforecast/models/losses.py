@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rnnforecast.runtime import bring
+
 
 def pinball_loss(
     quantiles: Tensor, target: Tensor, mask: Tensor, levels: Sequence[float]
@@ -24,7 +26,7 @@ def pinball_loss(
         The mean over steps observed and quantiles; 0 where nothing was observed.
     """
     # Made there, a tensor of numbers would be waited for.
-    level = torch.tensor(levels, dtype=quantiles.dtype).to(quantiles.device, non_blocking=True)
+    level = bring(torch.tensor(levels, dtype=quantiles.dtype), quantiles.device)
     error = target[..., None] - quantiles
     loss = torch.maximum(level * error, (level - 1) * error).mean(-1)
     return 2 * _mean(loss, mask)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnforecast.runtime import bring
+
 # Smoothing constants, from the mean of twenty values or so to the last one.
 CONSTANTS = (0.05, 0.15, 0.3, 0.5, 0.75, 1.0)
 # The newest values that are smoothed, or two seasons where these are more, but not above a limit:
@@ -110,4 +112,4 @@ def _parts(size: int, season: int, device: torch.device, dtype: torch.dtype) -> 
     # A lone value has been forecast by none.
     of_each = torch.stack(errors or [torch.zeros_like(level)]).permute(2, 0, 1)
     parts = _Parts(of_each, level.T, drift / 2, phases.T)
-    return _Parts(*(part.to(device, dtype, non_blocking=True) for part in parts))
+    return _Parts(*(bring(part, device, dtype) for part in parts))

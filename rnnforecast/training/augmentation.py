@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rnnforecast.runtime import bring
+
 
 def jitter(values: Tensor, mask: Tensor, season: int, share: float) -> Tensor:
     """Noise on what is read, of `share` of how rough each window is (after Um et al. 2017).
@@ -30,5 +32,5 @@ def jitter(values: Tensor, mask: Tensor, season: int, share: float) -> Tensor:
         known = known[:, lag:] & known[:, :-lag]
     count = known.sum(1, keepdim=True).clamp(min=1)
     roughness = (changes.abs() * known).sum(1, keepdim=True) / count
-    noise = torch.randn(values.shape, dtype=values.dtype).to(values.device, non_blocking=True)
+    noise = bring(torch.randn(values.shape, dtype=values.dtype), values.device)
     return values + share * roughness * noise * mask

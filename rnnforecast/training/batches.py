@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from rnnforecast.runtime import bring
+
 CPU = torch.device("cpu")
 
 
@@ -63,4 +65,4 @@ class ShuffledBatches:
     def _draw(self) -> None:
         self.drawn_from, self.taken = self.generator.get_state(), 0
         order = torch.randperm(self.windows, generator=self.generator)
-        self.order = torch.split(order.to(self.device, non_blocking=True), self.batch_size)
+        self.order = torch.split(bring(order, self.device), self.batch_size)
